@@ -1,0 +1,196 @@
+/**
+ * Types of the OCI runtime specification's `config.json` (Linux only).
+ *
+ * @module
+ */
+
+/** A user inside the container. */
+export interface User {
+  uid: number;
+  gid: number;
+  umask?: number;
+  additionalGids?: number[];
+}
+
+/** The five capability sets, as `CAP_…` names. */
+export interface Capabilities {
+  bounding?: string[];
+  effective?: string[];
+  inheritable?: string[];
+  permitted?: string[];
+  ambient?: string[];
+}
+
+/** One resource limit; `type` is `RLIMIT_…`. */
+export interface Rlimit {
+  type: string;
+  soft: number;
+  hard: number;
+}
+
+/** The `process` object. */
+export interface Process {
+  terminal?: boolean;
+  consoleSize?: { height: number; width: number };
+  user: User;
+  args?: string[];
+  env?: string[];
+  cwd: string;
+  capabilities?: Capabilities;
+  rlimits?: Rlimit[];
+  noNewPrivileges?: boolean;
+  apparmorProfile?: string;
+  selinuxLabel?: string;
+  oomScoreAdj?: number;
+  scheduler?: unknown;
+  ioPriority?: unknown;
+  execCPUAffinity?: unknown;
+}
+
+/** One entry of `mounts`. */
+export interface Mount {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
+}
+
+/** The namespace types of the specification. */
+export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
+
+/** One entry of `linux.namespaces`; with `path` it is joined, without it is made. */
+export interface Namespace {
+  type: NamespaceType;
+  path?: string;
+}
+
+/** One range of a user namespace's id map. */
+export interface IdMapping {
+  containerID: number;
+  hostID: number;
+  size: number;
+}
+
+/** One entry of `linux.devices`. */
+export interface Device {
+  type: "c" | "b" | "u" | "p";
+  path: string;
+  major?: number;
+  minor?: number;
+  fileMode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+/** One rule of `linux.resources.devices`. */
+export interface DeviceRule {
+  allow: boolean;
+  type?: string;
+  major?: number;
+  minor?: number;
+  access?: string;
+}
+
+/** `linux.resources`; bytes for memory, microseconds for quota and period. */
+export interface Resources {
+  devices?: DeviceRule[];
+  memory?: {
+    limit?: number;
+    reservation?: number;
+    swap?: number;
+    kernel?: number;
+    kernelTCP?: number;
+    swappiness?: number;
+    disableOOMKiller?: boolean;
+    useHierarchy?: boolean;
+    checkBeforeUpdate?: boolean;
+  };
+  cpu?: {
+    shares?: number;
+    quota?: number;
+    burst?: number;
+    period?: number;
+    realtimeRuntime?: number;
+    realtimePeriod?: number;
+    cpus?: string;
+    mems?: string;
+    idle?: number;
+  };
+  pids?: { limit?: number };
+  blockIO?: Record<string, unknown>;
+  hugepageLimits?: { pageSize: string; limit: number }[];
+  network?: Record<string, unknown>;
+  rdma?: Record<string, unknown>;
+  unified?: Record<string, string>;
+}
+
+/** One argument condition of a seccomp rule. Values are unsigned 64-bit; beyond 2^53 they arrive as bigint. */
+export interface SeccompArg {
+  index: number;
+  value: number | bigint;
+  valueTwo?: number | bigint;
+  op: string;
+}
+
+/** One rule of a seccomp profile. */
+export interface SeccompSyscall {
+  names: string[];
+  action: string;
+  errnoRet?: number;
+  args?: SeccompArg[];
+}
+
+/** `linux.seccomp`. */
+export interface Seccomp {
+  defaultAction: string;
+  defaultErrnoRet?: number;
+  architectures?: string[];
+  flags?: string[];
+  listenerPath?: string;
+  listenerMetadata?: string;
+  syscalls?: SeccompSyscall[];
+}
+
+/** One hook of `hooks`; `timeout` in seconds. */
+export interface Hook {
+  path: string;
+  args?: string[];
+  env?: string[];
+  timeout?: number;
+}
+
+/** The `linux` object. */
+export interface Linux {
+  namespaces?: Namespace[];
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
+  timeOffsets?: Record<string, unknown>;
+  devices?: Device[];
+  cgroupsPath?: string;
+  resources?: Resources;
+  rootfsPropagation?: string;
+  seccomp?: Seccomp;
+  sysctl?: Record<string, string>;
+  maskedPaths?: string[];
+  readonlyPaths?: string[];
+  mountLabel?: string;
+  personality?: unknown;
+  intelRdt?: unknown;
+  memoryPolicy?: unknown;
+  netDevices?: Record<string, unknown>;
+}
+
+/** A container's `config.json`. */
+export interface Spec {
+  ociVersion: string;
+  process?: Process;
+  root?: { path: string; readonly?: boolean };
+  hostname?: string;
+  domainname?: string;
+  mounts?: Mount[];
+  hooks?: Record<string, Hook[] | undefined>;
+  annotations?: Record<string, string>;
+  linux?: Linux;
+}

@@ -1,0 +1,31 @@
+/**
+ * `deno task generate`: writes `ffi/gen/` from the kernel's headers, the C library and the assembly sources.
+ *
+ * Needs Debian's gcc, gcc-aarch64-linux-gnu, linux-libc-dev-arm64-cross and linux-libc-dev-armhf-cross. Works
+ * offline. With `--check` nothing is written and a difference is an error.
+ *
+ * @module
+ */
+import { generateErrno } from "./generate/errno.ts";
+import { generateSyscalls } from "./generate/syscalls.ts";
+import { generateMachineCode } from "./generate/machine_code.ts";
+
+/** Path below the repository's root → text of every generated file. */
+export async function generated(): Promise<Map<string, string>> {
+  return new Map([...generateErrno(), ...await generateSyscalls(), ...await generateMachineCode()]);
+}
+
+if (import.meta.main) {
+  const root = new URL("../", import.meta.url);
+  let stale = 0;
+  for (const [path, text] of await generated()) {
+    const url = new URL(path, root);
+    if (!Deno.args.includes("--check")) {
+      Deno.writeTextFileSync(url, text);
+    } else if (Deno.readTextFileSync(url) !== text) {
+      console.error(`${path} is not what its sources give: run deno task generate`);
+      stale++;
+    }
+  }
+  if (stale > 0) Deno.exit(1);
+}

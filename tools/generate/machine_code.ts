@@ -1,0 +1,3 @@
+export function generateMachineCode(): Promise<Map<string, string>> {
+  return Promise.resolve(new Map());
+}
