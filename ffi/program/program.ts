@@ -1,0 +1,157 @@
+/**
+ * Syscall programs: lists of system calls as data.
+ *
+ * A program is made by a pure function, can be printed ({@link file://./format.ts}) and is turned into bytes for one
+ * address of memory ({@link file://./assemble.ts}). A child that clone3 has just made then performs it step by step,
+ * with no libc, no heap and no JavaScript, until one of the steps is `execve`.
+ *
+ * A step fails the whole program unless its error is among those it allows, or its result is not the one it expects.
+ *
+ * @module
+ */
+import type { Errno } from "../errno.ts";
+import type { ConstantName } from "../constants.ts";
+import type { numbers as x86 } from "../gen/syscalls_x86_64.ts";
+import type { numbers as arm } from "../gen/syscalls_aarch64.ts";
+
+/** A system call that both architectures have. */
+export type CallName = keyof typeof x86 & keyof typeof arm;
+
+/** The place of a step that others jump to; bound by {@link Program.bind}. */
+export class Label {
+  /** Index of the step, once bound. */
+  index: number | undefined;
+  constructor(readonly name: string) {}
+}
+
+/** 64 bits of memory that steps write their result to, and that later steps take arguments from. */
+export class Slot {
+  constructor(readonly name: string) {}
+}
+
+/** A sum of named constants, resolved for the architecture when the program is assembled. */
+export class Flags {
+  constructor(readonly names: readonly ConstantName[]) {}
+}
+
+/** A number that is known only when the program is assembled: a descriptor, an address of the process. */
+export class Given {
+  constructor(readonly name: string) {}
+}
+
+/** Bytes in the program's memory, with addresses of other data and given numbers in some places. */
+export class Data {
+  /** Offset in {@link bytes} → what stands there as a 64-bit word. */
+  readonly pointers: [offset: number, target: Data | Given][] = [];
+  /**
+   * @param bytes the contents
+   * @param shown how a printed plan shows it
+   */
+  constructor(readonly bytes: Uint8Array, readonly shown: string) {}
+}
+
+/** An argument: a number, a C string, data by address, flags by name, a given number, the result of an earlier step. */
+export type Arg = number | bigint | string | Data | Flags | Given | Slot;
+
+/** Where a result is written besides: a slot, or 64 bits inside data. */
+export type Destination = Slot | { data: Data; offset: number };
+
+/** One system call of a program. */
+export interface Step {
+  call: CallName;
+  args: readonly Arg[];
+  /** What it does, for the sentence that reports its failure: "mount proc on /proc". */
+  does: string;
+  /** The only good result; without it any result that is no error is good. */
+  expect?: number;
+  /** On this very result the program goes on at the label, otherwise at the next step. */
+  branch?: { on: number; to: Label };
+  /** Where the program goes on after success; the next step without. */
+  then?: Label;
+  /** Errors that do not end the program. */
+  allow?: readonly Errno[] | "any";
+  /** Where it goes on after an allowed error; the next step without. */
+  otherwise?: Label;
+  into?: Destination;
+  /** Not recorded as the step that is under way; for processes that share the header with another. */
+  quiet?: boolean;
+  /** Sentences for errors that mean something particular here; `does` with the error's text otherwise. */
+  errors?: Partial<Record<Errno, string>>;
+}
+
+/** The end of the part that the calling process itself performs: run() returns the last result. */
+export const returnStep = Symbol("return");
+
+/** What a program consists of. */
+export type Operation = Step | typeof returnStep;
+
+/** A program that is being made. Steps are performed in the order in which they are added. */
+export class Program {
+  readonly operations: Operation[] = [];
+
+  /** Adds a step. */
+  add(step: Step): void {
+    this.operations.push(step);
+  }
+
+  /** Adds a step whose result later steps need, and gives the slot that holds it. */
+  result(name: string, step: Omit<Step, "into">): Slot {
+    const slot = new Slot(name);
+    this.add({ ...step, into: slot });
+    return slot;
+  }
+
+  /** Binds the label to the next step that is added. */
+  bind(label: Label): void {
+    if (label.index !== undefined) throw new Error(`label ${label.name} is bound twice`);
+    label.index = this.operations.length;
+  }
+}
+
+/** A sum of named constants. */
+export function flag(...names: ConstantName[]): Flags {
+  return new Flags(names);
+}
+
+const encoder = new TextEncoder();
+
+/** A C string as data. Throws `TypeError` where the text holds a NUL. */
+export function text(value: string): Data {
+  if (value.includes("\0")) throw new TypeError(`${JSON.stringify(value)} holds a NUL`);
+  return new Data(encoder.encode(value + "\0"), JSON.stringify(value));
+}
+
+/** A NULL-terminated array of C strings, as `execve` takes them. */
+export function textArray(values: readonly string[]): Data {
+  const data = new Data(
+    new Uint8Array((values.length + 1) * 8),
+    `[${values.map((v) => JSON.stringify(v)).join(", ")}]`,
+  );
+  values.forEach((value, index) => data.pointers.push([index * 8, text(value)]));
+  return data;
+}
+
+function formatWord(value: number | bigint | Data | Given): string {
+  if (value instanceof Data) return value.shown;
+  return value instanceof Given ? `<${value.name}>` : value.toString();
+}
+
+/** A struct of 64-bit words; data among them become their address, given numbers their value. */
+export function words(values: readonly (number | bigint | Data | Given)[], shown?: string): Data {
+  const bytes = new Uint8Array(values.length * 8);
+  const view = new DataView(bytes.buffer);
+  const data = new Data(
+    bytes,
+    shown ?? `{${values.map(formatWord).join(", ")}}`,
+  );
+  values.forEach((value, index) => {
+    if (typeof value === "object") data.pointers.push([index * 8, value]);
+    else view.setBigInt64(index * 8, BigInt.asIntN(64, BigInt(value)), true);
+  });
+  return data;
+}
+
+/** Room for `size` bytes, zero at first. */
+export function room(size: number, shown: string): Data {
+  return new Data(new Uint8Array(size), shown);
+}

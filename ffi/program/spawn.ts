@@ -1,0 +1,149 @@
+/**
+ * Starts a syscall program in a new process.
+ *
+ * Everything here is synchronous: between making a pipe and closing the child's end of it no other child may be made,
+ * and `setns` of the calling thread must be undone before anything else runs.
+ *
+ * @module
+ */
+import { hostArch } from "../arch.ts";
+import { errnoName, errnoText, SyscallError } from "../errno.ts";
+import { libc } from "../libc.ts";
+import type { ConstantName } from "../constants.ts";
+import { Assembly } from "./assemble.ts";
+import { hygieneNumbers } from "./hygiene.ts";
+import { header, headerSize, operationSize } from "./layout.ts";
+import { type Interpreter, loadInterpreter, Mapping } from "./memory.ts";
+import { constant } from "../constants.ts";
+import { type Data, Label, Program, returnStep, room, type Slot, type Step, words } from "./program.ts";
+
+/** A program whose first step clones the process; the steps added afterwards are the child's. */
+export class ChildProgram extends Program {
+  /** Where the kernel writes the child's pidfd. */
+  readonly pidfd: Data = room(8, "&pidfd");
+
+  /** @param namespaces the `CLONE_NEW…` flags of the namespaces that the child gets */
+  constructor(readonly namespaces: readonly ConstantName[]) {
+    super();
+    const cloneFlags: ConstantName[] = ["CLONE_PIDFD", "CLONE_CLEAR_SIGHAND", ...namespaces];
+    const child = new Label("child");
+    const bits = cloneFlags.reduce((sum, name) => sum | constant(name), 0n);
+    this.add({
+      call: "clone3",
+      // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls.
+      args: [words([bits, this.pidfd, 0, 0, constant("SIGCHLD"), 0, 0, 0], `{flags=${cloneFlags.join("|")}}`), 64],
+      does: "clone the process",
+      branch: { on: 0, to: child },
+      allow: "any",
+      // The parent may write this only while the child has not begun: the child's own steps are recorded there.
+      quiet: true,
+    });
+    this.operations.push(returnStep);
+    this.bind(child);
+  }
+}
+
+/** The step of a program that failed. */
+export class ProgramFailure extends Error {
+  override readonly name = "ProgramFailure";
+  /** Such as `ENOENT`; undefined where the result was merely not the expected one. */
+  readonly code: string | undefined;
+
+  constructor(readonly step: Step, readonly result: number) {
+    const errno = result < 0 ? -result : undefined;
+    const code = errno === undefined ? undefined : errnoName(errno);
+    const special = code === undefined ? undefined : (step.errors as Record<string, string> | undefined)?.[code];
+    super(
+      special ??
+        `${step.does}: ${
+          errno === undefined ? `${step.call} gave ${result} instead of ${step.expect}` : errnoText(errno)
+        }`,
+    );
+    this.code = code;
+  }
+}
+
+/** The size that glibc (2.40 and later) may have registered its rseq area with, and the area's address. */
+function restartableSequences(interpreter: Interpreter): { address: bigint; size: bigint } {
+  const { symbols } = Deno.dlopen("libc.so.6", {
+    __rseq_offset: { type: "pointer", optional: true },
+    __rseq_size: { type: "pointer", optional: true },
+  });
+  if (symbols.__rseq_offset === null) return { address: 0n, size: 32n };
+  const offset = new Deno.UnsafePointerView(symbols.__rseq_offset).getBigInt64();
+  const size = symbols.__rseq_size === null ? 32 : new Deno.UnsafePointerView(symbols.__rseq_size).getUint32();
+  return { address: interpreter.threadPointer() + offset, size: BigInt(Math.max(size, 33)) };
+}
+
+let rseq: { address: bigint; size: bigint } | undefined;
+
+const library = libc({ close: { parameters: ["i32" /* fd */], result: "i32" } });
+
+/** A process that performs a program. Its pidfd and arena live until {@link Child.close}. */
+export class Child implements Disposable {
+  readonly #view: DataView;
+
+  constructor(
+    readonly pid: number,
+    readonly pidfd: number,
+    readonly program: Program,
+    readonly assembly: Assembly,
+    readonly arena: Mapping,
+  ) {
+    this.#view = new DataView(arena.bytes.buffer);
+  }
+
+  #stepAt(address: bigint): Step | undefined {
+    if (address === 0n) return undefined;
+    const step = this.program.operations[(Number(address - this.arena.address) - headerSize) / operationSize];
+    return step === returnStep ? undefined : step;
+  }
+
+  /** The step that failed, once one has. */
+  failure(): ProgramFailure | undefined {
+    const step = this.#stepAt(this.#view.getBigUint64(header.failed, true));
+    return step && new ProgramFailure(step, Number(this.#view.getBigInt64(header.failure, true)));
+  }
+
+  /** The step that was begun last: the one under way, or the one in which the process was killed. */
+  currentStep(): Step | undefined {
+    return this.#stepAt(this.#view.getBigUint64(header.current, true));
+  }
+
+  /** What a step wrote to the slot. */
+  resultIn(slot: Slot): bigint {
+    return this.#view.getBigInt64(this.assembly.offsetOf(slot), true);
+  }
+
+  /** Closes the pidfd and gives the arena back. The process itself goes on. */
+  close(): void {
+    library().close(this.pidfd);
+    this.arena.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Starts the program in a new process. `given` has the numbers of its {@link Given} arguments; those of the
+ * hygiene steps are added here. Throws {@link SyscallError} where the kernel does not clone.
+ */
+export function spawn(program: ChildProgram, given: ReadonlyMap<string, bigint>): Child {
+  const interpreter = loadInterpreter();
+  const assembly = new Assembly(program, hostArch);
+  const arena = new Mapping(assembly.size);
+  try {
+    rseq ??= restartableSequences(interpreter);
+    const numbers = new Map([...given, ...hygieneNumbers(hostArch, interpreter, arena, rseq)]);
+    arena.bytes.set(assembly.at(arena.address, numbers));
+    const pid = Number(interpreter.run(arena.address));
+    if (pid < 0) throw new SyscallError("clone3", -pid);
+    const pidfd = new DataView(arena.bytes.buffer).getInt32(assembly.offsetOf(program.pidfd), true);
+    return new Child(pid, pidfd, program, assembly, arena);
+  } catch (error) {
+    arena.close();
+    throw error;
+  }
+}
