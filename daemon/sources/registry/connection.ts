@@ -1,0 +1,234 @@
+/**
+ * HTTP exchanges with deadlines: the only user of `fetch`.
+ *
+ * @module
+ */
+import { Failure, messageOf } from "../../../api/errors.ts";
+import { readCertificates } from "./certificates.ts";
+import { isLoopback, shownUrl } from "./endpoint.ts";
+import type { RegistryLimits } from "./limits.ts";
+
+/** Why no answer came: `cut` is worth another try, the others are not. */
+export type LostKind = "cut" | "refused" | "name" | "certificate" | "not-tls" | "blocked";
+
+/** An exchange that broke below HTTP. */
+export class LostConnection extends Error {
+  override readonly name = "LostConnection";
+  readonly kind: LostKind;
+  /** The host that was spoken to, with its port. */
+  readonly host: string;
+
+  constructor(kind: LostKind, host: string, detail: string, cause?: unknown) {
+    super(`${host}: ${detail}`, { cause });
+    this.kind = kind;
+    this.host = host;
+  }
+}
+
+/** One request as it goes over the wire. */
+export interface WireRequest {
+  readonly method: "GET" | "HEAD" | "POST";
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** An answer's head, and its body to be read; dispose it to hang up. */
+export class Exchange implements Disposable {
+  readonly url: URL;
+  readonly status: number;
+  readonly headers: Headers;
+  readonly #body: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #hangUp: AbortController;
+  readonly #signal: AbortSignal;
+  readonly #stallMs: number;
+
+  constructor(url: URL, response: Response, hangUp: AbortController, signal: AbortSignal, stallMs: number) {
+    this.url = url;
+    this.status = response.status;
+    this.headers = response.headers;
+    this.#body = response.body?.getReader();
+    this.#hangUp = hangUp;
+    this.#signal = signal;
+    this.#stallMs = stallMs;
+  }
+
+  /**
+   * The next piece of the body, or undefined at its end. Throws {@link LostConnection} when the line is cut,
+   * `DeadlineExceeded` when nothing comes for too long, and the caller's reason when the caller aborts.
+   */
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#body === undefined) return undefined;
+    const timer = stallTimer(this.#hangUp, this.#stallMs, this.url);
+    try {
+      return (await this.#body.read()).value;
+    } catch (error) {
+      throw lost(error, this.#hangUp.signal, this.#signal, this.url);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The whole body. Throws `ResourceExhausted` as soon as it is longer than `bytesMax`. */
+  async bytes(bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    for (let piece = await this.next(); piece !== undefined; piece = await this.next()) {
+      length += piece.length;
+      if (length > bytesMax) {
+        throw new Failure("ResourceExhausted", `${shownUrl(this.url)} sends more than ${bytesMax} bytes`);
+      }
+      pieces.push(piece);
+    }
+    const whole = new Uint8Array(length);
+    let at = 0;
+    for (const piece of pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+
+  [Symbol.dispose](): void {
+    // The reader may be idle or done; in both cases nobody waits for the outcome of the cancellation.
+    this.#body?.cancel().catch(() => {});
+    this.#hangUp.abort(new DOMException("no longer wanted", "AbortError"));
+  }
+}
+
+/** Options of {@link Connections}. */
+export interface ConnectionOptions {
+  readonly limits: RegistryLimits;
+  readonly plainHttp: boolean;
+  readonly certificateDirectories: readonly string[];
+}
+
+/** The HTTP clients of one image source, one for each host, so that a host's certificates stay its own. */
+export class Connections implements Disposable {
+  readonly #options: ConnectionOptions;
+  readonly #clients = new Map<string, Deno.HttpClient>();
+  readonly #bases = new Map<string, Promise<URL>>();
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Where a registry host is spoken to. HTTPS, or HTTP where the user allows it; a registry on loopback is
+   * asked which of both it speaks, as nothing sent there leaves the machine.
+   */
+  base(host: string, signal: AbortSignal): Promise<URL> {
+    let base = this.#bases.get(host);
+    if (base === undefined) {
+      base = this.#findBase(host, signal);
+      this.#bases.set(host, base);
+      base.catch(() => this.#bases.delete(host));
+    }
+    return base;
+  }
+
+  async #findBase(host: string, signal: AbortSignal): Promise<URL> {
+    if (this.#options.plainHttp) return new URL(`http://${host}/`);
+    const secure = new URL(`https://${host}/`);
+    if (!isLoopback(host)) return secure;
+    // The probe trusts nobody and sends nothing: only the kind of its failure counts, and it saves the 10 ms
+    // that parsing the system's authorities takes.
+    using client = Deno.createHttpClient({ http2: false });
+    try {
+      using _ = await this.#exchange({ method: "GET", url: new URL("v2/", secure), headers: {} }, signal, client);
+      return secure;
+    } catch (error) {
+      if (error instanceof LostConnection && (error.kind === "not-tls" || error.kind === "cut")) {
+        return new URL(`http://${host}/`);
+      }
+      if (error instanceof LostConnection && error.kind === "certificate") return secure;
+      throw error;
+    }
+  }
+
+  /** Whether `url` may be spoken to at all: HTTPS always, HTTP on loopback or where the user allows it. */
+  mayUse(url: URL): boolean {
+    return url.protocol === "https:" ||
+      (url.protocol === "http:" && (this.#options.plainHttp || isLoopback(url.host)));
+  }
+
+  /**
+   * Sends a request; redirects are the caller's to follow. Throws {@link LostConnection} where no answer comes,
+   * `DeadlineExceeded` where none comes in time.
+   */
+  exchange(request: WireRequest, signal: AbortSignal): Promise<Exchange> {
+    return this.#exchange(request, signal, this.#client(request.url));
+  }
+
+  async #exchange({ method, url, headers, body }: WireRequest, signal: AbortSignal, client: Deno.HttpClient) {
+    const hangUp = new AbortController();
+    const either = AbortSignal.any([signal, hangUp.signal]);
+    const timer = stallTimer(hangUp, this.#options.limits.stallMs, url);
+    try {
+      signal.throwIfAborted();
+      const response = await fetch(url, {
+        method,
+        headers: { "User-Agent": "barge/0.1.0", ...headers },
+        ...(body === undefined ? {} : { body }),
+        redirect: "manual",
+        signal: either,
+        client,
+      });
+      return new Exchange(url, response, hangUp, signal, this.#options.limits.stallMs);
+    } catch (error) {
+      throw lost(error, hangUp.signal, signal, url);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #client(url: URL): Deno.HttpClient {
+    let client = this.#clients.get(url.origin);
+    if (client === undefined) {
+      client = Deno.createHttpClient({ http2: false, ...this.#tls(url) });
+      this.#clients.set(url.origin, client);
+    }
+    return client;
+  }
+
+  #tls(url: URL): { caCerts?: string[]; cert?: string; key?: string } {
+    if (url.protocol !== "https:") return {};
+    const { authorities, client } = readCertificates(url.host, this.#options.certificateDirectories);
+    return { caCerts: authorities, ...client };
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+}
+
+function stallTimer(hangUp: AbortController, stallMs: number, url: URL): ReturnType<typeof setTimeout> {
+  return setTimeout(() =>
+    hangUp.abort(
+      new Failure("DeadlineExceeded", `${url.host} sent nothing for ${stallMs / 1000} s`),
+    ), stallMs);
+}
+
+/** The error of a broken exchange: an abort's own reason, or what `fetch` hides in the cause of its error. */
+function lost(error: unknown, hangUp: AbortSignal, caller: AbortSignal, url: URL): unknown {
+  if (caller.aborted) return caller.reason;
+  if (hangUp.aborted) return hangUp.reason;
+  if (!(error instanceof TypeError)) return error;
+  const detail = error.cause === undefined ? error.message : messageOf(error.cause);
+  // The front part repeats the URL, whose query may hold a signature.
+  const short = detail.replace(/^error sending request .*?: client error \(\w+\): /, "");
+  return new LostConnection(lostKind(detail), url.host, short, error);
+}
+
+/** Deno gives no codes: the texts are those of hyper, rustls and the system (Deno 2.9). */
+function lostKind(detail: string): LostKind {
+  if (/invalid peer certificate|UnknownIssuer|certificate/i.test(detail)) return "certificate";
+  if (/InvalidContentType|corrupt message|handshake eof|HandshakeFailure|ProtocolVersion/i.test(detail)) {
+    return "not-tls";
+  }
+  if (/dns error/i.test(detail)) return "name";
+  if (/ports? \d+ (is|are) blocked/i.test(detail)) return "blocked";
+  if (/tcp connect error|refused|unreachable|no route/i.test(detail)) return "refused";
+  return "cut";
+}
