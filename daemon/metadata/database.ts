@@ -1,0 +1,186 @@
+/**
+ * The one SQLite database of a root: opening it, reading it, and transactions on it.
+ *
+ * @module
+ */
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { Failure, messageOf } from "../../api/errors.ts";
+import { diskFailure } from "./disk_failure.ts";
+import { migrations } from "./schema.ts";
+
+/** What goes into a statement's `?`. */
+export type Value = SQLInputValue;
+
+/**
+ * SQLite sleeps inside the call where another process holds the write lock, and with it our event loop. So it sleeps
+ * for this long only, and we try again by timer.
+ */
+const busyTimeoutMs = 20;
+/** How long another process may hold the write lock before we say so; a transaction takes less than a millisecond. */
+const lockDeadlineMs = 30_000;
+
+/** Steps that take back what a transaction did outside the database; run last to first when it fails. */
+export type Undo = (() => void)[];
+
+/**
+ * An open database in WAL mode with full durability: what a finished transaction wrote survives a power cut.
+ *
+ * Several processes may have it open at once. All statements are synchronous; a transaction's body is a function that
+ * cannot await, so that no lock outlives one turn of the event loop.
+ *
+ * A process that ends without `close` loses nothing and saves the next opener's work: the log stays for it.
+ */
+export class Database implements Disposable {
+  readonly #sqlite: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  /** Path of the file. */
+  readonly path: string;
+
+  private constructor(sqlite: DatabaseSync, path: string) {
+    this.#sqlite = sqlite;
+    this.path = path;
+  }
+
+  /**
+   * Opens the database file, makes it where it is missing, and brings an older schema up to date. The directory must
+   * exist. Throws `FailedPrecondition` where a newer barge wrote it, `DataLoss` where it is not a database.
+   */
+  static async open(path: string, signal?: AbortSignal): Promise<Database> {
+    const { DatabaseSync } = await import("node:sqlite");
+    let database: Database | undefined;
+    try {
+      database = new Database(new DatabaseSync(path, { timeout: busyTimeoutMs }), path);
+      if (await database.#version(signal) !== migrations.length) await database.#migrate(signal);
+      return database;
+    } catch (error) {
+      database?.close();
+      throw openFailure(error, path);
+    }
+  }
+
+  async #version(signal?: AbortSignal): Promise<number> {
+    return await this.read(() => this.get<{ user_version: number }>("PRAGMA user_version")!.user_version, signal);
+  }
+
+  async #migrate(signal?: AbortSignal): Promise<void> {
+    // The journal mode is kept in the file, so only the one who makes it sets it; it cannot be set in a transaction.
+    await this.read(() => this.#sqlite.exec("PRAGMA journal_mode = WAL"), signal);
+    await this.transaction(() => {
+      const version = this.get<{ user_version: number }>("PRAGMA user_version")!.user_version;
+      if (version > migrations.length) {
+        throw new Failure(
+          "FailedPrecondition",
+          `open store: "${this.path}" has schema ${version}, and this barge knows up to ${migrations.length}: ` +
+            `use the newer barge that wrote it`,
+        );
+      }
+      for (const migration of migrations.slice(version)) this.#sqlite.exec(migration);
+      this.#sqlite.exec(`PRAGMA user_version = ${migrations.length}`);
+    }, signal);
+  }
+
+  /** The first row, in a transaction or through {@link read}. `T` is what the query's columns are. */
+  get<T extends object>(sql: string, ...values: Value[]): T | undefined {
+    // The caller names columns and types in its SQL text; SQLite's STRICT tables hold it to them.
+    return this.#statement(sql).get(...values) as T | undefined;
+  }
+
+  /** All rows; see {@link get}. */
+  all<T extends object>(sql: string, ...values: Value[]): T[] {
+    // As in get().
+    return this.#statement(sql).all(...values) as unknown as T[];
+  }
+
+  /** Changes rows, and says how many. Only inside {@link transaction}. */
+  run(sql: string, ...values: Value[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, statement = this.#sqlite.prepare(sql));
+    return statement;
+  }
+
+  /** Runs a body that only reads, again while another process is in the way. */
+  read<T>(body: () => T, signal?: AbortSignal): Promise<T> {
+    return this.#patiently(body, signal);
+  }
+
+  /**
+   * Runs the body in one IMMEDIATE transaction: it sees nothing of other writers, and they see all of it or nothing.
+   * Where the body or the commit fails, the database is as before and the steps in `undo` are run.
+   *
+   * Throws what the body throws, `ResourceExhausted` where the disk is full, `Unavailable` where another process
+   * held the write lock for 30 s.
+   */
+  async transaction<T>(body: (undo: Undo) => T, signal?: AbortSignal): Promise<T> {
+    return await this.#patiently(() => {
+      this.#sqlite.exec("BEGIN IMMEDIATE");
+      const undo: Undo = [];
+      try {
+        const result = body(undo);
+        this.#sqlite.exec("COMMIT");
+        return result;
+      } catch (error) {
+        // A full disk or an I/O error may have ended the transaction already.
+        if (this.#sqlite.isTransaction) this.#sqlite.exec("ROLLBACK");
+        for (const step of undo.reverse()) step();
+        throw diskFailure(error, "write to the store", this.path);
+      }
+    }, signal);
+  }
+
+  async #patiently<T>(attempt: () => T, signal?: AbortSignal): Promise<T> {
+    let deadline: number | undefined;
+    for (let pauseMs = 1;; pauseMs = Math.min(pauseMs * 2, 50)) {
+      signal?.throwIfAborted();
+      try {
+        return attempt();
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        deadline ??= performance.now() + lockDeadlineMs;
+        if (performance.now() > deadline) {
+          const seconds = lockDeadlineMs / 1000;
+          throw new Failure(
+            "Unavailable",
+            `use store "${this.path}": another process has locked it for ${seconds} s: it may be stopped or hang`,
+            { cause: error },
+          );
+        }
+      }
+      // Random, so that two who collided do not collide again.
+      await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
+    }
+  }
+
+  /** Closes the file; the last one to do so moves the log into it. */
+  close(): void {
+    this.#statements.clear();
+    if (this.#sqlite.isOpen) this.#sqlite.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR" &&
+    (error.message.includes("database is locked") || error.message.includes("database schema is locked"));
+}
+
+/** SQLite says "unable to open database file" for every reason; the kernel knows which. */
+function openFailure(error: unknown, path: string): unknown {
+  if (error instanceof Failure) return error;
+  const text = messageOf(error);
+  if (text.includes("not a database") || text.includes("malformed")) {
+    return new Failure("DataLoss", `open store: "${path}" is not a database or is damaged: ${text}`, { cause: error });
+  }
+  try {
+    Deno.openSync(path, { read: true, write: true, create: true }).close();
+  } catch (reason) {
+    return diskFailure(reason, "open store", path);
+  }
+  return diskFailure(error, "open store", path);
+}

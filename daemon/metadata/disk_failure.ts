@@ -1,0 +1,42 @@
+/**
+ * Sentences for what a disk refuses: full, read-only, not permitted.
+ *
+ * @module
+ */
+import { Failure, messageOf } from "../../api/errors.ts";
+
+/**
+ * The error as a {@link Failure} that says what the user can do, where the disk is the reason; any other error as it
+ * is. `action` begins the sentence ("store blob sha256:…"), `place` is the path that the user knows.
+ */
+export function diskFailure(error: unknown, action: string, place: string): unknown {
+  if (error instanceof Failure) return error;
+  const options = { cause: error };
+  switch (reason(error)) {
+    case "full":
+      return new Failure("ResourceExhausted", `${action}: no space left on the disk that holds "${place}"`, options);
+    case "read-only":
+      return new Failure("FailedPrecondition", `${action}: "${place}" is on a read-only file system`, options);
+    case "denied":
+      return new Failure(
+        "PermissionDenied",
+        `${action}: no permission to write to "${place}": run barge as root, or choose a directory of your own with --root`,
+        options,
+      );
+    case undefined:
+      return error;
+  }
+}
+
+function reason(error: unknown): "full" | "read-only" | "denied" | undefined {
+  // Deno's and the kernel's errors carry the errno's name; SQLite's are told apart by their text only.
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOSPC" || code === "EDQUOT") return "full";
+  if (code === "EROFS") return "read-only";
+  if (code === "EACCES" || code === "EPERM") return "denied";
+  if (code !== "ERR_SQLITE_ERROR") return undefined;
+  const text = messageOf(error);
+  if (text.includes("disk is full")) return "full";
+  if (text.includes("readonly database")) return "read-only";
+  return undefined;
+}

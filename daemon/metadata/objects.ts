@@ -1,0 +1,100 @@
+/**
+ * What all objects of a namespace have in common: labels, references, and being held by leases.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Database } from "./database.ts";
+import { checkLabels, labelRefs, type Labels, type ObjectKind } from "./label_refs.ts";
+
+/** Labels and references of one namespace's objects. Methods that change something run inside a transaction. */
+export class Objects {
+  constructor(readonly database: Database, readonly namespace: string) {}
+
+  /** Labels of an object; empty where it has none. */
+  labels(kind: ObjectKind, key: string): Record<string, string> {
+    const rows = this.database.all<{ label: string; value: string }>(
+      "SELECT label, value FROM labels WHERE namespace = ? AND kind = ? AND key = ?",
+      this.namespace,
+      kind,
+      key,
+    );
+    return Object.fromEntries(rows.map(({ label, value }) => [label, value]));
+  }
+
+  /** Replaces the labels and the references that they make. An empty value is no label. */
+  setLabels(kind: ObjectKind, key: string, labels: Labels): void {
+    checkLabels(labels);
+    const kept = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
+    const { database, namespace } = this;
+    database.run("DELETE FROM labels WHERE namespace = ? AND kind = ? AND key = ?", namespace, kind, key);
+    database.run(
+      "DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ? AND name LIKE 'containerd.io/%'",
+      namespace,
+      kind,
+      key,
+    );
+    for (const [label, value] of Object.entries(kept)) {
+      database.run("INSERT INTO labels VALUES (?, ?, ?, ?, ?)", namespace, kind, key, label, value);
+    }
+    for (const ref of labelRefs(kept)) this.link(kind, key, ref.kind, ref.key, ref.name);
+  }
+
+  /** Adds or changes some labels and keeps the others. */
+  addLabels(kind: ObjectKind, key: string, labels: Labels): void {
+    this.setLabels(kind, key, { ...this.labels(kind, key), ...labels });
+  }
+
+  /** Makes one object refer to another; `name` says why. The other need not exist. */
+  link(kind: ObjectKind, key: string, toKind: ObjectKind, toKey: string, name: string): void {
+    const { database, namespace } = this;
+    database.run("INSERT OR IGNORE INTO refs VALUES (?, ?, ?, ?, ?, ?)", namespace, kind, key, toKind, toKey, name);
+  }
+
+  /** Takes away all references of this name that the object has. */
+  unlink(kind: ObjectKind, key: string, name: string): void {
+    this.database.run(
+      "DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ? AND name = ?",
+      this.namespace,
+      kind,
+      key,
+      name,
+    );
+  }
+
+  /**
+   * Puts an object under a lease, which keeps it alive; without a lease nothing happens. Throws `NotFound` where the
+   * lease is gone, as its holder can rely on nothing then.
+   */
+  hold(lease: string | undefined, kind: ObjectKind, key: string): void {
+    if (lease === undefined) return;
+    const { database, namespace } = this;
+    if (database.get("SELECT id FROM leases WHERE namespace = ? AND id = ?", namespace, lease) === undefined) {
+      throw new Failure("NotFound", `lease "${lease}" does not exist`);
+    }
+    this.link("lease", lease, kind, key, "lease");
+  }
+
+  /** Takes an object off all leases. */
+  release(kind: ObjectKind, key: string): void {
+    this.database.run(
+      "DELETE FROM refs WHERE namespace = ? AND to_kind = ? AND to_key = ? AND from_kind = 'lease'",
+      this.namespace,
+      kind,
+      key,
+    );
+  }
+
+  /** Forgets labels, references and leases of an object that is removed. */
+  forget(kind: ObjectKind, key: string): void {
+    const { database, namespace } = this;
+    database.run("DELETE FROM labels WHERE namespace = ? AND kind = ? AND key = ?", namespace, kind, key);
+    database.run("DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ?", namespace, kind, key);
+    this.release(kind, key);
+  }
+
+  /** Records the namespace, as the first object in it makes it exist. */
+  enterNamespace(): void {
+    this.database.run("INSERT OR IGNORE INTO namespaces VALUES (?)", this.namespace);
+  }
+}

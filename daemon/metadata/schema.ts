@@ -1,0 +1,90 @@
+/**
+ * The metadata database's tables, as ordered migrations.
+ *
+ * Everything that has a name is a row, and every reference between named things is a row of `refs`, so that "what
+ * keeps this alive?" is a query. Objects are named by namespace, kind and key:
+ *
+ * | kind | key |
+ * | --- | --- |
+ * | `image` | name |
+ * | `container`, `lease` | id |
+ * | `content` | digest |
+ * | `ingest` | ref |
+ * | `snapshot` | `snapshotter/key` |
+ *
+ * A lease holds its resources by rows of `refs` as well. Times are milliseconds since 1970.
+ *
+ * @module
+ */
+
+/** Migration `n` (from 0) takes the schema from version `n` to `n + 1`; a published one never changes. */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE namespaces (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE images (
+    namespace TEXT NOT NULL, name TEXT NOT NULL,
+    media_type TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
+    annotations TEXT, -- of the target descriptor, as JSON
+    created INTEGER NOT NULL, updated INTEGER NOT NULL,
+    PRIMARY KEY (namespace, name)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE containers (
+    namespace TEXT NOT NULL, id TEXT NOT NULL,
+    image TEXT, snapshotter TEXT, snapshot_key TEXT,
+    spec_path TEXT,
+    created INTEGER NOT NULL, updated INTEGER NOT NULL,
+    PRIMARY KEY (namespace, id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE blobs (
+    namespace TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
+    created INTEGER NOT NULL, updated INTEGER NOT NULL,
+    PRIMARY KEY (namespace, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX blobs_by_digest ON blobs (digest);
+
+  CREATE TABLE ingests (
+    namespace TEXT NOT NULL, ref TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (namespace, ref)
+  ) STRICT, WITHOUT ROWID;
+
+  -- The id names the directory. AUTOINCREMENT: the id of a removed snapshot never comes back.
+  CREATE TABLE snapshots (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    namespace TEXT NOT NULL, snapshotter TEXT NOT NULL, key TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('active', 'view', 'committed')),
+    parent TEXT,
+    size INTEGER, inodes INTEGER, -- of a committed one
+    created INTEGER NOT NULL, updated INTEGER NOT NULL,
+    UNIQUE (namespace, snapshotter, key)
+  ) STRICT;
+  CREATE INDEX snapshots_by_parent ON snapshots (namespace, snapshotter, parent);
+
+  -- An owned lease lives as long as the process that holds the lock of its file.
+  CREATE TABLE leases (
+    namespace TEXT NOT NULL, id TEXT NOT NULL,
+    owned INTEGER NOT NULL, expires INTEGER,
+    created INTEGER NOT NULL,
+    PRIMARY KEY (namespace, id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE labels (
+    namespace TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+    label TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (namespace, kind, key, label)
+  ) STRICT, WITHOUT ROWID;
+
+  -- "name" is why: a label's key, or parent, rootfs, target, lease.
+  CREATE TABLE refs (
+    namespace TEXT NOT NULL,
+    from_kind TEXT NOT NULL, from_key TEXT NOT NULL,
+    to_kind TEXT NOT NULL, to_key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (namespace, from_kind, from_key, to_kind, to_key, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX refs_by_target ON refs (namespace, to_kind, to_key);
+  `,
+];

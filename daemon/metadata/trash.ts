@@ -1,0 +1,43 @@
+/**
+ * The trash: where files and trees go in the transaction that deletes their row, and where they are removed from later.
+ *
+ * @module
+ */
+import type { Undo } from "./database.ts";
+import { removeTree } from "./remove_tree.ts";
+
+/** A directory on the same file system as everything that is thrown into it. */
+export class Trash {
+  constructor(readonly directory: string) {}
+
+  /**
+   * Moves a file or tree here; a missing one is fine. Where the transaction with this `undo` fails, it is moved
+   * back.
+   */
+  take(path: string, undo: Undo): void {
+    const place = `${this.directory}/${crypto.randomUUID()}`;
+    try {
+      Deno.renameSync(path, place);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      throw error;
+    }
+    undo.push(() => Deno.renameSync(place, path));
+  }
+
+  /**
+   * Removes what lies here, also what processes left that ended before they could. Several may do so at once.
+   * Throws the first error after everything else was removed.
+   */
+  async empty(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const { name } of Deno.readDirSync(this.directory)) {
+      try {
+        await removeTree(`${this.directory}/${name}`);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
