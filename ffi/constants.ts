@@ -77,8 +77,8 @@ export const constants = {
   CLONE_NEWUSER: 0x10000000,
   CLONE_NEWPID: 0x20000000,
   CLONE_NEWNET: 0x40000000,
-  CLONE_CLEAR_SIGHAND: 0x100000000n,
-  CLONE_INTO_CGROUP: 0x200000000n,
+  CLONE_CLEAR_SIGHAND: 0x100000000,
+  CLONE_INTO_CGROUP: 0x200000000,
   // mount API
   MS_RDONLY: 1,
   MS_NOSUID: 2,
@@ -188,18 +188,25 @@ export const constants = {
   RLIMIT_NICE: 13,
   RLIMIT_RTPRIO: 14,
   RLIMIT_RTTIME: 15,
-} as const satisfies Record<string, number | bigint | readonly [number, number]>;
+} as const satisfies Record<string, number | readonly [number, number]>;
 
 /** Name of a constant. */
 export type ConstantName = keyof typeof constants;
 
 /** Value of a constant on an architecture. */
-export function constant(name: ConstantName, arch: Arch = hostArch): bigint {
-  const value: number | bigint | readonly [number, number] = constants[name];
-  return BigInt(typeof value === "object" ? value[arch === "x86_64" ? 0 : 1] : value);
+export function constant(name: ConstantName, arch: Arch = hostArch): number {
+  const value: number | readonly [number, number] = constants[name];
+  return typeof value === "object" ? value[arch === "x86_64" ? 0 : 1] : value;
 }
 
-/** The sum of some flags for this machine, as a number for calls through FFI. */
+/** The sum of some flags, no two of which share a bit; exact up to 2^53. */
+export function sumOf(names: readonly ConstantName[], arch: Arch = hostArch): number {
+  let sum = 0;
+  for (const name of names) sum += constant(name, arch);
+  return sum;
+}
+
+/** The sum of some flags for this machine. */
 export function flags(...names: ConstantName[]): number {
-  return names.reduce((sum, name) => sum | Number(constant(name)), 0);
+  return sumOf(names);
 }

@@ -18,7 +18,20 @@ export function libc<const T extends Deno.ForeignLibraryInterface>(
   return () => symbols ??= Deno.dlopen(soname, table).symbols;
 }
 
-const errnoLibrary = libc({ __errno_location: { parameters: [], result: "pointer" } });
+/**
+ * What every personality needs, opened together: the call by number (see {@link file://./syscall.ts}), `errno`, and
+ * where glibc has put its restartable sequences (missing before glibc 2.35).
+ */
+export const core = libc({
+  syscall: {
+    parameters: ["i64", /* number */ "i64", "i64", "i64", "i64", "i64", "i64"],
+    result: "i64",
+  },
+  __errno_location: { parameters: [], result: "pointer" },
+  __rseq_offset: { type: "pointer", optional: true },
+  __rseq_size: { type: "pointer", optional: true },
+});
+
 let errnoCell: Int32Array | undefined;
 
 /**
@@ -27,7 +40,7 @@ let errnoCell: Int32Array | undefined;
  */
 export function lastErrno(): number {
   if (errnoCell === undefined) {
-    const location = errnoLibrary().__errno_location();
+    const location = core().__errno_location();
     if (location === null) throw new Error("__errno_location() returned null");
     errnoCell = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
   }

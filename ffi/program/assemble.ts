@@ -1,181 +1,190 @@
 /**
- * Turns a program into bytes for a given address.
+ * Turns a program into bytes.
+ *
+ * This runs once, cold, in a process that lives for a few milliseconds: one pass, numbers instead of bigints, no
+ * objects for each argument. Addresses are written relative to the program's first byte and listed; when its place is
+ * known they are moved there.
  *
  * @module
  */
 import type { Arch } from "../arch.ts";
-import { constant } from "../constants.ts";
+import { sumOf } from "../constants.ts";
 import { errnoNumber } from "../errno.ts";
 import { numbers as aarch64 } from "../gen/syscalls_aarch64.ts";
 import { numbers as x86_64 } from "../gen/syscalls_x86_64.ts";
 import { header, headerSize, mode, operation, operationSize, returnNumber } from "./layout.ts";
-import {
-  type Arg,
-  Data,
-  Flags,
-  Given,
-  type Label,
-  type Program,
-  returnStep,
-  Slot,
-  type Step,
-  text,
-} from "./program.ts";
+import { type Arg, Data, Flags, Given, type Label, type Program, returnStep, Slot, type Step } from "./program.ts";
 
 const numbers = { x86_64, aarch64 };
+const encoder = new TextEncoder();
+const two32 = 0x1_0000_0000;
 
-/** Where everything of a program stands, relative to its first byte. */
-interface Layout {
-  size: number;
-  /** Data and slots → offset. */
-  offsets: Map<Data | Slot, number>;
-  /** Strings given as arguments → their data. */
-  strings: Map<string, Data>;
+/** The words of an array of bytes; sizes here are multiples of 8. */
+function wordsOf(bytes: Uint8Array<ArrayBuffer>): Uint32Array {
+  return new Uint32Array(bytes.buffer, 0, bytes.length >> 2);
 }
 
-/** Gives every slot, string and data its place after the operations; equal strings share one. */
-function layOut(program: Program): Layout {
-  const offsets = new Map<Data | Slot, number>();
-  const strings = new Map<string, Data>();
-  let size = headerSize + program.operations.length * operationSize;
-  const place = (target: Data | Slot): void => {
-    if (offsets.has(target)) return;
-    offsets.set(target, size);
-    size += target instanceof Slot ? 8 : (target.bytes.length + 7) & ~7;
-    if (target instanceof Data) {
-      for (const [, pointed] of target.pointers) {
-        if (pointed instanceof Data) place(pointed);
-      }
-    }
-  };
-  for (const step of program.operations) {
-    if (step === returnStep) continue;
-    for (const arg of step.args) {
-      if (typeof arg === "string") {
-        let data = strings.get(arg);
-        if (data === undefined) strings.set(arg, data = text(arg));
-        place(data);
-      } else if (arg instanceof Data || arg instanceof Slot) place(arg);
-    }
-    if (step.into !== undefined) place(step.into instanceof Slot ? step.into : step.into.data);
-  }
-  return { size, offsets, strings };
-}
-
-/** A program whose place in memory is still open. */
+/** A program as bytes whose place in memory is still open. */
 export class Assembly {
-  /** How many bytes the program takes. */
-  readonly size: number;
-  readonly #layout: Layout;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #words: Uint32Array;
+  /** End of what is used of {@link #bytes}. */
+  #end: number;
+  readonly #offsets = new Map<Data | Slot | string, number>();
+  /** Offsets of 64-bit words that hold an address relative to the first byte. */
+  readonly #relocations: number[] = [];
+  readonly #givens: [offset: number, name: string][] = [];
 
+  /** Throws where a label was never bound or a call has too many arguments. */
   constructor(readonly program: Program, readonly arch: Arch) {
-    this.#layout = layOut(program);
-    this.size = this.#layout.size;
+    const count = program.operations.length;
+    this.#end = headerSize + count * operationSize;
+    this.#bytes = new Uint8Array(this.#end + 16384);
+    this.#words = wordsOf(this.#bytes);
+    this.#putAddress(header.first, headerSize);
+    for (let index = 0; index < count; index++) {
+      const step = program.operations[index]!;
+      const at = headerSize + index * operationSize;
+      if (step === returnStep) this.#words[at >> 2] = returnNumber;
+      else this.#putStep(at, step);
+    }
+  }
+
+  /** How many bytes the program takes. */
+  get size(): number {
+    return this.#end;
   }
 
   /** Where data or a slot stands, counted from the program's first byte. Throws where the program does not use it. */
   offsetOf(target: Data | Slot): number {
-    const offset = this.#layout.offsets.get(target);
+    const offset = this.#offsets.get(target);
     if (offset === undefined) throw new Error("the program does not hold this data");
     return offset;
   }
 
   /**
    * The program's bytes, to stand at `address`; `given` has the numbers of its {@link Given} arguments.
-   * Throws where a label was never bound, a given number is missing or a call has too many arguments.
+   * Throws where a given number is missing.
    */
   at(address: bigint, given: ReadonlyMap<string, bigint> = new Map()): Uint8Array<ArrayBuffer> {
-    return new Writer(this, this.#layout.strings, address, given).write(this.#layout.offsets);
-  }
-}
-
-/** Writes one program to one address. */
-class Writer {
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #view: DataView;
-
-  constructor(
-    readonly assembly: Assembly,
-    readonly strings: Map<string, Data>,
-    readonly address: bigint,
-    readonly given: ReadonlyMap<string, bigint>,
-  ) {
-    this.#bytes = new Uint8Array(assembly.size);
-    this.#view = new DataView(this.#bytes.buffer);
-  }
-
-  write(offsets: Map<Data | Slot, number>): Uint8Array<ArrayBuffer> {
-    this.#put(header.first, this.address + BigInt(headerSize));
-    this.assembly.program.operations.forEach((step, index) => {
-      const at = headerSize + index * operationSize;
-      if (step === returnStep) this.#view.setUint32(at + operation.number, returnNumber, true);
-      else this.#putStep(at, step);
-    });
-    for (const [target, offset] of offsets) {
-      if (target instanceof Slot) continue;
-      this.#bytes.set(target.bytes, offset);
-      for (const [at, pointed] of target.pointers) this.#put(offset + at, this.#valueOf(pointed));
+    const bytes = this.#bytes.slice(0, this.#end);
+    const words = wordsOf(bytes);
+    const base = Number(address);
+    for (const offset of this.#relocations) {
+      const value = base + words[offset >> 2]!;
+      words[offset >> 2] = value % two32;
+      words[(offset >> 2) + 1] = value / two32;
     }
-    return this.#bytes;
+    const view = new DataView(bytes.buffer);
+    for (const [offset, name] of this.#givens) {
+      const value = given.get(name);
+      if (value === undefined) throw new Error(`the program needs "${name}", which was not given`);
+      view.setBigUint64(offset, BigInt.asUintN(64, value), true);
+    }
+    return bytes;
   }
 
-  #put(offset: number, value: bigint): void {
-    this.#view.setBigUint64(offset, BigInt.asUintN(64, value), true);
+  /** Takes room at the end, in units of 8 bytes. */
+  #take(size: number): number {
+    const offset = this.#end;
+    this.#end += (size + 7) & ~7;
+    if (this.#end > this.#bytes.length) {
+      const larger = new Uint8Array(this.#end * 2);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#words = wordsOf(larger);
+    }
+    return offset;
   }
 
-  #addressOf(target: Data | Slot): bigint {
-    return this.address + BigInt(this.assembly.offsetOf(target));
+  #placeText(value: string): number {
+    let offset = this.#offsets.get(value);
+    if (offset !== undefined) return offset;
+    if (value.includes("\0")) throw new TypeError(`${JSON.stringify(value)} holds a NUL`);
+    // At most three bytes of UTF-8 for each UTF-16 unit; the NUL is there already.
+    offset = this.#take(value.length * 3 + 1);
+    const { written } = encoder.encodeInto(value, this.#bytes.subarray(offset));
+    this.#end = offset + ((written + 8) & ~7);
+    this.#offsets.set(value, offset);
+    return offset;
   }
 
-  #stepAddress(label: Label): bigint {
-    if (label.index === undefined || label.index >= this.assembly.program.operations.length) {
+  #place(target: Data | Slot): number {
+    let offset = this.#offsets.get(target);
+    if (offset !== undefined) return offset;
+    offset = this.#take(target instanceof Slot ? 8 : target.bytes.length);
+    this.#offsets.set(target, offset);
+    if (target instanceof Slot) return offset;
+    this.#bytes.set(target.bytes, offset);
+    for (const [at, pointed] of target.pointers) this.#putArg(offset + at, pointed);
+    return offset;
+  }
+
+  #putNumber(offset: number, value: number): void {
+    this.#words[offset >> 2] = value;
+    this.#words[(offset >> 2) + 1] = value >= 0 ? value / two32 : -1;
+  }
+
+  #putBigint(offset: number, value: bigint): void {
+    this.#words[offset >> 2] = Number(value & 0xffffffffn);
+    this.#words[(offset >> 2) + 1] = Number(value >> 32n & 0xffffffffn);
+  }
+
+  #putAddress(offset: number, relative: number): void {
+    this.#words[offset >> 2] = relative;
+    this.#relocations.push(offset);
+  }
+
+  #putArg(offset: number, arg: Arg): void {
+    if (typeof arg === "number") this.#putNumber(offset, arg);
+    else if (typeof arg === "string") this.#putAddress(offset, this.#placeText(arg));
+    else if (arg instanceof Flags) this.#putNumber(offset, sumOf(arg.names, this.arch));
+    else if (arg instanceof Slot || arg instanceof Data) this.#putAddress(offset, this.#place(arg));
+    else if (arg instanceof Given) this.#givens.push([offset, arg.name]);
+    else this.#putBigint(offset, arg);
+  }
+
+  #putLabel(offset: number, label: Label): void {
+    if (label.index === undefined || label.index >= this.program.operations.length) {
       throw new Error(`label ${label.name} is bound to no step`);
     }
-    return this.address + BigInt(headerSize + label.index * operationSize);
-  }
-
-  #valueOf(arg: Arg): bigint {
-    if (typeof arg === "number" || typeof arg === "bigint") return BigInt(arg);
-    if (typeof arg === "string") return this.#addressOf(this.strings.get(arg)!);
-    if (arg instanceof Flags) return arg.names.reduce((sum, name) => sum | constant(name, this.assembly.arch), 0n);
-    if (!(arg instanceof Given)) return this.#addressOf(arg);
-    const value = this.given.get(arg.name);
-    if (value === undefined) throw new Error(`the program needs "${arg.name}", which was not given`);
-    return value;
+    this.#putAddress(offset, headerSize + label.index * operationSize);
   }
 
   #putStep(at: number, step: Step): void {
-    if (step.args.length > 6) throw new Error(`${step.call} has more than six arguments`);
+    const { args, branch, allow, into } = step;
+    if (args.length > 6) throw new Error(`${step.call} has more than six arguments`);
     let bits = step.quiet ? mode.quiet : 0;
-    step.args.forEach((arg, index) => {
+    for (let index = 0; index < args.length; index++) {
+      const arg = args[index]!;
       if (arg instanceof Slot) bits |= 1 << index;
-      this.#put(at + operation.args + index * 8, this.#valueOf(arg));
-    });
-    if (step.expect !== undefined) bits |= mode.exact;
-    if (step.branch !== undefined) bits |= mode.branch;
-    const expected = step.expect ?? step.branch?.on;
-    if (expected !== undefined) this.#put(at + operation.expect, BigInt(expected));
-    const then = step.branch?.to ?? step.then;
-    if (then !== undefined) this.#put(at + operation.then, this.#stepAddress(then));
-    if (step.otherwise !== undefined) this.#put(at + operation.otherwise, this.#stepAddress(step.otherwise));
-    this.#putAllowed(at + operation.allowed, step);
-    const { into } = step;
-    if (into instanceof Slot) this.#put(at + operation.into, this.#addressOf(into));
-    else if (into !== undefined) this.#put(at + operation.into, this.#addressOf(into.data) + BigInt(into.offset));
-    this.#view.setUint32(at + operation.number, numbers[this.assembly.arch][step.call], true);
-    this.#view.setUint32(at + operation.mode, bits, true);
+      this.#putArg(at + operation.args + index * 8, arg);
+    }
+    if (step.expect !== undefined) {
+      bits |= mode.exact;
+      this.#putNumber(at + operation.expect, step.expect);
+    }
+    if (branch !== undefined) {
+      bits |= mode.branch;
+      this.#putNumber(at + operation.expect, branch.on);
+      this.#putLabel(at + operation.then, branch.to);
+    } else if (step.then !== undefined) this.#putLabel(at + operation.then, step.then);
+    if (step.otherwise !== undefined) this.#putLabel(at + operation.otherwise, step.otherwise);
+    if (allow !== undefined) this.#putAllowed(at + operation.allowed, allow);
+    if (into instanceof Slot) this.#putAddress(at + operation.into, this.#place(into));
+    else if (into !== undefined) this.#putAddress(at + operation.into, this.#place(into.data) + into.offset);
+    this.#words[at >> 2] = numbers[this.arch][step.call];
+    this.#words[(at >> 2) + 1] = bits;
   }
 
-  #putAllowed(at: number, step: Step): void {
-    if (step.allow === "any") {
-      this.#put(at, -1n);
-      this.#put(at + 8, -1n);
+  #putAllowed(at: number, allow: NonNullable<Step["allow"]>): void {
+    if (allow === "any") {
+      for (let word = 0; word < 4; word++) this.#words[(at >> 2) + word] = -1;
       return;
     }
-    for (const name of step.allow ?? []) {
+    for (const name of allow) {
       const errno = errnoNumber(name);
-      const word = at + (errno >> 6) * 8;
-      this.#put(word, this.#view.getBigUint64(word, true) | 1n << BigInt(errno & 63));
+      this.#words[(at >> 2) + (errno >> 5)]! |= 1 << (errno & 31);
     }
   }
 }

@@ -57,7 +57,10 @@ function placeDescriptors(program: Program, descriptors: readonly Placement[]): 
   const copies = descriptors.map(({ from }) =>
     program.result(`${from}.copy`, { call: "fcntl", args: [new Given(from), flag("F_DUPFD"), count], does })
   );
-  descriptors.forEach(({ to }, index) => program.add({ call: "dup3", args: [copies[index]!, to, 0], does }));
+  // Only the standard streams survive execve.
+  descriptors.forEach(({ to }, index) =>
+    program.add({ call: "dup3", args: [copies[index]!, to, to < 3 ? 0 : flag("O_CLOEXEC")], does })
+  );
   program.add({ call: "close_range", args: [count, 0xffffffff, 0], does });
 }
 

@@ -9,23 +9,10 @@
 import { hostArch } from "../arch.ts";
 import { flags } from "../constants.ts";
 import { machineCode } from "../gen/machine_code.ts";
-import { checked, lastErrno, libc } from "../libc.ts";
-import { SyscallError } from "../errno.ts";
+import { call } from "../syscall.ts";
 
-const library = libc({
-  mmap: {
-    parameters: ["u64", /* addr */ "u64", /* length */ "i32", /* prot */ "i32", /* flags */ "i32", /* fd */ "i64"],
-    result: "u64",
-  },
-  mprotect: { parameters: ["u64", /* addr */ "u64", /* len */ "i32" /* prot */], result: "i32" },
-  munmap: { parameters: ["u64", /* addr */ "u64" /* length */], result: "i32" },
-  getpagesize: { parameters: [], result: "i32" },
-});
-
-/** Bytes of a page of memory; 4 KiB on x86_64, up to 64 KiB on aarch64. */
-export function pageSize(): number {
-  return library().getpagesize();
-}
+/** Mappings are multiples of this: the largest page that aarch64 may have, and a multiple of x86_64's. */
+const granule = hostArch === "aarch64" ? 65536 : 4096;
 
 /** A mapping of its own, with its bytes; {@link Mapping.close} unmaps it. */
 export class Mapping implements Disposable {
@@ -36,17 +23,10 @@ export class Mapping implements Disposable {
 
   /** Maps at least `size` bytes of zeros. Throws {@link SyscallError} where memory is short. */
   constructor(size: number) {
-    const page = pageSize();
-    this.size = Math.ceil(size / page) * page;
-    this.address = library().mmap(
-      0n,
-      BigInt(this.size),
-      flags("PROT_READ", "PROT_WRITE"),
-      flags("MAP_SHARED", "MAP_ANONYMOUS"),
-      -1,
-      0n,
-    );
-    if (this.address === 0xffffffffffffffffn) throw new SyscallError("mmap", lastErrno());
+    this.size = Math.ceil(size / granule) * granule;
+    const protection = flags("PROT_READ", "PROT_WRITE");
+    // User space ends below 2^53 on every machine that barge runs on: a number holds the address.
+    this.address = BigInt(call("mmap", 0, this.size, protection, flags("MAP_SHARED", "MAP_ANONYMOUS"), -1, 0));
     const pointer = Deno.UnsafePointer.create(this.address);
     if (pointer === null) throw new Error("mmap gave address zero");
     this.bytes = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, this.size));
@@ -56,7 +36,7 @@ export class Mapping implements Disposable {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    checked(library().munmap(this.address, BigInt(this.size)), "munmap");
+    call("munmap", this.address, this.size);
   }
 
   [Symbol.dispose](): void {
@@ -70,6 +50,8 @@ export interface Interpreter {
   size: number;
   /** Performs the program whose header stands at the address; gives the result of the step before its return step. */
   run(header: bigint): bigint;
+  /** The same on a thread of Deno's pool. */
+  runOnThread(header: bigint): Promise<bigint>;
   /** Address of the calling thread's control block, which rseq's area is counted from. */
   threadPointer(): bigint;
 }
@@ -83,15 +65,17 @@ export function loadInterpreter(): Interpreter {
   const code = Uint8Array.fromHex(hex);
   const page = new Mapping(code.length);
   page.bytes.set(code);
-  checked(library().mprotect(page.address, BigInt(page.size), flags("PROT_READ", "PROT_EXEC")), "mprotect");
+  call("mprotect", page.address, page.size, flags("PROT_READ", "PROT_EXEC"));
   const entry = <const T extends Deno.ForeignFunction>(offset: number, definition: T) =>
     new Deno.UnsafeFnPointer(Deno.UnsafePointer.create(page.address + BigInt(offset))!, definition);
   const runEntry = entry(run, { parameters: ["u64"], result: "i64" });
+  const threadEntry = entry(run, { parameters: ["u64"], result: "i64", nonblocking: true });
   const threadPointerEntry = entry(thread_pointer, { parameters: [], result: "u64" });
   return interpreter = {
     address: page.address,
     size: page.size,
     run: (header) => runEntry.call(header),
+    runOnThread: (header) => threadEntry.call(header),
     threadPointer: () => threadPointerEntry.call(),
   };
 }

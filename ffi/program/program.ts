@@ -11,11 +11,7 @@
  */
 import type { Errno } from "../errno.ts";
 import type { ConstantName } from "../constants.ts";
-import type { numbers as x86 } from "../gen/syscalls_x86_64.ts";
-import type { numbers as arm } from "../gen/syscalls_aarch64.ts";
-
-/** A system call that both architectures have. */
-export type CallName = keyof typeof x86 & keyof typeof arm;
+import type { CallName } from "../syscall.ts";
 
 /** The place of a step that others jump to; bound by {@link Program.bind}. */
 export class Label {
@@ -146,7 +142,11 @@ export function words(values: readonly (number | bigint | Data | Given)[], shown
   );
   values.forEach((value, index) => {
     if (typeof value === "object") data.pointers.push([index * 8, value]);
-    else view.setBigInt64(index * 8, BigInt.asIntN(64, BigInt(value)), true);
+    else if (typeof value === "bigint") view.setBigUint64(index * 8, BigInt.asUintN(64, value), true);
+    else {
+      view.setUint32(index * 8, value, true);
+      view.setInt32(index * 8 + 4, Math.floor(value / 0x1_0000_0000), true);
+    }
   });
   return data;
 }

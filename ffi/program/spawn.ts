@@ -8,13 +8,14 @@
  */
 import { hostArch } from "../arch.ts";
 import { errnoName, errnoText, SyscallError } from "../errno.ts";
-import { libc } from "../libc.ts";
+import { core } from "../libc.ts";
+import { call } from "../syscall.ts";
 import type { ConstantName } from "../constants.ts";
 import { Assembly } from "./assemble.ts";
 import { hygieneNumbers } from "./hygiene.ts";
 import { header, headerSize, operationSize } from "./layout.ts";
 import { type Interpreter, loadInterpreter, Mapping } from "./memory.ts";
-import { constant } from "../constants.ts";
+import { constant, sumOf } from "../constants.ts";
 import { type Data, Label, Program, returnStep, room, type Slot, type Step, words } from "./program.ts";
 
 /** A program whose first step clones the process; the steps added afterwards are the child's. */
@@ -27,7 +28,7 @@ export class ChildProgram extends Program {
     super();
     const cloneFlags: ConstantName[] = ["CLONE_PIDFD", "CLONE_CLEAR_SIGHAND", ...namespaces];
     const child = new Label("child");
-    const bits = cloneFlags.reduce((sum, name) => sum | constant(name), 0n);
+    const bits = sumOf(cloneFlags);
     this.add({
       call: "clone3",
       // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls.
@@ -65,10 +66,7 @@ export class ProgramFailure extends Error {
 
 /** The size that glibc (2.40 and later) may have registered its rseq area with, and the area's address. */
 function restartableSequences(interpreter: Interpreter): { address: bigint; size: bigint } {
-  const { symbols } = Deno.dlopen("libc.so.6", {
-    __rseq_offset: { type: "pointer", optional: true },
-    __rseq_size: { type: "pointer", optional: true },
-  });
+  const symbols = core();
   if (symbols.__rseq_offset === null) return { address: 0n, size: 32n };
   const offset = new Deno.UnsafePointerView(symbols.__rseq_offset).getBigInt64();
   const size = symbols.__rseq_size === null ? 32 : new Deno.UnsafePointerView(symbols.__rseq_size).getUint32();
@@ -76,8 +74,6 @@ function restartableSequences(interpreter: Interpreter): { address: bigint; size
 }
 
 let rseq: { address: bigint; size: bigint } | undefined;
-
-const library = libc({ close: { parameters: ["i32" /* fd */], result: "i32" } });
 
 /** A process that performs a program. Its pidfd and arena live until {@link Child.close}. */
 export class Child implements Disposable {
@@ -117,7 +113,7 @@ export class Child implements Disposable {
 
   /** Closes the pidfd and gives the arena back. The process itself goes on. */
   close(): void {
-    library().close(this.pidfd);
+    call("close", this.pidfd);
     this.arena.close();
   }
 

@@ -1,0 +1,116 @@
+/**
+ * Processes by pidfd: waiting, signals, and what the kernel says about them.
+ *
+ * @module
+ */
+import { flags } from "./constants.ts";
+import { isErrno } from "./errno.ts";
+import { call } from "./syscall.ts";
+import type { Reactor } from "./reactor.ts";
+
+/** How a process ended. */
+export type ExitStatus = { code: number } | { signal: number };
+
+/** What a shell would show: the code, or 128 + signal. */
+export function exitCode(status: ExitStatus): number {
+  return "code" in status ? status.code : 128 + status.signal;
+}
+
+/** A pidfd of a process. Throws {@link SyscallError} `ESRCH` where there is none. */
+export function openPidfd(pid: number): number {
+  return call("pidfd_open", pid, 0);
+}
+
+/** Sends a signal. Throws {@link SyscallError} `ESRCH` once the process has been reaped. */
+export function signalPidfd(pidfd: number, signal: number): void {
+  call("pidfd_send_signal", pidfd, signal, 0, 0);
+}
+
+/** Reaps the child of a pidfd; undefined while it still runs. Never touches another child. */
+export function reap(pidfd: number): ExitStatus | undefined {
+  return waitid(flags("P_PIDFD"), pidfd)?.status;
+}
+
+/** waitid(2) without waiting. siginfo_t: si_code at 8, si_pid at 16, si_status at 24 on both architectures. */
+function waitid(type: number, id: number, options = 0): { pid: number; status: ExitStatus } | undefined {
+  const info = new Int32Array(32);
+  call("waitid", type, id, info, flags("WEXITED", "WNOHANG") | options, 0);
+  const pid = info[4]!;
+  if (pid === 0) return undefined;
+  return { pid, status: info[2] === flags("CLD_EXITED") ? { code: info[6]! } : { signal: info[6]! } };
+}
+
+/** Waits until the process of the pidfd has ended, without reaping it. */
+export function ended(reactor: Reactor, pidfd: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const watch = reactor.watch(pidfd, flags("EPOLLIN"), () => {
+      watch.close();
+      resolve();
+    });
+    signal?.addEventListener("abort", () => {
+      watch.close();
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+
+/** Waits for a child's end and reaps it. */
+export async function waitForChild(reactor: Reactor, pidfd: number): Promise<ExitStatus> {
+  await ended(reactor, pidfd);
+  const status = reap(pidfd);
+  if (status === undefined) throw new Error("a pidfd was readable before its process had ended");
+  return status;
+}
+
+/**
+ * Makes orphans of this process's descendants its children, and reaps them when SIGCHLD comes.
+ *
+ * `owns` tells which children belong to somebody else (started by `Deno.Command`, or waited for by pidfd): they are
+ * looked at without being taken. Since waitid shows one ended child at a time, an owned one hides others for as long
+ * as its owner leaves it: then another look follows 2 ms later.
+ */
+export class OrphanReaper implements Disposable {
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #owns: (pid: number) => boolean;
+  readonly #listener = () => this.#look();
+
+  constructor(owns: (pid: number) => boolean) {
+    this.#owns = owns;
+    call("prctl", flags("PR_SET_CHILD_SUBREAPER"), 1, 0, 0, 0);
+    Deno.addSignalListener("SIGCHLD", this.#listener);
+    this.#look();
+  }
+
+  #look(): void {
+    clearTimeout(this.#timer);
+    for (;;) {
+      const seen = this.#peek();
+      if (seen === undefined) return;
+      if (this.#owns(seen)) {
+        this.#timer = setTimeout(this.#listener, 2);
+        return;
+      }
+      waitid(1, /* P_PID */ seen);
+    }
+  }
+
+  #peek(): number | undefined {
+    try {
+      return waitid(flags("P_ALL"), 0, flags("WNOWAIT"))?.pid;
+    } catch (error) {
+      if (isErrno(error, "ECHILD")) return undefined;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    Deno.removeSignalListener("SIGCHLD", this.#listener);
+    call("prctl", flags("PR_SET_CHILD_SUBREAPER"), 0, 0, 0, 0);
+  }
+}
+
+/** Moves the calling thread's children-to-be into another pid namespace (setns(2) CLONE_NEWPID). */
+export function joinPidNamespace(fd: number): void {
+  call("setns", fd, flags("CLONE_NEWPID"));
+}

@@ -1,0 +1,111 @@
+/**
+ * Creates a container: state directory, cgroups, and a first process that waits for its start or goes on at once.
+ *
+ * @module
+ */
+import type { Spec } from "../../api/oci/runtime_spec.ts";
+import { flags } from "../../ffi/constants.ts";
+import { Descriptor, openFile } from "../../ffi/descriptor.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import { call } from "../../ffi/syscall.ts";
+import { Cgroup } from "./cgroup/cgroup.ts";
+import { readHierarchies } from "./cgroup/hierarchies.ts";
+import { type ContainerState, StateDirectory } from "./container_state.ts";
+import { gatherFacts } from "./gather_facts.ts";
+import { launch, type Launched, type Streams } from "./launch.ts";
+import type { Limit, RootSource } from "./plan/facts.ts";
+import { plan } from "./plan/plan.ts";
+import { refuseUnsupported } from "./spec/unsupported.ts";
+import { processStat } from "./status.ts";
+
+/** What a container is made from. */
+export interface CreateOptions {
+  /** Directory of all containers' states. */
+  stateRoot: string;
+  id: string;
+  /** Validated, see `parseSpec`. */
+  spec: Spec;
+  /** Absolute. */
+  bundle: string;
+  root: RootSource;
+  streams: Streams;
+  /** Whether the process waits for `start`, also of another process than this one. */
+  start: "fifo" | "at once";
+  /** Whether the container is killed when this process ends. */
+  dieWithParent: boolean;
+  /** The caller's own limit of open files. */
+  openFiles?: Limit | undefined;
+}
+
+/** A container that this process created. */
+export interface Created {
+  directory: StateDirectory;
+  state: ContainerState;
+  launched: Launched;
+  cgroup: Cgroup;
+}
+
+/**
+ * Creates the container. With `start: "at once"` it returns when the user's command runs. On failure nothing is left.
+ *
+ * Throws `AlreadyExists` for an id in use, `NotImplemented` for what the spec asks for and this runtime does not know,
+ * {@link ProgramFailure} for a step that failed in the new process.
+ */
+export async function createContainer(reactor: Reactor, options: CreateOptions): Promise<Created> {
+  const { spec, id, bundle } = options;
+  refuseUnsupported(spec);
+  const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
+  const facts = gatherFacts({ ...options, cgroups: cgroup.places });
+  const planned = plan(spec, facts);
+  const directory = new StateDirectory(options.stateRoot, id);
+  directory.create();
+  let launched: Launched | undefined;
+  try {
+    cgroup.create();
+    cgroup.apply(spec.linux?.resources ?? {});
+    const state: ContainerState = {
+      id,
+      pid: 0,
+      pidStart: "",
+      created: new Date().toISOString(),
+      bundle,
+      rootfs: options.root.kind === "directory" ? options.root.path : options.root.mountpoint,
+      cgroup: cgroup.toRecord(),
+      spec,
+    };
+    // From here on a killed runtime leaves what `delete` needs.
+    directory.write(state);
+    using start = options.start === "fifo" ? makeFifo(directory.fifo) : undefined;
+    launched = launch({
+      program: planned.program,
+      streams: options.streams,
+      dieWithParent: options.dieWithParent,
+      pidNamespace: planned.pidNamespace,
+      ...(start === undefined ? {} : { start }),
+    });
+    state.pid = launched.child.pid;
+    state.pidStart = processStat(state.pid)?.start ?? "";
+    directory.write(state);
+    await launched.settled(reactor, options.start === "fifo");
+    return { directory, state, launched, cgroup };
+  } catch (error) {
+    if (launched !== undefined) {
+      await launched.kill(reactor);
+      launched.child.close();
+    }
+    await cgroup.remove();
+    directory.remove();
+    throw error;
+  }
+}
+
+/** The fifo that init waits on. Opened for both directions, so that it waits also while nobody holds the other end. */
+function makeFifo(path: string): Descriptor {
+  const mask = call("umask", 0);
+  try {
+    call("mknodat", flags("AT_FDCWD"), path, flags("S_IFIFO") | 0o622, 0);
+  } finally {
+    call("umask", mask);
+  }
+  return openFile(path, flags("O_RDWR"));
+}

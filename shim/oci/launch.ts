@@ -1,0 +1,141 @@
+/**
+ * Launches a planned process: places its descriptors, clones it, and waits until it is where it was planned to stop.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import { Descriptor, executableStub, makePipe, openFile, readOnce, setNonBlocking } from "../../ffi/descriptor.ts";
+import { flags } from "../../ffi/constants.ts";
+import { exitCode, joinPidNamespace, signalPidfd, waitForChild } from "../../ffi/process.ts";
+import { type Child, type ChildProgram, spawn } from "../../ffi/program/spawn.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+
+/** The descriptors of this process that a container's process gets. */
+export interface Streams {
+  stdin: number;
+  stdout: number;
+  stderr: number;
+  /** A connected unix socket that the terminal's master is sent over. */
+  console?: number;
+}
+
+/** What {@link launch} needs besides the program. */
+export interface Launch {
+  program: ChildProgram;
+  streams: Streams;
+  /** The fifo, opened for reading and writing, that `start` writes its byte to; without it the program goes on at once. */
+  start?: Descriptor;
+  /** Whether the program has a `life` descriptor: the read end of a pipe that this process keeps open for ever. */
+  dieWithParent: boolean;
+  /** Path of the pid namespace to be cloned into. */
+  pidNamespace?: string | undefined;
+}
+
+/** The pipe whose write end is never closed: its end of file tells children that this process has ended. */
+let life: { read: Descriptor; write: Descriptor } | undefined;
+
+function lifePipe(): number {
+  if (life === undefined) {
+    life = makePipe();
+    setNonBlocking(life.read.number);
+  }
+  return life.read.number;
+}
+
+/** A process that was launched, and the pipe it reports over. */
+export class Launched {
+  constructor(readonly child: Child, readonly report: Descriptor) {}
+
+  /**
+   * Waits until the process reports that it is created (`waits`) or executes the command. Throws {@link ProgramFailure}
+   * where a step failed, and `Aborted` where the process was killed before; it has been reaped then.
+   */
+  async settled(reactor: Reactor, waits: boolean): Promise<void> {
+    const reported = await this.#wake(reactor);
+    if (reported && waits) return;
+    if (!reported) this.report.close();
+    await this.#check(reactor, waits);
+  }
+
+  /** Waits for the command's `execve` after the process was told to go on. Throws as {@link Launched.settled}. */
+  async executed(reactor: Reactor): Promise<void> {
+    while (await this.#wake(reactor));
+    this.report.close();
+    await this.#check(reactor, false);
+  }
+
+  /** Waits for a byte (true) or the end (false) of the report pipe. */
+  #wake(reactor: Reactor): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const watch = reactor.watch(this.report.number, flags("EPOLLIN"), () => {
+        watch.close();
+        try {
+          resolve(readOnce(this.report.number, new Uint8Array(1)) === 1);
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  async #check(reactor: Reactor, waits: boolean): Promise<void> {
+    const step = this.child.currentStep();
+    const failure = this.child.failure();
+    if (failure === undefined && !waits && step?.call === "execve") return;
+    const status = await waitForChild(reactor, this.child.pidfd);
+    // The step may have failed between the two looks.
+    const late = this.child.failure();
+    if (late !== undefined) throw late;
+    const how = "signal" in status ? `was killed by signal ${status.signal}` : `ended with ${exitCode(status)}`;
+    throw new Failure("Aborted", `the container's first process ${how} at the step "${step?.does ?? "clone"}"`);
+  }
+
+  /** Kills and reaps a process that is not wanted any more. */
+  async kill(reactor: Reactor): Promise<void> {
+    try {
+      signalPidfd(this.child.pidfd, flags("SIGKILL"));
+      await waitForChild(reactor, this.child.pidfd);
+    } catch {
+      // Reaped already: that is what was wanted.
+    }
+  }
+}
+
+/** Clones the process. One synchronous stretch: no other child of this process can inherit the pipe's write end. */
+export function launch(options: Launch): Launched {
+  const report = makePipe();
+  try {
+    const given = new Map<string, bigint>([
+      ["stdin", BigInt(options.streams.stdin)],
+      ["stdout", BigInt(options.streams.stdout)],
+      ["stderr", BigInt(options.streams.stderr)],
+      ["report", BigInt(report.write.number)],
+      ["stub", BigInt(executableStub())],
+    ]);
+    if (options.start !== undefined) given.set("start", BigInt(options.start.number));
+    if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
+    if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
+    const child = inPidNamespace(options.pidNamespace, () => spawn(options.program, given));
+    return new Launched(child, report.read);
+  } catch (error) {
+    report.read.close();
+    throw error;
+  } finally {
+    report.write.close();
+  }
+}
+
+/** Runs `body` while this thread's children are born into another pid namespace. */
+function inPidNamespace<T>(path: string | undefined, body: () => T): T {
+  if (path === undefined) return body();
+  using own = openFile("/proc/self/ns/pid", flags("O_RDONLY"));
+  using other = openFile(path, flags("O_RDONLY"));
+  joinPidNamespace(other.number);
+  try {
+    return body();
+  } finally {
+    joinPidNamespace(own.number);
+    const back = Deno.readLinkSync("/proc/thread-self/ns/pid_for_children");
+    if (back !== Deno.readLinkSync("/proc/self/ns/pid")) throw new Error("still in the container's pid namespace");
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The environment of a container's process.
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+import type { Process } from "../../../api/oci/runtime_spec.ts";
+
+/** The spec's variables, the last of equal names, and HOME from /etc/passwd where it is not set. */
+export function containerEnvironment(process: Process, passwd: string): string[] {
+  const variables = new Map<string, string>();
+  for (const entry of process.env ?? []) {
+    const equals = entry.indexOf("=");
+    if (equals <= 0 || entry.includes("\0")) {
+      throw new Failure("InvalidArgument", `process.env: ${JSON.stringify(entry)} is not of the form NAME=value`);
+    }
+    variables.set(entry.slice(0, equals), entry.slice(equals + 1));
+  }
+  if (!variables.get("HOME")) variables.set("HOME", homeOf(process.user.uid, passwd));
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+/** The home directory that /etc/passwd has for the user, else `/`. */
+export function homeOf(uid: number, passwd: string): string {
+  for (const line of passwd.split("\n")) {
+    const fields = line.split(":");
+    if (fields[2] === String(uid) && fields[5]) return fields[5];
+  }
+  return "/";
+}

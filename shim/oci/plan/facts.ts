@@ -1,0 +1,67 @@
+/**
+ * What a plan must know besides the spec. Gathered before planning, so that planning itself is pure and can be tested
+ * and printed without root.
+ *
+ * @module
+ */
+import type { Arch } from "../../../ffi/arch.ts";
+
+/** Where the root file system comes from. */
+export type RootSource =
+  /** A directory on the host, with whatever is mounted below it. */
+  | { kind: "directory"; path: string }
+  /**
+   * An overlay that is mounted only inside the container's mount namespace. `lower` (nearest first), `upper` and `work`
+   * are relative to `base`: the kernel takes at most a page of options. `mountpoint` is any directory of the host.
+   */
+  | {
+    kind: "overlay";
+    base: string;
+    lower: readonly string[];
+    upper?: string;
+    work?: string;
+    options: readonly string[];
+    mountpoint: string;
+  };
+
+/** One cgroup of the container. */
+export interface CgroupPlace {
+  version: 1 | 2;
+  /** Directory name below `/sys/fs/cgroup` inside the container: `cpu,cpuacct`, `systemd`; empty for pure v2. */
+  name: string;
+  /** The container's directory on the host. */
+  path: string;
+}
+
+/** A resource limit of a process, as numbers. */
+export interface Limit {
+  soft: bigint;
+  hard: bigint;
+}
+
+/** See the module. */
+export interface Facts {
+  arch: Arch;
+  id: string;
+  /** Absolute path of the bundle, which relative sources of bind mounts are counted from. */
+  bundle: string;
+  root: RootSource;
+  /** What the source of each bind mount is, by absolute path. */
+  sources: ReadonlyMap<string, "directory" | "file">;
+  cgroups: readonly CgroupPlace[];
+  /** Signals that the runtime ignores. */
+  ignoredSignals: readonly number[];
+  /** The caller's own RLIMIT_NOFILE, which Deno has changed; the container's unless the spec sets it. */
+  openFiles?: Limit;
+  /** Number of the last capability that the kernel knows. */
+  lastCapability: number;
+  /** Contents of the container's /etc/passwd, for HOME; empty without one. */
+  passwd: string;
+  /**
+   * `at once`: the program goes on to the user's command. `fifo`: it reports and waits for one byte, given as
+   * descriptor `start`.
+   */
+  start: "at once" | "fifo";
+  /** Whether the container dies when the runtime does. Needs the descriptor `life`. */
+  dieWithParent: boolean;
+}

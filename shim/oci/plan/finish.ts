@@ -1,0 +1,222 @@
+/**
+ * The last steps of every process in a container, init or exec: from limits and identity to `execve`.
+ *
+ * The order matters (runc does the same): seccomp before capabilities are dropped unless no_new_privs lets it come
+ * last; the bounding set while CAP_SETPCAP is there; everything that is still open is closed before the working
+ * directory is entered, so that `/proc/self/fd/N` leads nowhere (CVE-2024-21626).
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+import type { Process, Rlimit, Seccomp } from "../../../api/oci/runtime_spec.ts";
+import { type ConstantName, constants } from "../../../ffi/constants.ts";
+import { Data, flag, Label, type Program, room, textArray, words } from "../../../ffi/program/program.ts";
+import { compileSeccomp } from "../seccomp/compile.ts";
+import { addBoundingSet, addCapabilities } from "./capabilities.ts";
+import { containerEnvironment } from "./environment.ts";
+import type { Facts, Limit } from "./facts.ts";
+import { openHow, openHowSize } from "./paths.ts";
+
+/** Numbers of the child's descriptors that the last steps use. */
+export interface FinishDescriptors {
+  report: number;
+  /** The fifo that is waited on; undefined to go on at once. */
+  start: number | undefined;
+  /** The first number that is not kept until `execve`. */
+  firstUnwanted: number;
+}
+
+/** What the last steps need besides the process. */
+export interface FinishInput {
+  process: Process;
+  seccomp: Seccomp | undefined;
+  facts: Pick<Facts, "arch" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent">;
+  descriptors: FinishDescriptors;
+}
+
+/** Adds everything up to and with `execve`. */
+export function addFinish(program: Program, input: FinishInput): void {
+  const { process, facts } = input;
+  const filter = input.seccomp && seccompStep(input.seccomp, facts.arch);
+  if (process.noNewPrivileges) {
+    program.add({ call: "prctl", args: [flag("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], does: "set no_new_privs" });
+  }
+  addLimits(program, process.rlimits ?? [], facts.openFiles);
+  program.add({ call: "umask", args: [process.user.umask ?? 0o022], does: "set the umask" });
+  if (filter && !process.noNewPrivileges) program.add(filter);
+  const capabilities = process.capabilities ?? {};
+  addBoundingSet(program, capabilities, facts.lastCapability);
+  program.add({
+    call: "close_range",
+    args: [input.descriptors.firstUnwanted, 0xffffffff, 0],
+    does: "close everything that was opened on the way",
+  });
+  addIdentity(program, process, facts);
+  addCapabilities(program, capabilities, facts.lastCapability);
+  if (facts.dieWithParent) addDeathSignal(program);
+  addExec(program, input, filter);
+}
+
+/** The step that loads the filter (seccomp(2); struct sock_fprog: length, address). */
+function seccompStep(seccomp: Seccomp, arch: Facts["arch"]) {
+  const { program: filter, flags } = compileSeccomp(seccomp, arch);
+  const count = filter.length / 8;
+  return {
+    call: "seccomp" as const,
+    args: [
+      flag("SECCOMP_SET_MODE_FILTER"),
+      flags,
+      words([count, new Data(filter, `[${count} instructions]`)]),
+    ],
+    does: "load the seccomp filter",
+  };
+}
+
+const unlimited = 0xffffffffffffffffn;
+
+/** A JSON number as rlim_t: what lies beyond 2^63 or is negative means no limit. */
+function limitValue(value: number): bigint {
+  return value < 0 || value >= 2 ** 63 ? unlimited : BigInt(value);
+}
+
+function addLimits(program: Program, rlimits: readonly Rlimit[], openFiles: Limit | undefined): void {
+  const limits = new Map<string, Limit>();
+  if (openFiles !== undefined) limits.set("RLIMIT_NOFILE", openFiles);
+  for (const { type, soft, hard } of rlimits) limits.set(type, { soft: limitValue(soft), hard: limitValue(hard) });
+  for (const [type, { soft, hard }] of limits) {
+    if (!(type in constants)) throw new Failure("InvalidArgument", `process.rlimits: "${type}" is no resource limit`);
+    program.add({
+      call: "prlimit64",
+      // The test above makes the name one of the table's.
+      args: [0, flag(type as ConstantName), words([soft, hard], `{${soft}, ${hard}}`), 0],
+      does: `set ${type} to ${soft}:${hard}`,
+      errors: {
+        EPERM: `error setting rlimit type ${constants[type as keyof typeof constants]}: operation not permitted ` +
+          `(${type} cannot be raised above this system's hard limit without CAP_SYS_RESOURCE)`,
+      },
+    });
+  }
+}
+
+/**
+ * Working directory, groups, user. The directory is entered as root, or, where root may not (a network file system),
+ * as the user.
+ */
+function addIdentity(program: Program, process: Process, facts: FinishInput["facts"]): void {
+  const refused = new Label("enter_as_user");
+  const done = new Label("user_set");
+  enterDirectory(program, process.cwd, facts.arch, refused);
+  addUser(program, process, done);
+  program.bind(refused);
+  addUser(program, process);
+  enterDirectory(program, process.cwd, facts.arch);
+  program.bind(done);
+  program.add({ call: "prctl", args: [flag("PR_SET_KEEPCAPS"), 0, 0, 0, 0], does: "become the user" });
+}
+
+/** Keeps the capabilities over the change of user; they are reduced afterwards. */
+function addUser(program: Program, { user }: Process, then?: Label): void {
+  const does = `become user ${user.uid}:${user.gid}`;
+  program.add({ call: "prctl", args: [flag("PR_SET_KEEPCAPS"), 1, 0, 0, 0], does });
+  const groups = user.additionalGids ?? [];
+  const list = room(groups.length * 4, `[${groups.join(", ")}]`);
+  const view = new DataView(list.bytes.buffer);
+  groups.forEach((gid, index) => view.setUint32(index * 4, gid, true));
+  program.add({ call: "setgroups", args: [groups.length, list], does });
+  program.add({ call: "setresgid", args: [user.gid, user.gid, user.gid], does });
+  const step = { call: "setresuid" as const, args: [user.uid, user.uid, user.uid], does };
+  program.add(then === undefined ? step : { ...step, then });
+}
+
+/** chdir(2) that follows no magic link; where it is refused the program goes on at the label, or fails. */
+function enterDirectory(program: Program, cwd: string, arch: Facts["arch"], refused?: Label): void {
+  const does = `enter the working directory "${cwd}"`;
+  const how = openHow(arch, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], ["RESOLVE_NO_MAGICLINKS"]);
+  const allowed = refused === undefined ? {} : { allow: ["EACCES", "EPERM"] as const, otherwise: refused };
+  const directory = program.result("cwd", {
+    call: "openat2",
+    args: [flag("AT_FDCWD"), cwd, how, openHowSize],
+    does,
+    ...allowed,
+    errors: { ELOOP: `${does}: it leads through a link of the kernel's, which may be a way out of the container` },
+  });
+  program.add({ call: "fchdir", args: [directory], does, ...allowed });
+}
+
+/** The container dies with the runtime. A change of user clears the signal, so this comes after it. */
+export function addDeathSignal(program: Program): void {
+  program.add({
+    call: "prctl",
+    args: [flag("PR_SET_PDEATHSIG"), flag("SIGKILL"), 0, 0, 0],
+    does: "die with the runtime",
+  });
+}
+
+/** Looks the command up, reports, waits, loads the filter and executes. */
+function addExec(program: Program, input: FinishInput, filter: ReturnType<typeof seccompStep> | undefined): void {
+  const { process, facts, descriptors } = input;
+  const args = process.args ?? [];
+  const environment = containerEnvironment(process, facts.passwd);
+  const candidates = commandCandidates(args[0] ?? "", environment);
+  addLookup(program, args[0] ?? "", candidates);
+  if (descriptors.start !== undefined) {
+    const does = "report that the container is created";
+    program.add({ call: "write", args: [descriptors.report, "r", 1], does, expect: 1 });
+    const wait = "wait for the start";
+    program.add({ call: "read", args: [descriptors.start, room(8, "&byte"), 1], does: wait, expect: 1 });
+  }
+  if (filter && process.noNewPrivileges) program.add(filter);
+  const argv = textArray(args);
+  const env = textArray(environment);
+  candidates.forEach((path, index) =>
+    program.add({
+      call: "execve",
+      args: [path, argv, env],
+      does: `exec ${JSON.stringify(path)}`,
+      ...(index < candidates.length - 1 ? { allow: ["ENOENT", "ENOTDIR", "EACCES"] as const } : {}),
+      errors: execErrors(path),
+    })
+  );
+}
+
+function execErrors(path: string) {
+  const name = JSON.stringify(path);
+  return {
+    ENOENT: `exec ${name}: no such file or directory: the file is there, but not the interpreter of its #! line ` +
+      "(look for a carriage return at that line's end) or its dynamic loader",
+    ENOEXEC: `exec ${name}: exec format error: the file is for another architecture, or a script without a #! line`,
+    EACCES: `exec ${name}: permission denied: it is a directory, not executable, or on a noexec mount`,
+  };
+}
+
+/** The paths that a command may be found at: itself where it holds a slash, else one for each directory of PATH. */
+export function commandCandidates(command: string, environment: readonly string[]): string[] {
+  if (command === "") throw new Failure("InvalidArgument", "process.args is empty: there is no command to run");
+  if (command.includes("/")) return [command];
+  const path = environment.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
+  return path === "" ? [command] : path.split(":").map((directory) => `${directory || "."}/${command}`);
+}
+
+/** Fails at creation where the command is missing, with the texts that dockerd and podman know (126 and 127). */
+function addLookup(program: Program, command: string, candidates: readonly string[]): void {
+  const found = new Label("found");
+  const quoted = JSON.stringify(command);
+  const bySearch = !command.includes("/");
+  const notFound = `exec: ${quoted}: executable file not found in $PATH`;
+  candidates.forEach((path, index) => {
+    const last = index === candidates.length - 1;
+    program.add({
+      call: "faccessat2",
+      args: [flag("AT_FDCWD"), path, flag("X_OK"), flag("AT_EACCESS")],
+      does: `find ${quoted}`,
+      then: found,
+      ...(last ? {} : { allow: ["ENOENT", "ENOTDIR", "EACCES"] as const }),
+      errors: bySearch ? { ENOENT: notFound, ENOTDIR: notFound, EACCES: notFound } : {
+        ENOENT: `exec: ${quoted}: stat ${command}: no such file or directory`,
+        ENOTDIR: `exec: ${quoted}: stat ${command}: not a directory`,
+        EACCES: `exec: ${quoted}: permission denied`,
+      },
+    });
+  });
+  program.bind(found);
+}

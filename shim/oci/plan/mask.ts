@@ -1,0 +1,80 @@
+/**
+ * Steps that make paths read-only or hide them.
+ *
+ * @module
+ */
+import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
+import { newFileSystem, setAttributes } from "./mounts.ts";
+import { cleanPath, type Paths } from "./paths.ts";
+
+/** Binds each path on itself, read-only with all that is mounted below; a missing one is skipped. */
+export function addReadonlyPaths(paths: Paths, list: readonly string[]): void {
+  for (const path of new Set(list.map(cleanPath))) {
+    const does = `make "${path}" read-only`;
+    const skip = new Label(paths.name("skip"));
+    const target = paths.openOr(path, skip, does);
+    const mount = cloneOf(paths.program, paths.name("readonly"), target, does, true);
+    setAttributes(paths.program, mount, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, does, true);
+    paths.attach(mount, target, does);
+    paths.program.bind(skip);
+  }
+}
+
+/**
+ * Hides each path: a file behind /dev/null, a directory behind an empty read-only tmpfs; a missing one is skipped.
+ *
+ * The null device is the host's, cloned before the root changes and read-only as a mount (so its mode cannot be
+ * changed through it): the container's own may be anything that an image put there (CVE-2025-31133).
+ */
+export function addMaskedPaths(paths: Paths, list: readonly string[], nullDevice: Slot): void {
+  if (list.length === 0) return;
+  const { program } = paths;
+  const empty = newFileSystem(program, paths.name("mask"), "tmpfs", "tmpfs", {
+    flags: [],
+    parameters: [["nr_blocks", "1"], ["nr_inodes", "2"], ["mode", "755"]],
+    attributes: { set: ["MOUNT_ATTR_RDONLY", "MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NODEV", "MOUNT_ATTR_NOEXEC"], clear: [] },
+  }, "make an empty directory to hide others behind");
+  for (const path of new Set(list.map(cleanPath))) {
+    const does = `hide "${path}"`;
+    const done = new Label(paths.name("masked"));
+    const file = new Label(paths.name("file"));
+    const directory = paths.openOr(path, file, does, "directory");
+    paths.attach(cloneOf(program, paths.name("empty"), empty, does), directory, does, { then: done });
+    program.bind(file);
+    const target = paths.openOr(path, done, does);
+    paths.attach(cloneOf(program, paths.name("null"), nullDevice, does), target, does);
+    program.bind(done);
+  }
+}
+
+/** The host's /dev/null as a detached mount that cannot be written to except as the device that it is. */
+export function addNullDevice(program: Program): Slot {
+  const does = "take the host's /dev/null to hide files behind";
+  const mount = program.result("null", {
+    call: "open_tree",
+    args: [flag("AT_FDCWD"), "/dev/null", flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC")],
+    does,
+  });
+  setAttributes(
+    program,
+    mount,
+    { set: ["MOUNT_ATTR_RDONLY", "MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NOEXEC"], clear: [] },
+    does,
+  );
+  return mount;
+}
+
+/** A further detached mount of what a descriptor shows. */
+function cloneOf(program: Program, name: string, mount: Slot, does: string, recursive = false): Slot {
+  return program.result(name, {
+    call: "open_tree",
+    args: [
+      mount,
+      "",
+      recursive
+        ? flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH", "AT_RECURSIVE")
+        : flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH"),
+    ],
+    does,
+  });
+}

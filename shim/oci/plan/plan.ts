@@ -1,0 +1,198 @@
+/**
+ * The plan of a container's start: a pure function from a spec and facts to a syscall program.
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+import type { Linux, NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
+import type { ConstantName } from "../../../ffi/constants.ts";
+import { addHygiene, type Placement } from "../../../ffi/program/hygiene.ts";
+import { ChildProgram } from "../../../ffi/program/spawn.ts";
+import { flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import { addConsole } from "./console.ts";
+import { addDevices } from "./devices.ts";
+import type { Facts } from "./facts.ts";
+import { addDeathSignal, addFinish } from "./finish.ts";
+import { addKeyring, addLoopback, addNames, addOomScore, addSysctls } from "./kernel_settings.ts";
+import { addMaskedPaths, addNullDevice, addReadonlyPaths } from "./mask.ts";
+import { addMounts, type Mounted, setAttributes } from "./mounts.ts";
+import { Paths } from "./paths.ts";
+import { addPivot, addPropagation, addRoot } from "./root.ts";
+
+/** The clone and setns flag of each namespace type. */
+export const namespaceFlags: Readonly<Record<NamespaceType, ConstantName>> = {
+  pid: "CLONE_NEWPID",
+  network: "CLONE_NEWNET",
+  mount: "CLONE_NEWNS",
+  ipc: "CLONE_NEWIPC",
+  uts: "CLONE_NEWUTS",
+  user: "CLONE_NEWUSER",
+  cgroup: "CLONE_NEWCGROUP",
+  time: "CLONE_NEWTIME",
+};
+
+/** The child's descriptors, by what they are for. */
+export interface Descriptors {
+  placements: Placement[];
+  report: number;
+  start: number | undefined;
+  life: number | undefined;
+  console: number | undefined;
+  stub: number;
+  /** The first number that is not needed until `execve`. */
+  firstUnwanted: number;
+}
+
+/** Numbers the descriptors that a child gets: what is needed longest comes first. */
+export function numberDescriptors(wanted: { start: boolean; life: boolean; console: boolean }): Descriptors {
+  const placements: Placement[] = ["stdin", "stdout", "stderr", "report"].map((from, to) => ({ from, to }));
+  const place = (from: string, yes: boolean): number | undefined =>
+    yes ? placements.push({ from, to: placements.length }) - 1 : undefined;
+  const start = place("start", wanted.start);
+  const firstUnwanted = placements.length;
+  const life = place("life", wanted.life);
+  const console = place("console", wanted.console);
+  const stub = placements.push({ from: "stub", to: placements.length }) - 1;
+  return { placements, report: 3, start, life, console, stub, firstUnwanted };
+}
+
+/** A container's program, and the place of its pid namespace where it joins one. */
+export interface ContainerPlan {
+  program: ChildProgram;
+  /** Path of a pid namespace that the parent joins around the clone. */
+  pidNamespace: string | undefined;
+}
+
+/**
+ * Plans the start of the container. The spec has been validated and holds nothing that is unsupported. The program
+ * needs the given numbers `stdin`, `stdout`, `stderr`, `report`, `stub`, and `start`, `life`, `console` where facts and
+ * spec ask for them.
+ *
+ * Throws `InvalidArgument` or `NotFound` for what cannot be planned.
+ */
+export function plan(spec: Spec, facts: Facts): ContainerPlan {
+  const { process } = spec;
+  const linux = spec.linux ?? {};
+  if (process === undefined) throw new Failure("InvalidArgument", "config.json has no process");
+  const made = new Set((linux.namespaces ?? []).filter(({ path }) => !path).map(({ type }) => type));
+  const program = new ChildProgram(cloneFlags(made));
+  const descriptors = numberDescriptors({
+    start: facts.start === "fifo",
+    life: facts.dieWithParent,
+    console: process.terminal === true,
+  });
+  addHygiene(program, {
+    arch: facts.arch,
+    descriptors: descriptors.placements,
+    stub: descriptors.stub,
+    ignoredSignals: facts.ignoredSignals,
+  });
+  if (descriptors.life !== undefined) addLife(program, descriptors.life);
+  addOomScore(program, process.oomScoreAdj);
+  addCgroups(program, facts);
+  addJoinedNamespaces(program, linux);
+  if (made.has("cgroup")) {
+    program.add({ call: "unshare", args: [flag("CLONE_NEWCGROUP")], does: "make a cgroup namespace" });
+  }
+  program.add({ call: "setsid", args: [], does: "begin a session" });
+  addKeyring(program, facts.id);
+  if (made.has("network")) addLoopback(program);
+  addFileSystems(program, spec, process, facts, descriptors);
+  addFinish(program, {
+    process,
+    seccomp: linux.seccomp,
+    facts,
+    descriptors,
+  });
+  return { program, pidNamespace: linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path };
+}
+
+/** Everything but the cgroup namespace is made by the clone; that one only after its cgroups were joined. */
+function cloneFlags(made: ReadonlySet<NamespaceType>): ConstantName[] {
+  if (!made.has("mount")) throw new Failure("NotImplemented", "a container without a mount namespace of its own");
+  return [...made].filter((type) => type !== "cgroup").map((type) => namespaceFlags[type]);
+}
+
+/** Dies with the runtime, also where that ended before the signal was asked for: then the pipe is at its end. */
+function addLife(program: Program, life: number): void {
+  addDeathSignal(program);
+  program.add({
+    call: "read",
+    args: [life, room(8, "&byte"), 1],
+    does: "make sure that the runtime is alive",
+    expect: 1,
+    allow: ["EAGAIN"],
+  });
+}
+
+/** Joins the container's cgroups; "0" is the writer itself. */
+export function addCgroups(program: Program, facts: Pick<Facts, "cgroups">): void {
+  for (const { path } of facts.cgroups) {
+    const does = `join the cgroup "${path}"`;
+    const file = program.result("cgroup", {
+      call: "openat",
+      args: [flag("AT_FDCWD"), `${path}/cgroup.procs`, flag("O_WRONLY", "O_CLOEXEC"), 0],
+      does,
+    });
+    program.add({ call: "write", args: [file, "0", 1], does, expect: 1 });
+  }
+}
+
+/** Joins namespaces that the spec names by path. */
+function addJoinedNamespaces(program: Program, linux: Linux): void {
+  for (const { type, path } of linux.namespaces ?? []) {
+    if (!path || type === "pid") continue;
+    if (type === "mount") throw new Failure("NotImplemented", "joining a mount namespace by path");
+    const does = `join the ${type} namespace "${path}"`;
+    const namespace = program.result(type, {
+      call: "openat",
+      args: [flag("AT_FDCWD"), path, flag("O_RDONLY", "O_CLOEXEC"), 0],
+      does,
+    });
+    program.add({
+      call: "setns",
+      args: [namespace, flag(namespaceFlags[type])],
+      does,
+      errors: { EINVAL: `${does}: it is no ${type} namespace` },
+    });
+  }
+}
+
+/** Root, mounts, devices and everything that is done to paths, in runc's order. */
+function addFileSystems(program: Program, spec: Spec, process: Process, facts: Facts, descriptors: Descriptors): void {
+  const linux = spec.linux ?? {};
+  program.add({ call: "umask", args: [0], does: "make files with the modes that are asked for" });
+  addPropagation(program, linux.rootfsPropagation ?? "rslave");
+  const root = addRoot(program, facts.root);
+  const paths = new Paths(program, root, facts.arch);
+  const nullDevice = (linux.maskedPaths ?? []).length > 0 ? addNullDevice(program) : undefined;
+  const mounted = addMounts(paths, spec.mounts ?? [], facts);
+  if (!mounted.devIsBind) addDevices(paths, linux.devices ?? []);
+  paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);
+  if (descriptors.console !== undefined) {
+    addConsole(program, openPtmx(program, mounted), process, descriptors.console, paths);
+  }
+  addPivot(program, root);
+  addNames(program, spec.hostname, spec.domainname);
+  addSysctls(program, linux.sysctl, mounted.proc);
+  addReadonlyPaths(paths, linux.readonlyPaths ?? []);
+  if (nullDevice !== undefined) addMaskedPaths(paths, linux.maskedPaths ?? [], nullDevice);
+  for (const { mount, does } of mounted.readOnlyLater) {
+    setAttributes(program, mount, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, does);
+  }
+  if (spec.root?.readonly) {
+    setAttributes(program, root, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, "make the root file system read-only");
+  }
+}
+
+/** The terminal multiplexer of the devpts that was just mounted, by its mount and not by a path. */
+function openPtmx(program: Program, mounted: Mounted): Slot {
+  if (mounted.devpts === undefined) {
+    throw new Failure("InvalidArgument", "process.terminal needs a devpts mount in the spec");
+  }
+  return program.result("master", {
+    call: "openat",
+    args: [mounted.devpts, "ptmx", flag("O_RDWR", "O_NOCTTY", "O_CLOEXEC"), 0],
+    does: "open the container's terminal",
+  });
+}
