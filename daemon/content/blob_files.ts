@@ -1,0 +1,38 @@
+/**
+ * Where blobs lie on disk: containerd's layout, `blobs/<algorithm>/<hex>`.
+ *
+ * @module
+ */
+import { type Digest, isDigest, splitDigest } from "../../api/digest.ts";
+
+/** The blob files of a content directory. All reads are synchronous: they are small, or measured in descriptors. */
+export class BlobFiles {
+  constructor(readonly directory: string) {}
+
+  /** Path of a blob, whether it exists or not. */
+  path(digest: Digest): string {
+    const { algorithm, hex } = splitDigest(digest);
+    return `${this.directory}/blobs/${algorithm}/${hex}`;
+  }
+
+  /** Size in bytes, or undefined where there is no such file. */
+  size(digest: Digest): number | undefined {
+    try {
+      const info = Deno.lstatSync(this.path(digest));
+      return info.isFile ? info.size : undefined;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  /** Digests of all blob files; strange names are passed over. */
+  *list(): Generator<Digest> {
+    for (const { name: algorithm } of Deno.readDirSync(`${this.directory}/blobs`)) {
+      for (const { name: hex } of Deno.readDirSync(`${this.directory}/blobs/${algorithm}`)) {
+        const digest = `${algorithm}:${hex}`;
+        if (isDigest(digest)) yield digest;
+      }
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Leases: what keeps objects alive while nothing that has a name refers to them yet.
+ *
+ * @module
+ */
+import { Failure, isFailure } from "../../api/errors.ts";
+import type { Labels, ObjectKind } from "../metadata/label_refs.ts";
+import type { Objects } from "../metadata/objects.ts";
+import { FileLock } from "./file_lock.ts";
+
+/** A lease as stored. Times are milliseconds since 1970. */
+export interface LeaseInfo {
+  readonly id: string;
+  /** Whether it ends with the process that holds its file's lock. */
+  readonly owned: boolean;
+  readonly created: number;
+  /** From then on it keeps nothing alive any more. */
+  readonly expires?: number;
+  readonly labels: Labels;
+}
+
+/** Something that a lease keeps alive. */
+export interface LeaseResource {
+  readonly kind: ObjectKind;
+  readonly key: string;
+}
+
+/**
+ * A lease of this process, kept until it is ended or the process dies.
+ *
+ * `end` is for the good case: whatever is still needed has a name by now. Where the process dies instead, its lock is
+ * free and `reapAbandoned` removes the lease with the containers and the active snapshots under it.
+ */
+export class OwnedLease implements AsyncDisposable {
+  constructor(readonly id: string, private readonly store: LeaseStore, private readonly lock: FileLock) {}
+
+  /** Gives up the lease; what it held stays where something else refers to it. A second call does nothing. */
+  async end(): Promise<void> {
+    try {
+      await this.store.delete(this.id);
+    } catch (error) {
+      if (!isFailure(error, "NotFound")) throw error;
+    } finally {
+      this.lock.release({ remove: true });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+}
+
+interface LeaseRow {
+  id: string;
+  owned: number;
+  created: number;
+  expires: number | null;
+}
+
+/** The leases of one namespace. `directory` holds the lock files of owned ones. */
+export class LeaseStore {
+  constructor(readonly objects: Objects, readonly directory: string) {}
+
+  /** Path of the file whose lock the owner of a lease holds. */
+  lockPath(id: string): string {
+    return `${this.directory}/${encodeURIComponent(this.objects.namespace)}+${encodeURIComponent(id)}.lock`;
+  }
+
+  /** Makes a lease that lives as long as this process, or until it is ended. */
+  async own(purpose: string): Promise<OwnedLease> {
+    const id = `${purpose}-${crypto.randomUUID()}`;
+    // First the lock and then the row, so that no row is ever seen without its lock.
+    const lock = FileLock.tryAcquire(this.lockPath(id), { create: true });
+    if (lock === undefined) throw new Failure("Internal", `lock of the new lease "${id}" is held already`);
+    try {
+      await this.#insert(id, { owned: true, labels: {} });
+      return new OwnedLease(id, this, lock);
+    } catch (error) {
+      lock.release({ remove: true });
+      throw error;
+    }
+  }
+
+  /** Makes a lease that lasts until it is deleted or `expires`. Throws `AlreadyExists`. */
+  async create(id: string, options: { expires?: number; labels?: Labels } = {}): Promise<void> {
+    if (id === "") throw new Failure("InvalidArgument", "a lease needs an id that is not empty");
+    await this.#insert(id, { owned: false, labels: options.labels ?? {}, expires: options.expires });
+  }
+
+  async #insert(id: string, lease: { owned: boolean; labels: Labels; expires?: number | undefined }): Promise<void> {
+    const { database, namespace } = this.objects;
+    await database.transaction(() => {
+      this.objects.enterNamespace();
+      const made = database.run(
+        "INSERT OR IGNORE INTO leases (namespace, id, owned, expires, created) VALUES (?, ?, ?, ?, ?)",
+        namespace,
+        id,
+        lease.owned ? 1 : 0,
+        lease.expires ?? null,
+        Date.now(),
+      );
+      if (made === 0) throw new Failure("AlreadyExists", `lease "${id}" already exists`);
+      this.objects.setLabels("lease", id, lease.labels);
+    });
+  }
+
+  /** Removes a lease, and not what it holds. Throws `NotFound`. */
+  async delete(id: string): Promise<void> {
+    await this.objects.database.transaction(() => this.deleteInside(id));
+  }
+
+  /** As {@link delete}, inside a transaction of the caller's. */
+  deleteInside(id: string): void {
+    const { database, namespace } = this.objects;
+    const gone = database.run("DELETE FROM leases WHERE namespace = ? AND id = ?", namespace, id);
+    this.objects.forget("lease", id);
+    if (gone === 0) throw new Failure("NotFound", `lease "${id}" does not exist`);
+  }
+
+  /** All leases, oldest first. */
+  async list(): Promise<LeaseInfo[]> {
+    const { database, namespace } = this.objects;
+    return await database.read(() =>
+      database.all<LeaseRow>(
+        "SELECT id, owned, created, expires FROM leases WHERE namespace = ? ORDER BY created, id",
+        namespace,
+      ).map(({ id, owned, created, expires }) => ({
+        id,
+        owned: owned === 1,
+        created,
+        ...(expires === null ? {} : { expires }),
+        labels: this.objects.labels("lease", id),
+      }))
+    );
+  }
+
+  /** What a lease holds; empty for a lease that does not exist. To be called in `Database.read` or a transaction. */
+  resources(id: string): LeaseResource[] {
+    const { database, namespace } = this.objects;
+    return database.all<LeaseResource>(
+      "SELECT to_kind AS kind, to_key AS key FROM refs " +
+        "WHERE namespace = ? AND from_kind = 'lease' AND from_key = ? AND name = 'lease' ORDER BY to_kind, to_key",
+      namespace,
+      id,
+    );
+  }
+}
