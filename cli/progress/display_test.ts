@@ -21,12 +21,7 @@ class FakeScreen implements Screen {
   picture(): string[] {
     const lines = [""];
     let row = 0;
-    // deno-lint-ignore no-control-regex -- the escape sequences are what is read here
-    for (
-      const [, up, erase, newline, text] of this.writes.join("").matchAll(
-        /\x1b\[(\d+)A|\x1b\[([JK])|(\r?\n)|([^\x1b\r\n]+)|\r/g,
-      )
-    ) {
+    for (const [, up, erase, newline, text] of this.writes.join("").matchAll(sequences)) {
       if (up !== undefined) row -= Number(up);
       else if (erase === "J") lines.length = row + 1, lines[row] = "";
       else if (newline !== undefined) lines[++row] ??= "";
