@@ -139,7 +139,10 @@ Deno.test({
         ),
       );
       await pull(reference, { certificateDirectories: [registry.certificateDirectory] });
-      await assert.rejects(pull(reference, { plainHttp: true }), failure("Unknown", /answers 400/));
+      await assert.rejects(
+        pull(reference, { plainHttp: true }),
+        failure("FailedPrecondition", /does not accept plain HTTP \(400\)/),
+      );
       const before = Deno.env.get("SSL_CERT_FILE");
       Deno.env.set("SSL_CERT_FILE", `${registry.directory}/ca.crt`);
       try {

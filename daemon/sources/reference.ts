@@ -61,7 +61,8 @@ export function parseReference(text: string): Reference {
     throw fail(`has a bad tag "${printable(tag)}": want up to 128 of A-Z a-z 0-9 _ . - and no leading . or -`);
   }
   const { host, repository } = splitAtHost(path);
-  if (!hostPattern.test(host) && !ipv6HostPattern.test(host)) {
+  // The URL parser knows more: ports end at 65535 and a name of digits is an IPv4 address.
+  if (!(hostPattern.test(host) || ipv6HostPattern.test(host)) || !URL.canParse(`https://${host}/`)) {
     throw fail(`has a bad registry host "${printable(host)}"`);
   }
   for (const component of repository.split("/")) {

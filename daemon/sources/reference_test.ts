@@ -43,6 +43,8 @@ Deno.test("parseReference() refuses what is no image name and says why", () => {
     ["a/../b", /bad part "\.\."/],
     ["a..b", /bad part/],
     ["host-.x/a", /bad registry host/],
+    ["256.1.1.1/a", /bad registry host/],
+    ["host:99999/a", /bad registry host/],
     ["-rm", /bad part "-rm"/],
     [`${"a/".repeat(125)}aaaaaaaaaaaaa`, /longer than 255/],
     ["a b", /bad part "a b"/],

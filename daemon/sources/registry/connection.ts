@@ -5,8 +5,9 @@
  */
 import { Failure, messageOf } from "../../../api/errors.ts";
 import { readCertificates } from "./certificates.ts";
-import { isLoopback, shownUrl } from "./endpoint.ts";
+import { hostWithoutPort, isLoopback, shownUrl } from "./endpoint.ts";
 import type { RegistryLimits } from "./limits.ts";
+import { speaksTls } from "./probe.ts";
 
 /** Why no answer came: `cut` is worth another try, the others are not. */
 export type LostKind = "cut" | "refused" | "name" | "certificate" | "not-tls" | "blocked";
@@ -131,18 +132,19 @@ export class Connections implements Disposable {
     if (this.#options.plainHttp) return new URL(`http://${host}/`);
     const secure = new URL(`https://${host}/`);
     if (!isLoopback(host)) return secure;
-    // The probe trusts nobody and sends nothing: only the kind of its failure counts, and it saves the 10 ms
-    // that parsing the system's authorities takes.
-    using client = Deno.createHttpClient({ http2: false });
+    const hasPort = host !== hostWithoutPort(host);
     try {
-      using _ = await this.#exchange({ method: "GET", url: new URL("v2/", secure), headers: {} }, signal, client);
-      return secure;
+      const hostname = hostWithoutPort(host).replace(/^\[|\]$/g, "");
+      const isTls = await speaksTls(hostname, hasPort ? Number(host.slice(host.lastIndexOf(":") + 1)) : 443, signal);
+      return isTls ? secure : new URL(`http://${host}/`);
     } catch (error) {
-      if (error instanceof LostConnection && (error.kind === "not-tls" || error.kind === "cut")) {
-        return new URL(`http://${host}/`);
+      if (signal.aborted) throw signal.reason;
+      // Without a port in the name the two kinds have different ones: what is not at 443 may be at 80.
+      if (!hasPort) return new URL(`http://${host}/`);
+      if (error instanceof Deno.errors.ConnectionRefused) {
+        throw new LostConnection("refused", host, messageOf(error), error);
       }
-      if (error instanceof LostConnection && error.kind === "certificate") return secure;
-      throw error;
+      throw new LostConnection("name", host, messageOf(error), error);
     }
   }
 
@@ -156,11 +158,7 @@ export class Connections implements Disposable {
    * Sends a request; redirects are the caller's to follow. Throws {@link LostConnection} where no answer comes,
    * `DeadlineExceeded` where none comes in time.
    */
-  exchange(request: WireRequest, signal: AbortSignal): Promise<Exchange> {
-    return this.#exchange(request, signal, this.#client(request.url));
-  }
-
-  async #exchange({ method, url, headers, body }: WireRequest, signal: AbortSignal, client: Deno.HttpClient) {
+  async exchange({ method, url, headers, body }: WireRequest, signal: AbortSignal): Promise<Exchange> {
     const hangUp = new AbortController();
     const either = AbortSignal.any([signal, hangUp.signal]);
     const timer = stallTimer(hangUp, this.#options.limits.stallMs, url);
@@ -172,7 +170,7 @@ export class Connections implements Disposable {
         ...(body === undefined ? {} : { body }),
         redirect: "manual",
         signal: either,
-        client,
+        client: this.#client(url),
       });
       return new Exchange(url, response, hangUp, signal, this.#options.limits.stallMs);
     } catch (error) {
@@ -185,10 +183,24 @@ export class Connections implements Disposable {
   #client(url: URL): Deno.HttpClient {
     let client = this.#clients.get(url.origin);
     if (client === undefined) {
-      client = Deno.createHttpClient({ http2: false, ...this.#tls(url) });
+      client = this.#open(url);
       this.#clients.set(url.origin, client);
     }
     return client;
+  }
+
+  #open(url: URL): Deno.HttpClient {
+    const certificates = this.#tls(url);
+    try {
+      return Deno.createHttpClient({ http2: false, ...certificates });
+    } catch (cause) {
+      throw new Failure(
+        "FailedPrecondition",
+        `the certificates for ${url.host} cannot be used: ${messageOf(cause)}: check SSL_CERT_FILE and the folders ` +
+          `${this.#options.certificateDirectories.map((directory) => `${directory}/${url.host}`).join(", ")}`,
+        { cause },
+      );
+    }
   }
 
   #tls(url: URL): { caCerts?: string[]; cert?: string; key?: string } {

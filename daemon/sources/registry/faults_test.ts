@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Code } from "../../../api/errors.ts";
+import { type Code, Failure } from "../../../api/errors.ts";
 import { mediaTypes } from "../../../api/oci/image_spec.ts";
 import { openSource } from "../source.ts";
 import { answer, base, blob, cutAfter, failure, FakeRegistry, isBlob, manifest, pull } from "./fake_registry.ts";
@@ -24,6 +24,7 @@ Deno.test("RegistrySource turns bad answers into sentences", async () => {
     [429, "ResourceExhausted", /limits the rate of requests \(429\): try again later/],
     [500, "Unavailable", /is in trouble \(500\): try again later/],
     [503, "Unavailable", /is in trouble \(503\)/],
+    [400, "FailedPrecondition", /does not accept plain HTTP \(400\): leave --plain-http out/],
     [418, "Unknown", /answers 418, which is not expected/],
   ];
   for (const [status, code, pattern] of cases) {
@@ -190,8 +191,33 @@ Deno.test("RegistrySource tells when the registry cannot be reached", async () =
     failure("Unavailable", /cannot reach 127.* refused .*: check that the registry runs/),
   );
   await assert.rejects(pull(host, { plainHttp: false }), failure("Unavailable", /cannot reach/));
+  await using plain = new FakeRegistry();
+  // Another way to write 127.0.0.1, which is not taken for loopback.
+  const elsewhere = plain.host.replace("127.0.0.1", "127.1");
+  await assert.rejects(
+    pull(elsewhere, { plainHttp: false, certificateDirectories: [] }),
+    (error) => error instanceof Failure && /if the registry has no TLS, use --plain-http$/.test(error.message),
+  );
   await assert.rejects(
     pull("127.0.0.1:6000"),
     failure("InvalidArgument", /blocked: serve the registry on another port/),
   );
+});
+
+Deno.test("RegistrySource names the folders to look at when certificates cannot be used", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${directory}/127.0.0.1:1`);
+    await Deno.writeTextFile(`${directory}/127.0.0.1:1/x.cert`, "x");
+    const options = { plainHttp: false, certificateDirectories: [directory] };
+    const elsewhere = pull("127.1:1", options);
+    await assert.rejects(elsewhere, /cannot read the certificates in ".*x\.key"/);
+    await Deno.writeTextFile(`${directory}/127.0.0.1:1/x.key`, "x");
+    await assert.rejects(
+      pull("127.1:1", options),
+      /certificates for 127.0.0.1:1 cannot be used: .*check SSL_CERT_FILE and the folders \//,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });

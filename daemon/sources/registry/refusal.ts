@@ -60,6 +60,10 @@ export async function refusal(exchange: Exchange, subject: Subject, login?: stri
       return fail("Unauthenticated", `${host} denies access ${why}: ${loginAdvice(host, login)}`);
     case 403:
       return fail("PermissionDenied", `${host} denies access ${why}: ${loginAdvice(host, login)}`);
+    case 400:
+      return exchange.url.protocol === "http:"
+        ? fail("FailedPrecondition", `${host} does not accept plain HTTP ${why}: leave --plain-http out if it has TLS`)
+        : fail("InvalidArgument", `${host} does not accept the request ${why}: check the name`);
     case 408:
       return fail("DeadlineExceeded", `${host} gave the request up ${why}: try again`);
     case 429: {

@@ -41,15 +41,17 @@ export class RegistrySource implements ImageSource {
       plainHttp: options.plainHttp ?? false,
       certificateDirectories: options.certificateDirectories ?? defaultCertificateDirectories,
     });
-    const given = options.credentials;
     this.#requester = new Requester({
       connections: this.#connections,
       limits: this.#limits,
       scopes: [`repository:${repository}:pull`],
-      credentials: (asked) =>
-        given !== undefined && asked === new URL(`http://${apiHost(host)}`).host
-          ? Promise.resolve(given)
-          : findCredentials(asked === apiHost(host) ? host : asked, options.dockerConfigDirectory),
+      credentials: (url) => {
+        // Compared as URLs, which drop a scheme's own port. Only the registry itself gets the caller's login.
+        const isOwn = url.host === new URL(`${url.protocol}//${apiHost(host)}`).host;
+        return isOwn && options.credentials !== undefined
+          ? Promise.resolve(options.credentials)
+          : findCredentials(isOwn ? host : url.host, options.dockerConfigDirectory);
+      },
     });
   }
 

@@ -28,8 +28,8 @@ export interface RequesterOptions {
   readonly limits: RegistryLimits;
   /** Rights that every token is asked for. */
   readonly scopes: readonly string[];
-  /** The login for a host (with its port). */
-  readonly credentials: (host: string) => Promise<Credentials | undefined>;
+  /** The login for the host of a URL. */
+  readonly credentials: (url: URL) => Promise<Credentials | undefined>;
 }
 
 /** A token may have ended: one new one is tried; then the refusal is final. */
@@ -119,7 +119,7 @@ export class Requester {
     if (authorizer === undefined) {
       const { connections, limits, credentials } = this.#options;
       authorizer = new Authorizer({
-        credentials: () => credentials(url.host),
+        credentials: () => credentials(url),
         secure: url.protocol === "https:",
         connections,
         limits,
