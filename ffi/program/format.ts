@@ -14,11 +14,17 @@ function formatArg(arg: Arg): string {
   return arg.toString();
 }
 
+/** Arguments that are file modes or device numbers read best in octal: call → index. */
+const octal: Readonly<Record<string, number>> = { mkdirat: 2, mknodat: 2, umask: 0 };
+
 function formatOperation(operation: Operation): string {
   if (operation === returnStep) return "return";
   const { call, args, expect, branch, then, allow, otherwise, into } = operation;
   let line = into instanceof Slot ? `$${into.name} = ` : "";
-  line += `${call}(${args.map(formatArg).join(", ")})`;
+  const shown = args.map((arg, index) =>
+    typeof arg === "number" && octal[call] === index ? `0${arg.toString(8)}` : formatArg(arg)
+  );
+  line += `${call}(${shown.join(", ")})`;
   if (expect !== undefined) line += ` = ${expect}`;
   if (branch !== undefined) line += ` → ${branch.to.name} on ${branch.on}`;
   if (then !== undefined) line += ` → ${then.name}`;

@@ -76,11 +76,14 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     // From here on a killed runtime leaves what `delete` needs.
     directory.write(state);
     using start = options.start === "fifo" ? makeFifo(directory.fifo) : undefined;
+    using pidNamespace = planned.pidNamespace === undefined
+      ? undefined
+      : openFile(planned.pidNamespace, flags("O_RDONLY"));
     launched = launch({
       program: planned.program,
       streams: options.streams,
       dieWithParent: options.dieWithParent,
-      pidNamespace: planned.pidNamespace,
+      pidNamespace,
       ...(start === undefined ? {} : { start }),
     });
     state.pid = launched.child.pid;

@@ -27,8 +27,10 @@ export interface Launch {
   start?: Descriptor;
   /** Whether the program has a `life` descriptor: the read end of a pipe that this process keeps open for ever. */
   dieWithParent: boolean;
-  /** Path of the pid namespace to be cloned into. */
-  pidNamespace?: string | undefined;
+  /** A descriptor of the pid namespace to be cloned into, or a pidfd of a process in it. */
+  pidNamespace?: Descriptor | undefined;
+  /** A pidfd of the init of the container that is joined. */
+  init?: Descriptor | undefined;
 }
 
 /** The pipe whose write end is never closed: its end of file tells children that this process has ended. */
@@ -115,6 +117,7 @@ export function launch(options: Launch): Launched {
     if (options.start !== undefined) given.set("start", BigInt(options.start.number));
     if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
     if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
+    if (options.init !== undefined) given.set("init", BigInt(options.init.number));
     const child = inPidNamespace(options.pidNamespace, () => spawn(options.program, given));
     return new Launched(child, report.read);
   } catch (error) {
@@ -126,10 +129,9 @@ export function launch(options: Launch): Launched {
 }
 
 /** Runs `body` while this thread's children are born into another pid namespace. */
-function inPidNamespace<T>(path: string | undefined, body: () => T): T {
-  if (path === undefined) return body();
+function inPidNamespace<T>(other: Descriptor | undefined, body: () => T): T {
+  if (other === undefined) return body();
   using own = openFile("/proc/self/ns/pid", flags("O_RDONLY"));
-  using other = openFile(path, flags("O_RDONLY"));
   joinPidNamespace(other.number);
   try {
     return body();

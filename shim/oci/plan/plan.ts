@@ -38,13 +38,17 @@ export interface Descriptors {
   start: number | undefined;
   life: number | undefined;
   console: number | undefined;
+  /** A pidfd of the init of the container to be joined. */
+  init: number | undefined;
   stub: number;
   /** The first number that is not needed until `execve`. */
   firstUnwanted: number;
 }
 
 /** Numbers the descriptors that a child gets: what is needed longest comes first. */
-export function numberDescriptors(wanted: { start: boolean; life: boolean; console: boolean }): Descriptors {
+export function numberDescriptors(
+  wanted: { start: boolean; life: boolean; console: boolean; init?: boolean },
+): Descriptors {
   const placements: Placement[] = ["stdin", "stdout", "stderr", "report"].map((from, to) => ({ from, to }));
   const place = (from: string, yes: boolean): number | undefined =>
     yes ? placements.push({ from, to: placements.length }) - 1 : undefined;
@@ -52,8 +56,9 @@ export function numberDescriptors(wanted: { start: boolean; life: boolean; conso
   const firstUnwanted = placements.length;
   const life = place("life", wanted.life);
   const console = place("console", wanted.console);
+  const init = place("init", wanted.init === true);
   const stub = placements.push({ from: "stub", to: placements.length }) - 1;
-  return { placements, report: 3, start, life, console, stub, firstUnwanted };
+  return { placements, report: 3, start, life, console, init, stub, firstUnwanted };
 }
 
 /** A container's program, and the place of its pid namespace where it joins one. */

@@ -1,0 +1,26 @@
+/**
+ * `barge` without a command that it knows.
+ *
+ * @module
+ */
+import { nearestName } from "./nearest_name.ts";
+
+const commands: readonly [name: string, description: string][] = [
+  ["run", "Run a program in a container from an image, without a daemon"],
+  ["oci", "The OCI runtime: create, start, state, kill, delete, exec, run, plan"],
+  ["help", "Show this text"],
+];
+
+/** Prints the commands; with an unknown word, what may have been meant, and fails. */
+export function main([word]: string[]): Promise<number> {
+  if (word === undefined || word === "help" || word === "--help" || word === "-h") {
+    const width = Math.max(...commands.map(([name]) => name.length));
+    const lines = commands.map(([name, description]) => `  ${name.padEnd(width)}  ${description}`);
+    console.log(`Usage: barge COMMAND [arguments]\n\nCommands:\n${lines.join("\n")}\n\nTry: barge run hello`);
+    return Promise.resolve(0);
+  }
+  const near = nearestName(word, commands.map(([name]) => name));
+  const hint = near === undefined ? "barge help lists the commands" : `did you mean "barge ${near}"?`;
+  console.error(`barge: "${word}" is no command of barge: ${hint}`);
+  return Promise.resolve(125);
+}

@@ -1,0 +1,141 @@
+/**
+ * The commands of the OCI runtime that do not make processes.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import { hostArch } from "../../ffi/arch.ts";
+import { formatProgram } from "../../ffi/program/format.ts";
+import { Cgroup } from "../../shim/oci/cgroup/cgroup.ts";
+import { readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
+import { listContainers, StateDirectory } from "../../shim/oci/container_state.ts";
+import { deleteContainer } from "../../shim/oci/delete.ts";
+import { bindSources, lastCapability } from "../../shim/oci/gather_facts.ts";
+import { killContainer } from "../../shim/oci/kill.ts";
+import { plan } from "../../shim/oci/plan/plan.ts";
+import { defaultSpec } from "../../shim/oci/spec/default_spec.ts";
+import { refuseUnsupported } from "../../shim/oci/spec/unsupported.ts";
+import { startContainer } from "../../shim/oci/start.ts";
+import { statusOf } from "../../shim/oci/status.ts";
+import { parseFlags } from "../flags.ts";
+import { bundleOf, loadBundle } from "./bundle.ts";
+import { deleteFlags, killFlags, listFlags, planFlags, specFlags } from "./flags.ts";
+import { oneId } from "./one_id.ts";
+import { signalNumber } from "./signals.ts";
+
+/** The version of the runtime specification that states and specs carry. */
+export const ociVersion = "1.2.0";
+
+const dialect = { singleDashLong: true } as const;
+
+/** `start ID` */
+export function start(root: string, args: string[]): void {
+  const id = oneId("start", parseFlags({}, args, dialect).args);
+  startContainer(new StateDirectory(root, id));
+}
+
+/** What `state` and `list` show of a container. */
+function describe(directory: StateDirectory) {
+  const state = directory.read();
+  const status = statusOf(directory, state);
+  const { annotations } = state.spec;
+  return {
+    ociVersion,
+    id: state.id,
+    pid: status === "stopped" ? 0 : state.pid,
+    status,
+    bundle: state.bundle,
+    rootfs: state.rootfs,
+    created: state.created,
+    ...(annotations === undefined || Object.keys(annotations).length === 0 ? {} : { annotations }),
+    owner: "",
+  };
+}
+
+/** `state ID`: one JSON object, without a newline at its end. */
+export function state(root: string, args: string[]): string {
+  const id = oneId("state", parseFlags({}, args, dialect).args);
+  return JSON.stringify(describe(new StateDirectory(root, id)), null, 2);
+}
+
+/** `list`: a table, JSON, or ids alone. */
+export function list(root: string, args: string[]): string {
+  const { flags } = parseFlags(listFlags, args, dialect);
+  const ids = listContainers(root);
+  if (flags.quiet) return ids.map((id) => `${id}\n`).join("");
+  const rows = ids.flatMap((id) => {
+    try {
+      return [{ ...describe(new StateDirectory(root, id)), owner: "root" }];
+    } catch (error) {
+      console.error(`load container ${id}: ${error instanceof Error ? error.message : error}`);
+      return [];
+    }
+  });
+  if (flags.format === "json") return `${rows.length === 0 ? "null" : JSON.stringify(rows)}\n`;
+  const table = [
+    ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
+    ...rows.map((row) => [row.id, String(row.pid), row.status, row.bundle, row.created, row.owner]),
+  ];
+  const widths = table[0]!.map((_, column) => Math.max(9, ...table.map((row) => row[column]!.length)) + 3);
+  return table.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("").trimEnd() + "\n").join("");
+}
+
+/** `kill ID [SIGNAL]` */
+export function kill(root: string, args: string[]): void {
+  const { flags, args: [id, signal = "SIGTERM", ...more] } = parseFlags(killFlags, args, {
+    ...dialect,
+    // `kill ID -9` has no flags after the id.
+    interspersed: false,
+  });
+  if (more.length > 0) throw new Failure("InvalidArgument", 'runc: "kill" requires a maximum of 2 argument(s)');
+  const directory = new StateDirectory(root, oneId("kill", id === undefined ? [] : [id]));
+  try {
+    killContainer(directory, signalNumber(signal));
+  } catch (error) {
+    if (flags.all && error instanceof Failure && error.code === "FailedPrecondition") return;
+    throw error;
+  }
+}
+
+/** `delete ID` */
+export async function remove(root: string, args: string[]): Promise<void> {
+  const { flags, args: positionals } = parseFlags(deleteFlags, args, dialect);
+  await deleteContainer(new StateDirectory(root, oneId("delete", positionals)), { force: flags.force });
+}
+
+/** `spec`: writes a config.json that runs `sh`. */
+export function spec(args: string[]): void {
+  const { flags } = parseFlags(specFlags, args, dialect);
+  const path = `${bundleOf(flags.bundle)}/config.json`;
+  try {
+    Deno.writeTextFileSync(path, JSON.stringify(defaultSpec(), null, "\t"), { createNew: true, mode: 0o666 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    throw new Failure("AlreadyExists", `file ${path} exists: remove it first`, { cause: error });
+  }
+}
+
+/** `plan [BUNDLE]`: what a start of the bundle would do, step by step. Needs no root and changes nothing. */
+export function showPlan(args: string[]): string {
+  const { flags, args: [given, ...more] } = parseFlags(planFlags, args, dialect);
+  if (more.length > 0) throw new Failure("InvalidArgument", "plan takes one bundle");
+  const bundle = bundleOf(given ?? flags.bundle);
+  const { spec, root } = loadBundle(bundle);
+  refuseUnsupported(spec);
+  const id = "ID";
+  const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
+  const { program } = plan(spec, {
+    arch: hostArch,
+    id,
+    bundle,
+    root,
+    sources: bindSources(spec, bundle),
+    cgroups: cgroup.places,
+    ignoredSignals: [],
+    lastCapability: lastCapability(),
+    passwd: "",
+    start: "fifo",
+    dieWithParent: false,
+  });
+  return formatProgram(program);
+}

@@ -1,0 +1,70 @@
+/**
+ * The OCI runtime's command line (`barge oci`, or called as `runc`).
+ *
+ * @module
+ */
+import { Failure, messageOf } from "../../api/errors.ts";
+import { parseFlags } from "../flags.ts";
+import { renderHelp } from "../flag_help.ts";
+import { globalFlags } from "./flags.ts";
+import { RuntimeLog } from "./log.ts";
+
+/** What a command needs: the root of states and its own arguments. Gives text for standard output or an exit code. */
+type Command = (root: string, args: string[]) => Promise<string | number | void>;
+
+const commands: Readonly<Record<string, Command>> = {
+  create: async (root, args) => await (await import("./process_commands.ts")).create(root, args),
+  run: async (root, args) => await (await import("./process_commands.ts")).run(root, args),
+  exec: async (root, args) => await (await import("./process_commands.ts")).exec(root, args),
+  start: async (root, args) => (await import("./commands.ts")).start(root, args),
+  state: async (root, args) => (await import("./commands.ts")).state(root, args),
+  list: async (root, args) => (await import("./commands.ts")).list(root, args),
+  kill: async (root, args) => (await import("./commands.ts")).kill(root, args),
+  delete: async (root, args) => await (await import("./commands.ts")).remove(root, args),
+  spec: async (_root, args) => (await import("./commands.ts")).spec(args),
+  plan: async (_root, args) => (await import("./commands.ts")).showPlan(args),
+};
+
+/** Prefixes of error messages that callers know; exec fails with 255, everything else with 1. */
+const failures: Readonly<Record<string, { prefix: string; code: number }>> = {
+  create: { prefix: "runc create failed: unable to start container process: ", code: 1 },
+  run: { prefix: "runc run failed: unable to start container process: ", code: 1 },
+  exec: { prefix: "exec failed: unable to start container process: ", code: 255 },
+};
+
+const description = `An OCI runtime. Commands: ${Object.keys(commands).join(", ")}.`;
+
+/** Performs one command line; gives the exit code. */
+export async function main(args: string[]): Promise<number> {
+  let log = new RuntimeLog(undefined, "text");
+  let name = "";
+  try {
+    const { flags, args: [command, ...rest], help } = parseFlags(globalFlags, args, {
+      interspersed: false,
+      singleDashLong: true,
+    });
+    if (flags.version) {
+      const { ociVersion } = await import("./commands.ts");
+      console.log(`runc version 0.1.0-barge\nspec: ${ociVersion}`);
+      return 0;
+    }
+    if (help || command === undefined) {
+      console.log(renderHelp({ usage: "barge oci [flags] COMMAND [arguments]", description }, globalFlags));
+      return 0;
+    }
+    name = command;
+    log = new RuntimeLog(flags.log, flags.logFormat);
+    const perform = commands[command];
+    if (perform === undefined) {
+      throw new Failure("NotImplemented", `"${command}" is no command of this runtime; ${description}`);
+    }
+    const result = await perform(flags.root, rest);
+    if (typeof result === "number") return result;
+    if (result !== undefined) Deno.stdout.writeSync(new TextEncoder().encode(result));
+    return 0;
+  } catch (error) {
+    const { prefix, code } = failures[name] ?? { prefix: "", code: 1 };
+    log.error(prefix + messageOf(error));
+    return code;
+  }
+}

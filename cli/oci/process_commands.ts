@@ -1,0 +1,181 @@
+/**
+ * The commands of the OCI runtime that make processes: create, run, exec.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Process } from "../../api/oci/runtime_spec.ts";
+import { readLaunch } from "../../ffi/launch.ts";
+import { exitCode, OrphanReaper, waitForChild } from "../../ffi/process.ts";
+import { Reactor } from "../../ffi/reactor.ts";
+import { connectUnix } from "../../ffi/socket.ts";
+import { StateDirectory } from "../../shim/oci/container_state.ts";
+import { createContainer } from "../../shim/oci/create.ts";
+import { deleteContainer } from "../../shim/oci/delete.ts";
+import { execInContainer } from "../../shim/oci/exec.ts";
+import { type Foreground, PipedForeground, TerminalForeground } from "../../shim/oci/foreground.ts";
+import { SignalForwarder } from "../../shim/oci/forward_signals.ts";
+import type { Launched, Streams } from "../../shim/oci/launch.ts";
+import { parseProcess } from "../../shim/oci/spec/parse.ts";
+import { type FlagValues, parseFlags } from "../flags.ts";
+import { bundleOf, loadBundle } from "./bundle.ts";
+import { createFlags, execFlags, runFlags } from "./flags.ts";
+import { oneId } from "./one_id.ts";
+
+const dialect = { singleDashLong: true } as const;
+
+/** `create ID`: returns when init waits for its start. */
+export async function create(root: string, args: string[]): Promise<void> {
+  const { flags, args: positionals } = parseFlags(createFlags, args, dialect);
+  const id = oneId("create", positionals);
+  const pidFile = absolute(flags.pidFile);
+  const bundle = bundleOf(flags.bundle);
+  const { spec, root: rootSource } = loadBundle(bundle);
+  using reactor = new Reactor();
+  using console = openConsole(spec.process?.terminal === true, flags.consoleSocket, true);
+  const { launched } = await createContainer(reactor, {
+    stateRoot: root,
+    id,
+    spec,
+    bundle,
+    root: rootSource,
+    streams: inheritedStreams(console?.number),
+    start: "fifo",
+    dieWithParent: false,
+    openFiles: readLaunch().nofile,
+  });
+  if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+}
+
+/** `run ID`: create and start, and without `--detach` wait for the end. */
+export async function run(root: string, args: string[]): Promise<number> {
+  const { flags, args: positionals } = parseFlags(runFlags, args, dialect);
+  const id = oneId("run", positionals);
+  const pidFile = absolute(flags.pidFile);
+  const bundle = bundleOf(flags.bundle);
+  const { spec, root: rootSource } = loadBundle(bundle);
+  const terminal = spec.process?.terminal === true;
+  const reactor = new Reactor();
+  using console = openConsole(terminal, flags.consoleSocket, flags.detach);
+  const reaper = flags.detach ? undefined : new OrphanReaper((pid) => pid === launched?.child.pid);
+  let launched: Launched | undefined;
+  using foreground = flags.detach ? undefined : openForeground(reactor, terminal, spec.process);
+  const created = await createContainer(reactor, {
+    stateRoot: root,
+    id,
+    spec,
+    bundle,
+    root: rootSource,
+    streams: foreground?.streams ?? inheritedStreams(console?.number),
+    start: "at once",
+    dieWithParent: false,
+    openFiles: readLaunch().nofile,
+  });
+  launched = created.launched;
+  if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+  if (foreground === undefined) return 0;
+  const code = await follow(reactor, launched, foreground);
+  reaper?.[Symbol.dispose]();
+  if (!flags.keep) await deleteContainer(created.directory, { force: true });
+  return code;
+}
+
+/** `exec ID COMMAND…`: a further process; without `--detach` waits for its end. */
+export async function exec(root: string, args: string[]): Promise<number> {
+  const { flags, args: [id, ...command] } = parseFlags(execFlags, args, { ...dialect, interspersed: false });
+  if (id === undefined) throw new Failure("InvalidArgument", 'runc: "exec" requires a minimum of 1 argument(s)');
+  const directory = new StateDirectory(root, id);
+  const process = flags.process === undefined
+    ? processFromFlags(directory, flags, command)
+    : parseProcess(Deno.readTextFileSync(flags.process));
+  const pidFile = absolute(flags.pidFile);
+  const reactor = new Reactor();
+  using console = openConsole(process.terminal === true, flags.consoleSocket, flags.detach);
+  using foreground = flags.detach ? undefined : openForeground(reactor, process.terminal === true, process);
+  const launched = await execInContainer(reactor, directory, {
+    process,
+    streams: foreground?.streams ?? inheritedStreams(console?.number),
+    openFiles: readLaunch().nofile,
+    ignorePaused: flags.ignorePaused,
+  });
+  if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+  return foreground === undefined ? 0 : await follow(reactor, launched, foreground);
+}
+
+/** Joins the streams, forwards signals, and waits for the end; gives the exit code. */
+async function follow(reactor: Reactor, launched: Launched, foreground: Foreground): Promise<number> {
+  foreground.attach();
+  using _signals = new SignalForwarder(launched.child.pidfd);
+  const status = await waitForChild(reactor, launched.child.pidfd);
+  await foreground.drained();
+  return exitCode(status);
+}
+
+function openForeground(reactor: Reactor, terminal: boolean, process: Process | undefined): Foreground {
+  if (terminal) return new TerminalForeground(reactor, true);
+  const { uid = 0, gid = 0 } = process?.user ?? {};
+  return new PipedForeground({ interactive: true, uid, gid });
+}
+
+/** The caller's own streams; with a terminal the socket that its master goes to. */
+function inheritedStreams(console: number | undefined): Streams {
+  return { stdin: 0, stdout: 1, stderr: 2, ...(console === undefined ? {} : { console }) };
+}
+
+/** Connects to the console socket where one is needed. Throws where terminal, socket and `--detach` contradict. */
+function openConsole(terminal: boolean, socket: string | undefined, detach: boolean) {
+  if (socket !== undefined && (!terminal || !detach)) {
+    throw new Failure("InvalidArgument", "cannot use console socket if runc will not detach or allocate tty");
+  }
+  if (!terminal || !detach) return undefined;
+  if (socket === undefined) {
+    throw new Failure("InvalidArgument", "cannot allocate tty if runc will detach without setting console socket");
+  }
+  return connectUnix(socket);
+}
+
+/** Decimal, without a newline, complete when it appears under its name. */
+function writePidFile(path: string, pid: number): void {
+  const slash = path.lastIndexOf("/");
+  const temporary = `${path.slice(0, slash + 1)}.${path.slice(slash + 1)}`;
+  Deno.writeTextFileSync(temporary, String(pid), { createNew: true, mode: 0o666 });
+  Deno.renameSync(temporary, path);
+}
+
+function absolute(path: string | undefined): string | undefined {
+  return path === undefined || path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+}
+
+/** The container's own process with what the flags change. */
+function processFromFlags(
+  directory: StateDirectory,
+  flags: FlagValues<typeof execFlags>,
+  command: string[],
+): Process {
+  const own = directory.read().spec.process;
+  if (own === undefined) throw new Failure("DataLoss", "the container's state has no process");
+  if (command.length === 0) throw new Failure("InvalidArgument", "process args cannot be empty");
+  const process: Process = { ...own, args: command, terminal: flags.tty, user: { ...own.user } };
+  if (flags.cwd !== undefined) process.cwd = flags.cwd;
+  process.env = [...own.env ?? [], ...flags.env];
+  if (flags.user !== undefined) {
+    process.user.uid = flags.user.uid;
+    if (flags.user.gid !== undefined) process.user.gid = flags.user.gid;
+  }
+  if (flags.additionalGids.length > 0) {
+    process.user.additionalGids = [...own.user.additionalGids ?? [], ...flags.additionalGids];
+  }
+  if (flags.noNewPrivs) process.noNewPrivileges = true;
+  if (flags.cap.length > 0) {
+    const add = (names: string[] | undefined): string[] => [...new Set([...names ?? [], ...flags.cap])];
+    const sets = own.capabilities ?? {};
+    process.capabilities = {
+      ...sets,
+      bounding: add(sets.bounding),
+      effective: add(sets.effective),
+      permitted: add(sets.permitted),
+      ...(sets.inheritable?.length ? { ambient: add(sets.ambient) } : {}),
+    };
+  }
+  return process;
+}

@@ -1,0 +1,31 @@
+/**
+ * barge: containerd in one executable. This table says which personality a name or first word stands for; each is
+ * imported only when it is called.
+ *
+ * @module
+ */
+
+/** A personality: performs its command line and gives the exit code. */
+interface Personality {
+  main(args: string[]): Promise<number>;
+}
+
+/** First word of the command line → personality. */
+const personalities: Record<string, () => Promise<Personality>> = {
+  run: () => import("./cli/run/run.ts"),
+  oci: () => import("./cli/oci/oci.ts"),
+  help: () => import("./cli/help.ts"),
+};
+
+/** Name of the executable or of a link to it → the words that it stands for. */
+const links: Record<string, string[]> = {
+  runc: ["oci"],
+};
+
+const called = Deno.env.get("BARGE_ARGV0")?.split("/").at(-1) ?? "";
+const [word, ...args] = [...links[called] ?? [], ...Deno.args];
+const load = personalities[word ?? "help"];
+const exitCode = load === undefined
+  ? await (await personalities.help!()).main([word!])
+  : await (await load()).main(args);
+Deno.exit(exitCode);

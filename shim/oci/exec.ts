@@ -1,0 +1,76 @@
+/**
+ * Runs a further process in a container.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Process } from "../../api/oci/runtime_spec.ts";
+import { hostArch } from "../../ffi/arch.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
+import { openPidfd } from "../../ffi/process.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import { Cgroup } from "./cgroup/cgroup.ts";
+import type { StateDirectory } from "./container_state.ts";
+import { ignoredSignals, lastCapability } from "./gather_facts.ts";
+import { launch, type Launched, type Streams } from "./launch.ts";
+import type { Limit } from "./plan/facts.ts";
+import { execProcess, planExec } from "./plan/plan_exec.ts";
+import { readInRoot } from "./read_in_root.ts";
+import { refuseUnsupportedProcess } from "./spec/unsupported.ts";
+import { isAlive, statusOf } from "./status.ts";
+
+/** What an exec is made from. */
+export interface ExecOptions {
+  process: Process;
+  streams: Streams;
+  openFiles?: Limit | undefined;
+  /** Goes on although the container is paused: the process then waits in the frozen cgroup. */
+  ignorePaused?: boolean;
+}
+
+/**
+ * Starts the process and returns when it runs. Throws `FailedPrecondition` where the container is stopped or paused,
+ * {@link ProgramFailure} for a step that failed.
+ */
+export async function execInContainer(
+  reactor: Reactor,
+  directory: StateDirectory,
+  options: ExecOptions,
+): Promise<Launched> {
+  const state = directory.read();
+  const status = statusOf(directory, state);
+  if (status === "stopped") throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
+  if (status === "paused" && !options.ignorePaused) {
+    throw new Failure("FailedPrecondition", "cannot exec in a paused container (use --ignore-paused to override)");
+  }
+  const process = execProcess(state.spec, options.process);
+  refuseUnsupportedProcess(process);
+  using init = new Descriptor(openPidfd(state.pid));
+  // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
+  if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
+  const hasHome = process.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5);
+  const planned = planExec(state.spec, process, {
+    arch: hostArch,
+    id: directory.id,
+    cgroups: Cgroup.fromRecord(state.cgroup).places,
+    ignoredSignals: ignoredSignals(),
+    ...(options.openFiles === undefined ? {} : { openFiles: options.openFiles }),
+    lastCapability: lastCapability(),
+    passwd: hasHome ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
+    dieWithParent: false,
+  });
+  const launched = launch({
+    program: planned.program,
+    streams: options.streams,
+    dieWithParent: false,
+    init,
+    ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
+  });
+  try {
+    await launched.settled(reactor, false);
+  } catch (error) {
+    launched.child.close();
+    throw error;
+  }
+  return launched;
+}

@@ -1,0 +1,248 @@
+/**
+ * The streams of a container that runs in the foreground: pipes or a terminal, joined to this process's own.
+ *
+ * A container never gets the host's terminal, FIFOs or files themselves: each could be reopened, resized, or used to
+ * reach the host's mounts. It gets anonymous pipes, owned by its user.
+ *
+ * @module
+ */
+import { flags } from "../../ffi/constants.ts";
+import {
+  changeOwner,
+  Descriptor,
+  makePipe,
+  openFile,
+  readOnce,
+  setNonBlocking,
+  writeOnce,
+} from "../../ffi/descriptor.ts";
+import { isErrno } from "../../ffi/errno.ts";
+import { runOnThread, splicePump } from "../../ffi/program/thread.ts";
+import type { Reactor, Watch } from "../../ffi/reactor.ts";
+import { receiveDescriptor, socketPair } from "../../ffi/socket.ts";
+import { call } from "../../ffi/syscall.ts";
+import type { Streams } from "./launch.ts";
+
+/** How long output may still come after the container's first process has ended: something else holds the pipe. */
+const drainMsMax = 10_000;
+
+/** How a container is joined to this process. */
+export interface ForegroundOptions {
+  /** Whether standard input is passed on; the container reads /dev/null otherwise. */
+  interactive: boolean;
+  /** Owner of the pipes. */
+  uid: number;
+  gid: number;
+}
+
+/** The streams of one container. */
+export interface Foreground extends Disposable {
+  /** For `launch`. */
+  readonly streams: Streams;
+  /** To be called when the container was launched: gives up the container's ends and begins to move bytes. */
+  attach(): void;
+  /** Resolves when all output has been passed on, at the latest 10 s after it is asked for. */
+  drained(): Promise<void>;
+}
+
+/** Pipes for a container without a terminal. */
+export class PipedForeground implements Foreground {
+  readonly streams: Streams;
+  readonly #theirs: Descriptor[] = [];
+  readonly #ours: Descriptor[] = [];
+  readonly #input: { from: number; to: Descriptor } | undefined;
+  readonly #outputs: { from: Descriptor; to: number }[] = [];
+  #pumps: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ForegroundOptions) {
+    const stdin = options.interactive ? makePipe() : undefined;
+    const stdout = makePipe();
+    const stderr = makePipe();
+    const theirStdin = stdin?.read ?? openFile("/dev/null", flags("O_RDONLY"));
+    this.#theirs.push(theirStdin, stdout.write, stderr.write);
+    this.#ours.push(stdout.read, stderr.read);
+    this.#input = stdin && { from: 0, to: stdin.write };
+    this.#outputs.push({ from: stdout.read, to: 1 }, { from: stderr.read, to: 2 });
+    if (options.uid !== 0) {
+      for (const end of [stdin?.read, stdout.write, stderr.write]) {
+        if (end !== undefined) changeOwner(end.number, options.uid, options.gid);
+      }
+    }
+    this.streams = { stdin: theirStdin.number, stdout: stdout.write.number, stderr: stderr.write.number };
+  }
+
+  attach(): void {
+    for (const end of this.#theirs) end.close();
+    this.#pumps = Promise.all(this.#outputs.map(({ from, to }) => moveOutput(from, to)));
+    if (this.#input !== undefined) moveInput(this.#input.from, this.#input.to);
+  }
+
+  async drained(): Promise<void> {
+    await within(this.#pumps, drainMsMax);
+  }
+
+  [Symbol.dispose](): void {
+    for (const end of [...this.#theirs, ...this.#ours]) end.close();
+  }
+}
+
+/** Waits for a promise, but not longer than that. */
+async function within(promise: Promise<unknown>, timeMsMax: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([promise, new Promise((resolve) => timer = setTimeout(resolve, timeMsMax))]);
+  clearTimeout(timer);
+}
+
+/** Moves a pipe's bytes to a descriptor of ours until the pipe's end. */
+async function moveOutput(from: Descriptor, to: number): Promise<void> {
+  // A full non-blocking output answers EAGAIN, and a file opened for appending EINVAL: both are copied instead.
+  const result = await runOnThread(splicePump(from.number, to));
+  if (result < 0) await copy(from.number, to);
+  from.close();
+}
+
+/** Moves our standard input to the container's; its end is passed on by closing the pipe. */
+async function moveInput(from: number, to: Descriptor): Promise<void> {
+  const result = await runOnThread(splicePump(from, to.number));
+  if (result < 0) await copy(from, to.number);
+  to.close();
+}
+
+/** Copies through a buffer, waiting where the output is full. Ends quietly where the reader has left. */
+async function copy(from: number, to: number): Promise<void> {
+  const buffer = new Uint8Array(65536);
+  for (;;) {
+    let count: number;
+    try {
+      count = readOnce(from, buffer);
+    } catch (error) {
+      if (!isErrno(error, "EAGAIN", "EINTR")) return;
+      await pause();
+      continue;
+    }
+    if (count === 0) return;
+    for (let offset = 0; offset < count;) {
+      try {
+        offset += writeOnce(to, buffer.subarray(offset, count));
+      } catch (error) {
+        if (!isErrno(error, "EAGAIN", "EINTR")) return;
+        await pause();
+      }
+    }
+    await Promise.resolve();
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Restores the terminal's modes: kept here so that no way out of the process can forget it. */
+let restoreTerminal: (() => void) | undefined;
+
+/** Puts this process's terminal back as it was; does nothing where it was not changed. */
+export function leaveRawMode(): void {
+  restoreTerminal?.();
+  restoreTerminal = undefined;
+}
+
+function enterRawMode(): void {
+  if (!Deno.stdin.isTerminal()) return;
+  Deno.stdin.setRaw(true);
+  restoreTerminal = () => Deno.stdin.setRaw(false);
+}
+
+/** A terminal of the container's own, shown on this process's. */
+export class TerminalForeground implements Foreground {
+  readonly streams: Streams;
+  readonly #null: Descriptor;
+  readonly #ours: Descriptor;
+  readonly #theirs: Descriptor;
+  #master: Descriptor | undefined;
+  #watch: Watch | undefined;
+  #ended: () => void = () => {};
+  readonly #end: Promise<void>;
+  readonly #resize = () => this.resize();
+
+  constructor(readonly reactor: Reactor, readonly interactive: boolean) {
+    this.#null = openFile("/dev/null", flags("O_RDWR"));
+    [this.#ours, this.#theirs] = socketPair();
+    const { number } = this.#null;
+    this.streams = { stdin: number, stdout: number, stderr: number, console: this.#theirs.number };
+    this.#end = new Promise((resolve) => this.#ended = resolve);
+  }
+
+  attach(): void {
+    this.#theirs.close();
+    const master = receiveDescriptor(this.#ours.number);
+    this.#ours.close();
+    if (master === undefined) throw new Error("the container sent no terminal");
+    this.#master = master;
+    setNonBlocking(master.number);
+    this.resize();
+    Deno.addSignalListener("SIGWINCH", this.#resize);
+    if (this.interactive) {
+      enterRawMode();
+      this.#passInput(master.number);
+    }
+    const buffer = new Uint8Array(65536);
+    this.#watch = this.reactor.watch(master.number, flags("EPOLLIN"), () => this.#passOutput(buffer));
+  }
+
+  /** Gives the container's terminal the size of ours (winsize: rows, columns). */
+  resize(): void {
+    if (this.#master === undefined || !Deno.stdout.isTerminal()) return;
+    const { rows, columns } = Deno.consoleSize();
+    call("ioctl", this.#master.number, flags("TIOCSWINSZ"), new Uint16Array([rows, columns, 0, 0]));
+  }
+
+  #passOutput(buffer: Uint8Array<ArrayBuffer>): void {
+    try {
+      const count = readOnce(this.#master!.number, buffer);
+      for (let offset = 0; offset < count;) offset += Deno.stdout.writeSync(buffer.subarray(offset, count));
+      if (count > 0) return;
+    } catch (error) {
+      if (isErrno(error, "EAGAIN", "EINTR")) return;
+      // EIO: the last process with the terminal has gone. Anything else: our own output has.
+    }
+    this.#watch?.close();
+    this.#ended();
+  }
+
+  async #passInput(master: number): Promise<void> {
+    const buffer = new Uint8Array(4096);
+    for (;;) {
+      const count = await Deno.stdin.read(buffer);
+      if (count === null) {
+        // End of file by the terminal's own means: what the line discipline understands.
+        await writeAll(master, new Uint8Array([4]));
+        return;
+      }
+      if (!await writeAll(master, buffer.slice(0, count))) return;
+    }
+  }
+
+  async drained(): Promise<void> {
+    await within(this.#end, drainMsMax);
+  }
+
+  [Symbol.dispose](): void {
+    leaveRawMode();
+    Deno.removeSignalListener("SIGWINCH", this.#resize);
+    this.#watch?.close();
+    for (const end of [this.#null, this.#ours, this.#theirs, this.#master]) end?.close();
+  }
+}
+
+/** Writes to a terminal that may be full for a while; false where it has gone. */
+async function writeAll(fd: number, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  for (let offset = 0; offset < bytes.length;) {
+    try {
+      offset += writeOnce(fd, bytes.subarray(offset));
+    } catch (error) {
+      if (!isErrno(error, "EAGAIN", "EINTR")) return false;
+      await pause();
+    }
+  }
+  return true;
+}

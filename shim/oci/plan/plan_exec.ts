@@ -1,0 +1,93 @@
+/**
+ * The plan of a further process in a running container.
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
+import { addHygiene } from "../../../ffi/program/hygiene.ts";
+import { ChildProgram } from "../../../ffi/program/spawn.ts";
+import { flag, type Program, type Slot } from "../../../ffi/program/program.ts";
+import { addConsole } from "./console.ts";
+import type { Facts } from "./facts.ts";
+import { addFinish } from "./finish.ts";
+import { addKeyring, addOomScore } from "./kernel_settings.ts";
+import { openHow, openHowSize } from "./paths.ts";
+import { addCgroups, namespaceFlags, numberDescriptors } from "./plan.ts";
+
+/** The facts that an exec needs. */
+export type ExecFacts = Pick<
+  Facts,
+  "arch" | "id" | "cgroups" | "ignoredSignals" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent"
+>;
+
+/** The namespaces that an exec joins; the pid namespace is entered by the clone. */
+const joined: readonly NamespaceType[] = ["ipc", "uts", "network", "cgroup", "mount"];
+
+/** A process that joins a container, and whether it is to be cloned into the container's pid namespace. */
+export interface ExecPlan {
+  program: ChildProgram;
+  joinsPidNamespace: boolean;
+}
+
+/**
+ * Plans a process that joins the container whose init the given number `init` is a pidfd of. `spec` is the
+ * container's: seccomp profile and namespaces come from it.
+ */
+export function planExec(spec: Spec, process: Process, facts: ExecFacts): ExecPlan {
+  const program = new ChildProgram([]);
+  const descriptors = numberDescriptors({
+    start: false,
+    life: false,
+    init: true,
+    console: process.terminal === true,
+  });
+  addHygiene(program, {
+    arch: facts.arch,
+    descriptors: descriptors.placements,
+    stub: descriptors.stub,
+    ignoredSignals: facts.ignoredSignals,
+  });
+  addOomScore(program, process.oomScoreAdj);
+  addCgroups(program, facts);
+  const types = new Set((spec.linux?.namespaces ?? []).map(({ type }) => type));
+  const flags = joined.filter((type) => types.has(type)).map((type) => namespaceFlags[type]);
+  program.add({
+    call: "setns",
+    // A pidfd joins several namespaces at once, and cannot mean another process later (Linux 5.8).
+    args: [descriptors.init!, flag(...flags)],
+    does: "join the container's namespaces",
+    errors: { ESRCH: "the container has stopped" },
+  });
+  program.add({ call: "setsid", args: [], does: "begin a session" });
+  addKeyring(program, facts.id);
+  if (descriptors.console !== undefined) {
+    addConsole(program, openPtmx(program, facts.arch), process, descriptors.console);
+  }
+  addFinish(program, { process, seccomp: spec.linux?.seccomp, facts, descriptors });
+  return { program, joinsPidNamespace: types.has("pid") };
+}
+
+/** The terminal multiplexer of the container that was joined; a link there may be the image's own. */
+function openPtmx(program: Program, arch: Facts["arch"]): Slot {
+  const how = openHow(arch, ["O_RDWR", "O_NOCTTY", "O_CLOEXEC"], ["RESOLVE_NO_SYMLINKS", "RESOLVE_NO_MAGICLINKS"]);
+  return program.result("master", {
+    call: "openat2",
+    args: [flag("AT_FDCWD"), "/dev/pts/ptmx", how, openHowSize],
+    does: "open the container's terminal",
+  });
+}
+
+/** The process of an exec: what it leaves open is taken from the container's own. */
+export function execProcess(spec: Spec, process: Process): Process {
+  const own = spec.process;
+  if (own === undefined) throw new Failure("DataLoss", "the container's state has no process");
+  const inherited: Process = { ...process };
+  const { capabilities, rlimits } = own;
+  if (process.capabilities === undefined && capabilities !== undefined) inherited.capabilities = capabilities;
+  if ((process.rlimits ?? []).length === 0 && rlimits !== undefined) inherited.rlimits = rlimits;
+  if (process.user.umask === undefined && own.user.umask !== undefined) {
+    inherited.user = { ...process.user, umask: own.user.umask };
+  }
+  return inherited;
+}

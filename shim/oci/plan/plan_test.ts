@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import type { Spec } from "../../../api/oci/runtime_spec.ts";
+import { isFailure } from "../../../api/errors.ts";
+import { formatProgram } from "../../../ffi/program/format.ts";
+import { Assembly } from "../../../ffi/program/assemble.ts";
+import { returnStep, Slot, type Step } from "../../../ffi/program/program.ts";
+import { capabilityBits } from "./capabilities.ts";
+import { containerEnvironment } from "./environment.ts";
+import type { Facts } from "./facts.ts";
+import { commandCandidates } from "./finish.ts";
+import { sysctlPath } from "./kernel_settings.ts";
+import { cleanPath } from "./paths.ts";
+import { plan } from "./plan.ts";
+
+const facts: Facts = {
+  arch: "x86_64",
+  id: "one",
+  bundle: "/bundle",
+  root: { kind: "directory", path: "/bundle/rootfs" },
+  sources: new Map([["/host/dir", "directory"], ["/host/file", "file"]]),
+  cgroups: [],
+  ignoredSignals: [13],
+  lastCapability: 40,
+  passwd: "root:x:0:0:root:/root:/bin/sh\nann:x:7:7::/home/ann:/bin/sh\n",
+  start: "fifo",
+  dieWithParent: false,
+};
+
+function specOf(changes: Partial<Spec> = {}): Spec {
+  return {
+    ociVersion: "1.0.2",
+    root: { path: "rootfs" },
+    process: { user: { uid: 0, gid: 0 }, args: ["sh"], env: ["PATH=/usr/bin:/bin"], cwd: "/" },
+    linux: { namespaces: [{ type: "pid" }, { type: "mount" }, { type: "network" }] },
+    ...changes,
+  };
+}
+
+function steps(spec: Spec, changes: Partial<Facts> = {}): Step[] {
+  const { program } = plan(spec, { ...facts, ...changes });
+  return program.operations.filter((operation) => operation !== returnStep);
+}
+
+/** The first index of a step whose call and printed arguments match. */
+function indexOf(list: readonly Step[], call: string, matches: (step: Step) => boolean = () => true): number {
+  const index = list.findIndex((step) => step.call === call && matches(step));
+  assert.notEqual(index, -1, `no step ${call}`);
+  return index;
+}
+
+Deno.test("plan() resolves every path of the image inside its root and without magic links", () => {
+  const list = steps(specOf({
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/a/b", type: "bind", source: "/host/dir", options: ["rbind"] },
+      { destination: "/../c", type: "bind", source: "/host/file", options: ["bind"] },
+    ],
+    linux: { namespaces: [{ type: "mount" }], maskedPaths: ["/x"], readonlyPaths: ["/y"] },
+  }));
+  const pivot = indexOf(list, "pivot_root");
+  for (const step of list.slice(indexOf(list, "open_tree"), pivot)) {
+    // Paths by string are the host's own: the root file system, sources of binds, and the null device.
+    if (step.call !== "openat" && step.call !== "mount" && step.call !== "open_tree") continue;
+    if (step.args[0] instanceof Slot) continue;
+    const path = step.args.find((arg) => typeof arg === "string" && arg !== "");
+    if (path === undefined) continue;
+    assert.match(String(path), /^(\/bundle\/rootfs|\/host\/(dir|file)|\/dev\/null|\/)$/, step.does);
+  }
+  for (const step of list.filter(({ call }) => call === "openat2")) {
+    const how = step.args[2] as { shown: string };
+    assert.match(how.shown, /RESOLVE_(IN_ROOT|NO_MAGICLINKS)/);
+  }
+  assert.ok(list.some((step) => step.call === "openat2" && step.args[1] === "/c"), "`..` ends at the root");
+});
+
+Deno.test("plan() gives up the parent's memory before anything of the container can see the child", () => {
+  const list = steps(specOf());
+  const exchanged = indexOf(list, "prctl", (step) => step.does.includes("sealed stub"));
+  for (const call of ["setsid", "mount", "open_tree", "pivot_root", "execve"]) {
+    assert.ok(indexOf(list, call) > exchanged, `${call} comes too early`);
+  }
+  assert.equal(indexOf(list, "prctl"), 1, "not being dumpable comes first after the clone");
+});
+
+Deno.test("plan() closes what it opened before the working directory is entered", () => {
+  const list = steps(specOf());
+  const entered = indexOf(list, "openat2", (step) => step.does.startsWith("enter"));
+  const closed = list.findLastIndex((step) => step.call === "close_range");
+  assert.ok(closed < entered);
+  assert.ok(!list.slice(closed, entered).some((step) => step.call.startsWith("open")));
+});
+
+Deno.test("plan() waits for exactly one byte and fails at the end of the file", () => {
+  const wait = steps(specOf()).find((step) => step.does === "wait for the start");
+  assert.equal(wait?.expect, 1);
+  assert.equal(wait?.allow, undefined);
+  assert.ok(!steps(specOf(), { start: "at once" }).some((step) => step.does === "wait for the start"));
+});
+
+Deno.test("plan() loads seccomp before capabilities are dropped, and last where no_new_privs is set", () => {
+  const seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mount"], action: "SCMP_ACT_ERRNO" }] };
+  const linux = { namespaces: [{ type: "mount" as const }], seccomp };
+  const process = specOf().process!;
+  const without = steps(specOf({ linux, process: { ...process, noNewPrivileges: false } }));
+  assert.ok(indexOf(without, "seccomp") < indexOf(without, "capset"));
+  const withIt = steps(specOf({ linux, process: { ...process, noNewPrivileges: true } }));
+  assert.equal(withIt[indexOf(withIt, "seccomp") + 1]?.call, "execve");
+});
+
+Deno.test("plan() makes the cgroup namespace only after the cgroups were joined", () => {
+  const list = steps(specOf({ linux: { namespaces: [{ type: "mount" }, { type: "cgroup" }] } }), {
+    cgroups: [{ version: 1, name: "pids", path: "/sys/fs/cgroup/pids/one" }],
+  });
+  assert.ok(indexOf(list, "unshare") > indexOf(list, "write", (step) => step.does.startsWith("join the cgroup")));
+});
+
+Deno.test("plan() mounts an overlay by names relative to its base, so that many layers fit into a page", () => {
+  const lower = Array.from({ length: 128 }, (_, index) => `${index + 1}/fs`);
+  const list = steps(specOf(), {
+    root: {
+      kind: "overlay",
+      base: "/var/lib/x/snapshots",
+      lower,
+      upper: "200/fs",
+      work: "200/work",
+      options: [],
+      mountpoint: "/m",
+    },
+  });
+  const mount = list[indexOf(list, "mount", (step) => step.args[0] === "overlay")]!;
+  assert.ok(String(mount.args[4]).length < 4096);
+  assert.equal(list[indexOf(list, "chdir")]!.args[0], "/var/lib/x/snapshots");
+});
+
+Deno.test("plan() refuses mounts over the kernel's files and sources that do not exist", () => {
+  const bind = (destination: string, source: string): Spec =>
+    specOf({ mounts: [{ destination, type: "bind", source, options: ["bind"] }] });
+  assert.throws(() => steps(bind("/proc/self", "/host/dir")), (error) => isFailure(error, "InvalidArgument"));
+  assert.throws(() => steps(bind("/data", "/host/none")), (error) => isFailure(error, "NotFound"));
+  assert.doesNotThrow(() => steps(bind("/proc/meminfo", "/host/file")));
+});
+
+Deno.test("plan() assembles and prints for both architectures", () => {
+  const { program } = plan(specOf(), facts);
+  for (const arch of ["x86_64", "aarch64"] as const) assert.ok(new Assembly(program, arch).size > 10_000);
+  const text = formatProgram(program);
+  assert.match(text, /^# change over to the root file system\n {2}fchdir\(\$root\)\n {2}pivot_root\("\.", "\."\)$/m);
+  assert.match(text, /faccessat2\(AT_FDCWD, "\/usr\/bin\/sh", X_OK, AT_EACCESS\) → found/);
+});
+
+Deno.test("commandCandidates() looks in PATH only for names without a slash", () => {
+  assert.deepEqual(commandCandidates("./a", ["PATH=/bin"]), ["./a"]);
+  assert.deepEqual(commandCandidates("a", ["PATH=/bin::/usr/bin"]), ["/bin/a", "./a", "/usr/bin/a"]);
+  assert.throws(() => commandCandidates("", []), (error) => isFailure(error, "InvalidArgument"));
+});
+
+Deno.test("containerEnvironment() keeps the last of equal names and finds HOME", () => {
+  const process = { user: { uid: 7, gid: 7 }, cwd: "/", env: ["A=1", "A=2", "B="] };
+  assert.deepEqual(containerEnvironment(process, facts.passwd), ["A=2", "B=", "HOME=/home/ann"]);
+  assert.ok(containerEnvironment({ ...process, env: ["HOME=/x"] }, facts.passwd).includes("HOME=/x"));
+  assert.throws(() => containerEnvironment({ ...process, env: ["novalue"] }, ""), /NAME=value/);
+});
+
+Deno.test("capabilityBits() leaves out what the kernel does not know", () => {
+  assert.equal(capabilityBits(["CAP_CHOWN", "cap_kill", "CAP_NEW"], 40), 0b100001n);
+  assert.equal(capabilityBits(["CAP_CHECKPOINT_RESTORE"], 39), 0n);
+});
+
+Deno.test("sysctlPath() takes the first separator for the path's", () => {
+  assert.equal(sysctlPath("net.ipv4.conf.eth0/1.forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+  assert.equal(sysctlPath("net/ipv4/conf/eth0.1/forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+});
+
+Deno.test("cleanPath() cannot leave the root", () => {
+  assert.equal(cleanPath("/a/../../b//./c/"), "/b/c");
+  assert.equal(cleanPath(".."), "/");
+});
