@@ -154,6 +154,44 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: `archives that skopeo writes are read, of both kinds and compressed${skip}`,
+  ignore: missing.length > 0,
+  fn: async () => {
+    const directory = await Deno.makeTempDir();
+    try {
+      await Deno.mkdir(`${directory}/rootfs`);
+      await Deno.writeTextFile(`${directory}/rootfs/file`, "content");
+      const layer = await tarOf(`${directory}/rootfs`);
+      // The same layer twice: docker archives then have a link.
+      await writeLayout(`${directory}/layout`, [layer, layer]);
+      const copy = async (target: string) => {
+        const args = ["--insecure-policy", "copy", "--quiet", `oci:${directory}/layout`, target];
+        const { success, stderr } = await new Deno.Command("skopeo", { args }).output();
+        assert(success, new TextDecoder().decode(stderr));
+      };
+      await copy(`docker-archive:${directory}/docker.tar:example.com/a/b:1`);
+      await copy(`oci-archive:${directory}/oci.tar:2`);
+      const { success } = await new Deno.Command("gzip", { args: ["-k", `${directory}/docker.tar`] }).output();
+      assert(success);
+      const docker = [
+        mediaTypes.dockerManifest,
+        mediaTypes.dockerConfig,
+        mediaTypes.dockerLayer,
+        mediaTypes.dockerLayer,
+      ];
+      assert.deepEqual(await pull(`tar:${directory}/docker.tar`), docker);
+      assert.deepEqual(await pull(`tar:${directory}/docker.tar.gz:example.com/a/b:1`), docker);
+      assert.equal((await pull(`tar:${directory}/oci.tar:2`))[0], mediaTypes.ociManifest);
+      assert.equal((await pull(`oci:${directory}/layout:latest`))[0], mediaTypes.ociManifest);
+      await using source = await openSource(`tar:${directory}/docker.tar`);
+      assert.equal(source.name, "example.com/a/b:1");
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
 function failure(code: string, pattern: RegExp): (error: unknown) => boolean {
   return (error) => {
     assert(error instanceof Failure, String(error));
