@@ -4,83 +4,109 @@
  * @module
  */
 import { flags } from "../../ffi/constants.ts";
-import { openFile } from "../../ffi/descriptor.ts";
-import { checked, libc } from "../../ffi/libc.ts";
-
-const library = libc({
-  ioctl: { parameters: ["i32", /* fd */ "u64", /* request */ "buffer" /* argp */], result: "i32" },
-});
+import { isErrno } from "../../ffi/errno.ts";
+import { closeFile, listDirectory, openAt, removeDirectoryAt, renameAt, unlinkAt } from "../../ffi/files.ts";
+import { call } from "../../ffi/syscall.ts";
 
 // linux/fs.h, the same on x86_64 and aarch64.
-const FS_IOC_GETFLAGS = 0x80086601n;
-const FS_IOC_SETFLAGS = 0x40086602n;
+const FS_IOC_GETFLAGS = 0x80086601;
+const FS_IOC_SETFLAGS = 0x40086602;
 const FS_IMMUTABLE_FL = 0x10;
 const FS_APPEND_FL = 0x20;
 
+/** Directories that are emptied in one turn of the event loop. */
+const directoriesPerTurn = 64;
+
 /**
  * Removes a tree of any depth, with immutable files in it. Every directory is moved beside `path` before it is looked
- * into. So no path grows long, and nobody who still has the tree mounted can put a symbolic link into the way.
+ * into. So no path grows long, no chain of directories needs to stay open, and nobody who still has the tree mounted
+ * can put a symbolic link into the way.
  */
 export async function removeStubbornTree(path: string): Promise<void> {
-  const place = path.slice(0, path.lastIndexOf("/"));
-  const directories = [path];
-  for (let directory; (directory = directories.pop()) !== undefined;) {
-    const info = await lstat(directory);
-    if (info === undefined) continue;
-    if (!info.isDirectory) {
-      await remove(directory, directory);
-      continue;
+  const slash = path.lastIndexOf("/");
+  const place = openAt(flags("AT_FDCWD"), path.slice(0, slash), flags("O_RDONLY", "O_DIRECTORY"));
+  try {
+    const names = [path.slice(slash + 1)];
+    for (let done = 1, name; (name = names.pop()) !== undefined; done++) {
+      names.push(...removeDirectory(place, name));
+      if (done % directoriesPerTurn === 0) await new Promise((resolve) => setTimeout(resolve, 0));
     }
-    // Without it an owner who is not root could not look inside.
-    await Deno.chmod(directory, 0o700).catch(() => {});
-    for await (const { name, isDirectory } of Deno.readDir(directory)) {
-      const entry = `${directory}/${name}`;
-      if (!isDirectory) {
-        await remove(entry, directory);
-        continue;
-      }
-      const moved = `${place}/${crypto.randomUUID()}`;
-      await again(() => Deno.rename(entry, moved), entry, directory);
-      directories.push(moved);
-    }
-    await remove(directory, place);
+  } finally {
+    closeFile(place);
   }
 }
 
-async function lstat(path: string): Promise<Deno.FileInfo | undefined> {
+/** Removes a directory, or a file, in the open directory `place`; gives the new names there of directories in it. */
+function removeDirectory(place: number, name: string): string[] {
+  let directory: number;
   try {
-    return await Deno.lstat(path);
+    directory = openAt(place, name, flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW"));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (isErrno(error, "ENOENT")) return [];
+    if (!isErrno(error, "ENOTDIR", "ELOOP")) throw error;
+    insist(() => unlinkAt(place, name), place, name);
+    return [];
+  }
+  const moved: string[] = [];
+  try {
+    for (const entry of listDirectory(directory)) {
+      try {
+        insist(() => unlinkAt(directory, entry), directory, entry);
+      } catch (error) {
+        if (!isErrno(error, "EISDIR")) throw error;
+        const to = crypto.randomUUID();
+        insist(() => renameAt(directory, entry, place, to), directory, entry);
+        moved.push(to);
+      }
+    }
+  } finally {
+    closeFile(directory);
+  }
+  insist(() => removeDirectoryAt(place, name), place, name);
+  return moved;
+}
+
+/** Tries, and once more without the flags that forbid it. What is gone is fine. */
+function insist(attempt: () => void, parent: number, name: string): void {
+  try {
+    return attempt();
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return;
+    if (!isErrno(error, "EPERM")) throw error;
+    clearFlags(parent);
+    clearFlagsAt(parent, name);
+  }
+  attempt();
+}
+
+/** Clears the flags of a file or directory. Nothing else can have them; opening a link fails, and a device may act. */
+function clearFlagsAt(parent: number, name: string): void {
+  const how = flags("O_RDONLY", "O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY");
+  let file: number;
+  try {
+    file = openAt(parent, name, how);
+  } catch (error) {
+    if (isErrno(error, "ELOOP", "ENXIO", "ENODEV")) return;
     throw error;
   }
-}
-
-function remove(entry: string, parent: string): Promise<void> {
-  return again(() => Deno.remove(entry), entry, parent);
-}
-
-/** Tries, and once more without the flags that forbid it. */
-async function again(attempt: () => Promise<void>, entry: string, parent: string): Promise<void> {
   try {
-    return await attempt();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    if (!(error instanceof Error && "code" in error && error.code === "EPERM")) throw error;
+    clearFlags(file);
+  } finally {
+    closeFile(file);
   }
-  await clearFlags(entry);
-  await clearFlags(parent);
-  await attempt();
 }
 
-/** Clears "immutable" and "append only" of a file or directory. Others cannot have them, and opening a device acts. */
-async function clearFlags(path: string): Promise<void> {
-  const info = await lstat(path);
-  if (info === undefined || !(info.isFile || info.isDirectory)) return;
-  using file = openFile(path, flags("O_RDONLY", "O_NONBLOCK", "O_NOFOLLOW"));
+function clearFlags(file: number): void {
   // The kernel reads and writes an int here, whatever the request's number says.
   const value = new Int32Array(2);
-  checked(library().ioctl(file.number, FS_IOC_GETFLAGS, value), "ioctl FS_IOC_GETFLAGS", path);
-  value[0] = value[0]! & ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
-  checked(library().ioctl(file.number, FS_IOC_SETFLAGS, value), "ioctl FS_IOC_SETFLAGS", path);
+  try {
+    call("ioctl", file, FS_IOC_GETFLAGS, value);
+    const cleared = value[0]! & ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+    if (cleared === value[0]) return;
+    value[0] = cleared;
+    call("ioctl", file, FS_IOC_SETFLAGS, value);
+  } catch (error) {
+    // A file system without flags, or a device.
+    if (!isErrno(error, "ENOTTY", "EOPNOTSUPP")) throw error;
+  }
 }

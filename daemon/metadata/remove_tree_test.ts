@@ -53,6 +53,14 @@ Deno.test("removeStubbornTree() removes a tree whose path is longer than PATH_MA
     assert.deepEqual([...Deno.readDirSync(dir)], []);
   }));
 
+Deno.test("removeStubbornTree() removes names that are not UTF-8", () =>
+  inTempDir(async (dir) => {
+    await Deno.mkdir(`${dir}/tree`);
+    assert.ok(await command("sh", "-c", `cd '${dir}/tree' && d=$(printf '\\377') && mkdir "$d" && echo x > "$d/$d"`));
+    await removeStubbornTree(`${dir}/tree`);
+    assert.deepEqual([...Deno.readDirSync(dir)], []);
+  }));
+
 Deno.test("removeStubbornTree() does not follow symbolic links", () =>
   inTempDir(async (dir) => {
     await Deno.mkdir(`${dir}/outside/kept`, { recursive: true });

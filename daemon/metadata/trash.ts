@@ -11,18 +11,24 @@ export class Trash {
   constructor(readonly directory: string) {}
 
   /**
-   * Moves a file or tree here; a missing one is fine. Where the transaction with this `undo` fails, it is moved
-   * back.
+   * Moves a file or tree here and gives its new path; undefined where there is none. Where the transaction with this
+   * `undo` fails, it is moved back.
    */
-  take(path: string, undo: Undo): void {
+  take(path: string, undo: Undo): string | undefined {
     const place = `${this.directory}/${crypto.randomUUID()}`;
     try {
       Deno.renameSync(path, place);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
+      if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
     undo.push(() => Deno.renameSync(place, path));
+    return place;
+  }
+
+  /** Removes what {@link take} gave, after the transaction. */
+  async remove(place: string | undefined): Promise<void> {
+    if (place !== undefined) await removeTree(place);
   }
 
   /**

@@ -1,0 +1,270 @@
+/**
+ * The snapshotter over directories, for every form.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import { FileLock } from "../leases/file_lock.ts";
+import { diskFailure } from "../metadata/disk_failure.ts";
+import type { Objects } from "../metadata/objects.ts";
+import type { Trash } from "../metadata/trash.ts";
+import type { SnapshotForm } from "./form.ts";
+import { type SnapshotRow, SnapshotRows } from "./snapshot_rows.ts";
+import type { CommitOptions, Mount, PrepareOptions, SnapshotInfo, Snapshotter, Usage } from "./snapshotter.ts";
+
+/**
+ * Keeps `snapshots/<id>` for each row, made as `snapshots/new-*` and renamed into place in the transaction that adds the
+ * row; and `locks/<id>` for those that were locked.
+ */
+export class DirectorySnapshotter implements Snapshotter {
+  readonly #rows: SnapshotRows;
+  readonly name: string;
+  readonly layers: "overlay" | "plain";
+  readonly rebases: boolean;
+
+  constructor(
+    private readonly form: SnapshotForm,
+    private readonly objects: Objects,
+    readonly directory: string,
+    private readonly trash: Trash,
+  ) {
+    this.name = form.name;
+    this.layers = form.layers;
+    this.rebases = form.rebases;
+    this.#rows = new SnapshotRows(objects, form.name);
+  }
+
+  #place(id: number): string {
+    return `${this.directory}/snapshots/${id}`;
+  }
+
+  #lockPath(id: number): string {
+    return `${this.directory}/locks/${id}`;
+  }
+
+  #read<T>(body: () => T): Promise<T> {
+    return this.objects.database.read(body);
+  }
+
+  prepare(key: string, options: PrepareOptions = {}): Promise<Mount[]> {
+    return this.#create(key, "active", options);
+  }
+
+  view(key: string, options: PrepareOptions = {}): Promise<Mount[]> {
+    return this.#create(key, "view", options);
+  }
+
+  async #create(key: string, kind: "active" | "view", options: PrepareOptions): Promise<Mount[]> {
+    if (key === "") throw new Failure("InvalidArgument", "a snapshot needs a key that is not empty");
+    // Looked at again inside the transaction.
+    const parent = await this.#read(() => this.#parentOfNew(options));
+    const fresh = `${this.directory}/snapshots/new-${crypto.randomUUID()}`;
+    let lock: FileLock | undefined;
+    try {
+      Deno.mkdirSync(fresh, { mode: 0o700 });
+      // So that nobody takes it for the leftover of a process that died.
+      lock = FileLock.tryAcquire(fresh);
+      if (lock === undefined) throw new Failure("Aborted", `directory "${fresh}" was taken away while it was made`);
+      const filling = this.form.fill(fresh, kind, parent === undefined ? undefined : this.#place(parent.id));
+      if (filling !== undefined) await filling;
+      return await this.#publish(key, kind, options, fresh);
+    } catch (error) {
+      if (lock !== undefined) await this.#discard(fresh);
+      throw diskFailure(error, `prepare snapshot "${key}"`, this.directory);
+    } finally {
+      lock?.release();
+    }
+  }
+
+  #parentOfNew({ parent }: PrepareOptions): SnapshotRow | undefined {
+    return parent === undefined ? undefined : this.#rows.committedParent(parent);
+  }
+
+  #alreadyExists(key: string): Failure {
+    return new Failure("AlreadyExists", `snapshot "${key}" already exists`);
+  }
+
+  async #publish(key: string, kind: "active" | "view", options: PrepareOptions, fresh: string): Promise<Mount[]> {
+    const objectKey = this.#rows.objectKey(key);
+    const mounts = await this.objects.database.transaction((undo) => {
+      if (this.#rows.find(key) !== undefined) {
+        this.objects.hold(options.lease, "snapshot", objectKey);
+        return undefined;
+      }
+      this.#parentOfNew(options);
+      const id = this.#rows.insert(key, kind, options.parent, options.labels ?? {});
+      this.objects.hold(options.lease, "snapshot", objectKey);
+      const place = this.#place(id);
+      // A power cut may have taken the row of this id and left its directory.
+      this.trash.take(place, undo);
+      Deno.renameSync(fresh, place);
+      undo.push(() => Deno.renameSync(place, fresh));
+      return this.#mountsOf(this.#rows.get(key));
+    });
+    if (mounts === undefined) throw this.#alreadyExists(key);
+    return mounts;
+  }
+
+  async #discard(path: string): Promise<void> {
+    const place = await this.objects.database.transaction((undo) => this.trash.take(path, undo));
+    await this.trash.remove(place);
+  }
+
+  #mountsOf(row: SnapshotRow): Mount[] {
+    if (row.kind === "committed") {
+      throw new Failure(
+        "FailedPrecondition",
+        `snapshot "${row.key}" is committed: only active ones and views have mounts`,
+      );
+    }
+    const parents = this.#rows.parents(row).map(({ id }) => this.#place(id));
+    return this.form.mounts(this.#place(row.id), row.kind, parents);
+  }
+
+  async mounts(key: string): Promise<Mount[]> {
+    return await this.#read(() => this.#mountsOf(this.#rows.get(key)));
+  }
+
+  async commit(key: string, name: string, options: CommitOptions = {}): Promise<void> {
+    const nameKey = this.#rows.objectKey(name);
+    const exists = await this.objects.database.transaction(() => {
+      if (this.#rows.find(name) !== undefined) {
+        this.objects.hold(options.lease, "snapshot", nameKey);
+        return true;
+      }
+      const row = this.#rows.get(key);
+      if (row.kind !== "active") {
+        throw new Failure(
+          "FailedPrecondition",
+          `snapshot "${key}" is ${row.kind}: only an active one can be committed`,
+        );
+      }
+      this.#rows.commit(row, name, this.#parentAtCommit(row, options.parent), options.labels ?? {});
+      this.objects.hold(options.lease, "snapshot", nameKey);
+      return false;
+    });
+    if (exists) throw this.#alreadyExists(name);
+  }
+
+  #parentAtCommit(row: SnapshotRow, parent: string | undefined): string | undefined {
+    if (parent === undefined || parent === row.parent) return row.parent ?? undefined;
+    if (row.parent !== null) {
+      const message = `snapshot "${row.key}" stands on "${row.parent}" and cannot be put onto "${parent}"`;
+      throw new Failure("InvalidArgument", message);
+    }
+    if (!this.rebases) {
+      throw new Failure(
+        "FailedPrecondition",
+        `snapshotter "${this.name}" cannot put snapshot "${row.key}" onto "${parent}" at commit: prepare it on that one`,
+      );
+    }
+    this.#takeOwner(this.#place(this.#rows.committedParent(parent).id), this.#place(row.id));
+    return parent;
+  }
+
+  /** As `fill` would have done with this parent. */
+  #takeOwner(parent: string, directory: string): void {
+    const { uid, gid } = Deno.statSync(this.form.files(parent));
+    if (uid !== 0 || gid !== 0) Deno.chownSync(this.form.files(directory), uid, gid);
+  }
+
+  async remove(key: string): Promise<void> {
+    const { place, id } = await this.objects.database.transaction((undo) => {
+      const row = this.#rows.get(key);
+      this.#rows.delete(row);
+      return { place: this.trash.take(this.#place(row.id), undo), id: row.id };
+    });
+    this.#forgetLock(id);
+    await this.trash.remove(place);
+  }
+
+  #forgetLock(id: number): void {
+    try {
+      Deno.removeSync(this.#lockPath(id));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  async find(key: string): Promise<SnapshotInfo | undefined> {
+    return await this.#read(() => {
+      const row = this.#rows.find(key);
+      return row === undefined ? undefined : this.#rows.info(row);
+    });
+  }
+
+  async stat(key: string): Promise<SnapshotInfo> {
+    return await this.#read(() => this.#rows.info(this.#rows.get(key)));
+  }
+
+  async usage(key: string): Promise<Usage> {
+    const row = await this.#read(() => this.#rows.get(key));
+    if (row.size !== null && row.inodes !== null) return { size: row.size, inodes: row.inodes };
+    const { treeUsage } = await import("./usage.ts");
+    const usage = await treeUsage(this.form.files(this.#place(row.id)));
+    // Not at commit: a pull would wait for a number that hardly anybody asks for.
+    if (row.kind === "committed") await this.objects.database.transaction(() => this.#rows.keepUsage(row.id, usage));
+    return usage;
+  }
+
+  async list(): Promise<SnapshotInfo[]> {
+    return await this.#read(() => this.#rows.list().map((row) => this.#rows.info(row)));
+  }
+
+  async layerDirectory(key: string): Promise<string> {
+    return await this.#read(() => this.form.files(this.#place(this.#rows.get(key).id)));
+  }
+
+  async parentDirectories(key: string): Promise<string[]> {
+    return await this.#read(() =>
+      this.#rows.parents(this.#rows.get(key)).map(({ id }) => this.form.files(this.#place(id)))
+    );
+  }
+
+  async lockSnapshot(key: string): Promise<FileLock> {
+    const { id } = await this.#read(() => this.#rows.get(key));
+    const lock = FileLock.tryAcquire(this.#lockPath(id), { create: true });
+    if (lock === undefined) {
+      throw new Failure(
+        "Unavailable",
+        `snapshot "${key}" is in use by another process: wait until its container has ended`,
+      );
+    }
+    const still = await this.#read(() => this.#rows.find(key));
+    if (still?.id === id) return lock;
+    lock.release({ remove: true });
+    throw new Failure("NotFound", `snapshot "${key}" does not exist`);
+  }
+
+  /** Whether somebody has the snapshot locked now. */
+  async isLocked(key: string): Promise<boolean> {
+    const row = await this.#read(() => this.#rows.find(key));
+    if (row === undefined) return false;
+    try {
+      const lock = FileLock.tryAcquire(this.#lockPath(row.id));
+      lock?.release();
+      return lock === undefined;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
+  /** Throws away what processes left that died while they made a snapshot. */
+  async discardLeftovers(): Promise<void> {
+    for (const { name } of Deno.readDirSync(`${this.directory}/snapshots`)) {
+      if (!name.startsWith("new-")) continue;
+      const path = `${this.directory}/snapshots/${name}`;
+      let lock: FileLock | undefined;
+      try {
+        lock = FileLock.tryAcquire(path);
+      } catch (error) {
+        // Renamed into place in the meantime.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+      if (lock === undefined) continue;
+      using _held = lock;
+      await this.#discard(path);
+    }
+  }
+}

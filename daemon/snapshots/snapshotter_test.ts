@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import { isFailure } from "../../api/errors.ts";
+import { LeaseStore } from "../leases/lease_store.ts";
+import { Database } from "../metadata/database.ts";
+import { Objects } from "../metadata/objects.ts";
+import { Trash } from "../metadata/trash.ts";
+import { DirectorySnapshotter } from "./directory_snapshotter.ts";
+import type { SnapshotForm } from "./form.ts";
+import { nativeForm } from "./native_form.ts";
+import { overlayForm } from "./overlay_form.ts";
+import { overlayProblem } from "./overlay_probe.ts";
+import type { Mount } from "./snapshotter.ts";
+
+interface Fixture {
+  dir: string;
+  snapshots: DirectorySnapshotter;
+  leases: LeaseStore;
+  database: Database;
+}
+
+async function withSnapshotter(form: SnapshotForm, body: (fixture: Fixture) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "barge-snapshots-" });
+  try {
+    for (const part of ["snapshots", "locks", "trash", "leases"]) await Deno.mkdir(`${dir}/${part}`);
+    using database = await Database.open(`${dir}/meta.db`);
+    const objects = new Objects(database, "default");
+    const snapshots = new DirectorySnapshotter(form, objects, dir, new Trash(`${dir}/trash`));
+    await body({ dir, snapshots, database, leases: new LeaseStore(objects, `${dir}/leases`) });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+
+async function command(...words: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(words[0]!, { args: words.slice(1) }).output();
+  assert.ok(success, `${words.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Mounts as a caller would, and gives the place to the body. */
+async function mounted(mounts: Mount[], dir: string, body: (place: string) => void | Promise<void>): Promise<void> {
+  const place = await Deno.makeTempDir({ dir, prefix: "mount-" });
+  const [mount] = mounts;
+  assert.ok(mount !== undefined && mounts.length === 1);
+  const { type, source, options } = mount;
+  const kind = type === "bind" ? [] : ["-t", type];
+  await command("mount", ...kind, "-o", options.join(","), source, place);
+  // mount(8) of a bind with "ro" needs a second step with older util-linux.
+  if (type === "bind" && options.includes("ro")) await command("mount", "-o", "remount,bind,ro", place);
+  try {
+    await body(place);
+  } finally {
+    await command("umount", place);
+    await Deno.remove(place);
+  }
+}
+
+const needsRoot = Deno.uid() === 0 ? undefined : "needs root";
+const overlayReason = needsRoot ?? await overlayProblem(await Deno.realPath("/tmp"));
+const forms: { form: SnapshotForm; problem: string | undefined }[] = [
+  { form: overlayForm, problem: overlayReason },
+  { form: nativeForm, problem: needsRoot },
+];
+
+for (const { form, problem } of forms) {
+  const test = (name: string, body: (fixture: Fixture) => Promise<void>) =>
+    Deno.test({
+      name: `${form.name}: ${name}${problem === undefined ? "" : ` (${problem})`}`,
+      ignore: problem !== undefined,
+      fn: () => withSnapshotter(form, body),
+    });
+
+  test("prepare(), write and commit() three layers, then the last one shows all", async ({ dir, snapshots }) => {
+    let parent: string | undefined;
+    for (const layer of ["one", "two", "three"]) {
+      const mounts = await snapshots.prepare(`extract ${layer}`, parent === undefined ? {} : { parent });
+      await mounted(mounts, dir, async (place) => {
+        await Deno.writeTextFile(`${place}/${layer}`, layer);
+        await Deno.writeTextFile(`${place}/changed`, layer);
+        if (layer === "three") await Deno.remove(`${place}/one`);
+      });
+      await snapshots.commit(`extract ${layer}`, layer, { labels: { layer } });
+      parent = layer;
+    }
+    await mounted(await snapshots.prepare("container", { parent: "three" }), dir, (place) => {
+      assert.deepEqual(names(place), ["changed", "three", "two"]);
+      assert.equal(Deno.readTextFileSync(`${place}/changed`), "three");
+      assert.equal(Deno.statSync(place).mode! & 0o7777, 0o755);
+    });
+    assert.deepEqual((await snapshots.list()).map(({ key, kind, parent }) => [key, kind, parent]), [
+      ["one", "committed", undefined],
+      ["two", "committed", "one"],
+      ["three", "committed", "two"],
+      ["container", "active", "three"],
+    ]);
+    assert.deepEqual((await snapshots.stat("two")).labels, { layer: "two" });
+  });
+
+  test("what one active snapshot writes is seen neither by its parent nor by another child", async ({ dir, snapshots }) => {
+    await snapshots.prepare("base-key");
+    await snapshots.commit("base-key", "base");
+    await mounted(await snapshots.prepare("a", { parent: "base" }), dir, (place) => {
+      Deno.writeTextFileSync(`${place}/file`, "a");
+    });
+    const mounts = await snapshots.prepare("b", { parent: "base" });
+    await mounted(mounts, dir, (place) => assert.deepEqual(names(place), []));
+    assert.deepEqual(await snapshots.mounts("b"), mounts);
+  });
+
+  test("view() is read-only, also of an empty base and of several layers", async ({ dir, snapshots }) => {
+    await snapshots.prepare("x1");
+    await Deno.writeTextFile(`${await snapshots.layerDirectory("x1")}/file`, "x");
+    await snapshots.commit("x1", "one");
+    await snapshots.prepare("x2", { parent: "one" });
+    await snapshots.commit("x2", "two");
+    for (const [key, parent] of [["v0", undefined], ["v1", "one"], ["v2", "two"]] as const) {
+      await mounted(await snapshots.view(key, parent === undefined ? {} : { parent }), dir, (place) => {
+        assert.deepEqual(names(place), parent === undefined ? [] : ["file"]);
+        assert.throws(() => Deno.writeTextFileSync(`${place}/new`, ""), /Read-only/);
+      });
+    }
+    await assert.rejects(snapshots.commit("v1", "three"), (e) => isFailure(e, "FailedPrecondition"));
+  });
+
+  test("keys are taken once, whatever kind they are of, and the lease gets what exists", async ({ snapshots, leases }) => {
+    await using lease = await leases.own("test");
+    await snapshots.prepare("key");
+    await assert.rejects(snapshots.view("key", { lease: lease.id }), (e) => isFailure(e, "AlreadyExists"));
+    await snapshots.prepare("other");
+    await snapshots.commit("other", "name");
+    await assert.rejects(snapshots.commit("key", "name", { lease: lease.id }), (e) => isFailure(e, "AlreadyExists"));
+    await assert.rejects(snapshots.prepare("name"), (e) => isFailure(e, "AlreadyExists"));
+    assert.equal((await snapshots.stat("key")).kind, "active");
+    assert.deepEqual(leases.resources(lease.id).map(({ key }) => key), [`${form.name}/key`, `${form.name}/name`]);
+  });
+
+  test("only a committed snapshot that exists is a parent", async ({ dir, snapshots }) => {
+    await assert.rejects(snapshots.prepare("a", { parent: "none" }), (e) => isFailure(e, "NotFound"));
+    await snapshots.prepare("active");
+    await assert.rejects(snapshots.prepare("a", { parent: "active" }), (e) => isFailure(e, "InvalidArgument"));
+    assert.equal(names(`${dir}/snapshots`).length, 1, "a refused prepare left a directory");
+    assert.deepEqual(names(`${dir}/trash`), []);
+  });
+
+  test("mounts() of a committed or missing snapshot fails", async ({ snapshots }) => {
+    await snapshots.prepare("a");
+    await snapshots.commit("a", "b");
+    await assert.rejects(snapshots.mounts("b"), (e) => isFailure(e, "FailedPrecondition"));
+    await assert.rejects(snapshots.mounts("a"), (e) => isFailure(e, "NotFound"));
+    await assert.rejects(snapshots.stat("a"), (e) => isFailure(e, "NotFound"));
+    assert.equal(await snapshots.find("a"), undefined);
+  });
+
+  test("remove() takes children first and leaves no file", async ({ dir, snapshots, database }) => {
+    await snapshots.prepare("a", { labels: { l: "v" } });
+    await snapshots.commit("a", "base", { labels: { l: "v" } });
+    await snapshots.prepare("child", { parent: "base" });
+    await assert.rejects(
+      snapshots.remove("base"),
+      (e) => isFailure(e, "FailedPrecondition") && /with child/.test(e.message),
+    );
+    (await snapshots.lockSnapshot("child")).release();
+    await snapshots.remove("child");
+    await snapshots.remove("base");
+    await assert.rejects(snapshots.remove("base"), (e) => isFailure(e, "NotFound"));
+    for (const part of ["snapshots", "locks", "trash"]) assert.deepEqual(names(`${dir}/${part}`), []);
+    assert.deepEqual(database.all("SELECT * FROM labels"), []);
+    assert.deepEqual(database.all("SELECT * FROM refs"), []);
+  });
+
+  test("usage() counts blocks and inodes of one layer, hard links once", async ({ snapshots }) => {
+    await snapshots.prepare("a");
+    const directory = await snapshots.layerDirectory("a");
+    await Deno.writeFile(`${directory}/file`, new Uint8Array(100_000).fill(7));
+    await Deno.link(`${directory}/file`, `${directory}/again`);
+    const active = await snapshots.usage("a");
+    assert.equal(active.inodes, 2);
+    assert.ok(active.size >= 100_000 && active.size < 200_000, `${active.size}`);
+    await snapshots.commit("a", "base");
+    assert.deepEqual(await snapshots.usage("base"), active);
+    assert.deepEqual(await snapshots.usage("base"), active);
+  });
+
+  test("lockSnapshot() excludes a second user until it is released", async ({ snapshots }) => {
+    await snapshots.prepare("a");
+    const lock = await snapshots.lockSnapshot("a");
+    await assert.rejects(snapshots.lockSnapshot("a"), (e) => isFailure(e, "Unavailable"));
+    assert.equal(await snapshots.isLocked("a"), true);
+    lock.release();
+    assert.equal(await snapshots.isLocked("a"), false);
+    (await snapshots.lockSnapshot("a")).release();
+    await assert.rejects(snapshots.lockSnapshot("b"), (e) => isFailure(e, "NotFound"));
+  });
+
+  test("discardLeftovers() takes what a dead process left and nothing else", async ({ dir, snapshots }) => {
+    await snapshots.prepare("kept");
+    await Deno.mkdir(`${dir}/snapshots/new-dead/fs`, { recursive: true });
+    const kept = names(`${dir}/snapshots`).filter((name) => name !== "new-dead");
+    const making = snapshots.prepare("in the making");
+    await Promise.all([making, snapshots.discardLeftovers()]);
+    assert.equal(names(`${dir}/snapshots`).length, kept.length + 1);
+    assert.deepEqual(names(`${dir}/trash`), []);
+  });
+
+  test("commit() onto a parent works exactly where the snapshotter says so", async ({ dir, snapshots }) => {
+    await snapshots.prepare("a");
+    await Deno.writeTextFile(`${await snapshots.layerDirectory("a")}/lower`, "");
+    await snapshots.prepare("b");
+    await Deno.writeTextFile(`${await snapshots.layerDirectory("b")}/upper`, "");
+    await snapshots.commit("a", "base");
+    const commit = snapshots.commit("b", "top", { parent: "base" });
+    if (!form.rebases) return await assert.rejects(commit, (e) => isFailure(e, "FailedPrecondition"));
+    await commit;
+    assert.deepEqual(await snapshots.parentDirectories("top"), [await snapshots.layerDirectory("base")]);
+    await mounted(await snapshots.view("v", { parent: "top" }), dir, (place) => {
+      assert.deepEqual(names(place), ["lower", "upper"]);
+    });
+  });
+}
+
+Deno.test({
+  name: `overlayfs: mounts are spelled as containerd spells them (${overlayReason ?? "runs here"})`,
+  ignore: overlayReason !== undefined,
+  fn: () =>
+    withSnapshotter(overlayForm, async ({ dir, snapshots }) => {
+      assert.deepEqual(await snapshots.prepare("a"), [
+        { type: "bind", source: `${dir}/snapshots/1/fs`, options: ["rw", "rbind"] },
+      ]);
+      await snapshots.commit("a", "one");
+      const over = `workdir=${dir}/snapshots/2/work,upperdir=${dir}/snapshots/2/fs,lowerdir=${dir}/snapshots/1/fs`;
+      const [mount] = await snapshots.prepare("b", { parent: "one" });
+      assert.equal(mount!.options.join(",").replace(/,(index=off|userxattr)/g, ""), over);
+      await snapshots.commit("b", "two");
+      const [view] = await snapshots.view("c", { parent: "two" });
+      assert.equal(view!.options[0], `lowerdir=${dir}/snapshots/2/fs:${dir}/snapshots/1/fs`);
+    }),
+});
+
+Deno.test({
+  name: `overlayProblem() says the same in every place of a disk and leaves nothing in any (${needsRoot ?? "runs here"})`,
+  ignore: needsRoot !== undefined,
+  fn: async () => {
+    const dir = await Deno.makeTempDir({ prefix: "barge-probe-" });
+    try {
+      assert.equal(await overlayProblem(dir), overlayReason);
+      await command("mount", "-t", "ramfs", "barge-test", dir);
+      try {
+        // An overlay's upper layer must know extended attributes or at least whiteouts; whatever it says, it leaves nothing.
+        await overlayProblem(dir);
+        assert.deepEqual(names(dir), []);
+      } finally {
+        await command("umount", dir);
+      }
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+});
