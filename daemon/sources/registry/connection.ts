@@ -8,6 +8,7 @@ import { readCertificates } from "./certificates.ts";
 import { hostWithoutPort, isLoopback, shownUrl } from "./endpoint.ts";
 import type { RegistryLimits } from "./limits.ts";
 import { speaksTls } from "./probe.ts";
+import { createClient } from "./proxy.ts";
 
 /** Why no answer came: `cut` is worth another try, the others are not. */
 export type LostKind = "cut" | "refused" | "name" | "certificate" | "not-tls" | "blocked";
@@ -192,7 +193,7 @@ export class Connections implements Disposable {
   #open(url: URL): Deno.HttpClient {
     const certificates = this.#tls(url);
     try {
-      return Deno.createHttpClient({ http2: false, ...certificates });
+      return createClient(url.host, { http2: false, ...certificates });
     } catch (cause) {
       throw new Failure(
         "FailedPrecondition",
