@@ -9,13 +9,13 @@ import type { Device } from "../../api/oci/runtime_spec.ts";
 const skipped = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"]);
 
 /** The container's own console takes the place of the host's. */
-const console = "console";
+const consoleName = "console";
 
 /** Character and block devices below the directory, links left out; `within` is their directory in the container. */
 export function hostDevices(directory = "/dev", within = "/dev"): Device[] {
   const devices: Device[] = [];
   for (const { name, isDirectory } of Deno.readDirSync(directory)) {
-    if (skipped.has(name) || name === console) continue;
+    if (skipped.has(name) || name === consoleName) continue;
     const path = `${directory}/${name}`;
     if (isDirectory) {
       devices.push(...hostDevices(path, `${within}/${name}`));

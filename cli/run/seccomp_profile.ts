@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { Failure, messageOf } from "../../api/errors.ts";
+import { parseExact } from "../../api/json.ts";
 import type { Seccomp, SeccompSyscall } from "../../api/oci/runtime_spec.ts";
 import type { Arch } from "../../ffi/arch.ts";
 
@@ -85,4 +86,21 @@ function plainRule({ name, names, action, errnoRet, args }: ProfileRule): Seccom
     ...(errnoRet === undefined ? {} : { errnoRet }),
     ...(args === undefined ? {} : { args }),
   };
+}
+
+/** Reads the profile of a file. Throws `InvalidArgument` where it is none. */
+export function parseSeccompProfile(path: string, text: string): SeccompProfile {
+  let value: unknown;
+  try {
+    value = parseExact(text);
+  } catch (error) {
+    throw new Failure("InvalidArgument", `seccomp profile "${path}" is not JSON: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  if (typeof value !== "object" || value === null || !("defaultAction" in value)) {
+    throw new Failure("InvalidArgument", `seccomp profile "${path}" has no defaultAction`);
+  }
+  // The compiler looks at every field that it uses and names what is wrong.
+  return value as SeccompProfile;
 }

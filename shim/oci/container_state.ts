@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { parseExact, stringifyExact } from "../../api/json.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import type { CgroupRecord } from "./cgroup/cgroup.ts";
 
@@ -56,7 +57,7 @@ export class StateDirectory {
   /** Replaces `state.json` as a whole. */
   write(state: ContainerState): void {
     const temporary = `${this.path}/state-${Deno.pid}`;
-    Deno.writeTextFileSync(temporary, JSON.stringify(state, writeBigint), { mode: 0o600 });
+    Deno.writeTextFileSync(temporary, stringifyExact(state), { mode: 0o600 });
     Deno.renameSync(temporary, `${this.path}/state.json`);
   }
 
@@ -70,7 +71,8 @@ export class StateDirectory {
       throw new Failure("NotFound", "container does not exist", { cause: error });
     }
     try {
-      return JSON.parse(text);
+      // Written by this module alone.
+      return parseExact(text) as ContainerState;
     } catch (error) {
       throw new Failure("DataLoss", `"${this.path}/state.json" is damaged; delete the container by force`, {
         cause: error,
@@ -96,11 +98,6 @@ export class StateDirectory {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-}
-
-/** Seccomp values beyond 2^53 are bigint in memory and plain numbers in JSON. */
-function writeBigint(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? JSON.rawJSON(value.toString()) : value;
 }
 
 /** Ids of the containers below a state root, in alphabetical order; none where the root does not exist. */

@@ -1,0 +1,24 @@
+/**
+ * Failures of `barge run` as exit codes and sentences: the edge at which errors become docker's codes.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { ProgramFailure } from "../../ffi/program/spawn.ts";
+
+/** 127 where the program is not there, 126 where it cannot be run, 125 for everything else. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof ProgramFailure)) return 125;
+  const { call } = error.step;
+  if (call !== "execve" && call !== "faccessat2") return 125;
+  const { message } = error;
+  return /executable file not found|no such file or directory|not a directory/.test(message) ? 127 : 126;
+}
+
+/** One sentence on standard error. A mistake of barge's own comes with its stack. */
+export function reportFailure(error: unknown): void {
+  const isOperating = error instanceof Failure || error instanceof ProgramFailure || error instanceof SyscallError;
+  const text = isOperating ? error.message : error instanceof Error ? error.stack ?? error.message : String(error);
+  console.error(`barge: ${text}`);
+}

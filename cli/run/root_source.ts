@@ -1,0 +1,73 @@
+/**
+ * From a snapshot's mounts to the root file system of a container, which mounts them in its own namespace.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Mount } from "../../daemon/snapshots/snapshotter.ts";
+import type { RootSource } from "../../shim/oci/plan/facts.ts";
+import { mountOptionsLimit, overlayOptionsLength } from "../../shim/oci/plan/root.ts";
+import { readInRoot } from "../../shim/oci/read_in_root.ts";
+
+/** Options for {@link rootSource}. */
+export interface RootSourceOptions {
+  /** Directory of the snapshotter: overlay options are written relative to it. */
+  directory: string;
+  /** An empty directory of the host. */
+  mountpoint: string;
+  /** Whether nothing that is written outlives the container; then nothing is synced either. */
+  volatile: boolean;
+}
+
+/** The root of a container in this snapshot. Throws `OutOfRange` where an image has too many layers for the kernel. */
+export function rootSource(mounts: readonly Mount[], options: RootSourceOptions): RootSource {
+  const [mount, ...more] = mounts;
+  if (mount === undefined || more.length > 0) {
+    throw new Failure("NotImplemented", `the snapshot has ${mounts.length} mounts: a container wants one`);
+  }
+  if (mount.type === "bind") return { kind: "directory", path: mount.source };
+  if (mount.type !== "overlay") throw new Failure("NotImplemented", `the snapshot's mount has type "${mount.type}"`);
+  const base = options.directory;
+  const relative = (path: string): string => path.startsWith(`${base}/`) ? path.slice(base.length + 1) : path;
+  const value = (key: string): string | undefined =>
+    mount.options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1);
+  const upper = value("upperdir");
+  const work = value("workdir");
+  const source = {
+    kind: "overlay" as const,
+    base,
+    lower: (value("lowerdir") ?? "").split(":").map(relative),
+    ...(upper === undefined || work === undefined ? {} : { upper: relative(upper), work: relative(work) }),
+    options: [
+      ...mount.options.filter((option) => !/^(upperdir|workdir|lowerdir)=/.test(option)),
+      ...(options.volatile && upper !== undefined ? ["volatile"] : []),
+    ],
+    mountpoint: options.mountpoint,
+  };
+  if (overlayOptionsLength(source) > mountOptionsLimit) {
+    const message = `the image has ${source.lower.length} layers, more than the kernel takes in one overlay mount`;
+    throw new Failure("OutOfRange", message);
+  }
+  return source;
+}
+
+/** The text of a file as the layers show it: the nearest directory that has it decides. */
+export function readFromRoot(source: RootSource, path: string): string {
+  if (source.kind === "directory") return readInRoot(source.path, path) ?? "";
+  for (const name of source.lower) {
+    const directory = name.startsWith("/") ? name : `${source.base}/${name}`;
+    const info = lookAt(`${directory}/${path}`);
+    if (info === undefined) continue;
+    // A character device 0:0 is a whiteout: the file was removed.
+    return info.isCharDevice ? "" : readInRoot(directory, path) ?? "";
+  }
+  return "";
+}
+
+function lookAt(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * `barge run`: an image's program in a container, without a daemon.
+ *
+ * @module
+ */
+import { exitCodeOf, reportFailure } from "./exit.ts";
+import { parseRun, runHelp } from "./flags.ts";
+
+/** Performs the command line; gives the program's exit code, or docker's 125, 126 and 127. */
+export async function main(args: string[]): Promise<number> {
+  try {
+    const command = parseRun(args);
+    if (command === "help") {
+      console.log(runHelp());
+      return 0;
+    }
+    const { runContainer } = await import("./run_container.ts");
+    return await runContainer(command);
+  } catch (error) {
+    reportFailure(error);
+    return exitCodeOf(error);
+  }
+}
