@@ -255,18 +255,37 @@ export class ContentStore {
 
   /** Removes the blob from the namespace, and its file where no other namespace has it. Throws `NotFound`. */
   async delete(digest: Digest): Promise<void> {
-    await this.objects.database.transaction((undo) => {
-      if (this.#find(digest) === undefined) throw missing(digest);
-      this.#remove(digest, undo);
-    });
+    const clean = await this.objects.database.transaction((undo) => this.deleteInside(digest, undo));
+    await clean();
   }
 
-  #remove(digest: Digest, undo: Undo): void {
+  /** As {@link delete}, inside a transaction of the caller's. Gives what is to be done after it. */
+  deleteInside(digest: Digest, undo: Undo): () => Promise<void> {
+    if (this.#find(digest) === undefined) throw missing(digest);
+    const place = this.#remove(digest, undo);
+    return () => this.trash.remove(place);
+  }
+
+  /** Removes unfinished writes that nobody has gone on with for a day, and that no lease keeps. */
+  async discardExpiredIngests(): Promise<void> {
+    const { database, namespace } = this.objects;
+    const sql = "SELECT ref FROM ingests WHERE namespace = ?1 AND expires < ?2 AND NOT EXISTS (SELECT 1 FROM refs " +
+      "WHERE namespace = ?1 AND to_kind = 'ingest' AND to_key = ref AND from_kind = 'lease')";
+    const expired = await database.read(() => database.all<{ ref: string }>(sql, namespace, Date.now()));
+    for (const { ref } of expired) {
+      const files = await IngestFiles.take(`${this.files.directory}/ingest`, `${namespace}/${ref}`);
+      if (files === "in use") continue;
+      await database.transaction(() => this.#forgetIngest(ref));
+      files?.remove();
+    }
+  }
+
+  #remove(digest: Digest, undo: Undo): string | undefined {
     const { database, namespace } = this.objects;
     database.run("DELETE FROM blobs WHERE namespace = ? AND digest = ?", namespace, digest);
     this.objects.forget("content", digest);
     const others = database.get("SELECT namespace FROM blobs WHERE digest = ? LIMIT 1", digest);
-    if (others === undefined) this.trash.take(this.files.path(digest), undo);
+    return others === undefined ? this.trash.take(this.files.path(digest), undo) : undefined;
   }
 }
 

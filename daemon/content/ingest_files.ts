@@ -55,6 +55,18 @@ export class IngestFiles implements Disposable {
     }
   }
 
+  /** The directory of a ref as it is; undefined where there is none. */
+  static async take(ingestDirectory: string, ref: string): Promise<IngestFiles | "in use" | undefined> {
+    const directory = `${ingestDirectory}/${await sha256Hex(ref)}`;
+    try {
+      const lock = FileLock.tryAcquire(directory);
+      return lock === undefined ? "in use" : new IngestFiles(directory, lock);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
   #fits(ref: string, size: number | undefined): boolean {
     // It is written last, so its presence says that the others are there.
     if (readText(`${this.directory}/ref`) !== ref) return false;

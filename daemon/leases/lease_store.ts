@@ -37,7 +37,7 @@ export class OwnedLease implements AsyncDisposable {
   /** Gives up the lease; what it held stays where something else refers to it. A second call does nothing. */
   async end(): Promise<void> {
     try {
-      await this.store.delete(this.id);
+      await this.store.objects.database.transaction(() => this.store.deleteInside(this.id), { durable: false });
     } catch (error) {
       if (!isFailure(error, "NotFound")) throw error;
     } finally {
@@ -64,6 +64,19 @@ export class LeaseStore {
   /** Path of the file whose lock the owner of a lease holds. */
   lockPath(id: string): string {
     return `${this.directory}/${encodeURIComponent(this.objects.namespace)}+${encodeURIComponent(id)}.lock`;
+  }
+
+  /** The lease whose lock file has this name; undefined where it is of another namespace or no lock file. */
+  idOfLock(name: string): string | undefined {
+    const prefix = `${encodeURIComponent(this.objects.namespace)}+`;
+    if (!name.startsWith(prefix) || !name.endsWith(".lock")) return undefined;
+    return decodeURIComponent(name.slice(prefix.length, -".lock".length));
+  }
+
+  /** Whether there is such a lease; inside `Database.read` or a transaction. */
+  existsInside(id: string): boolean {
+    const { database, namespace } = this.objects;
+    return database.get("SELECT 1 FROM leases WHERE namespace = ? AND id = ?", namespace, id) !== undefined;
   }
 
   /** Makes a lease that lives as long as this process, or until it is ended. */
@@ -101,7 +114,8 @@ export class LeaseStore {
       );
       if (made === 0) throw new Failure("AlreadyExists", `lease "${id}" already exists`);
       this.objects.setLabels("lease", id, lease.labels);
-    });
+      // An owned one does not outlive the power anyway.
+    }, { durable: !lease.owned });
   }
 
   /** Removes a lease, and not what it holds. Throws `NotFound`. */

@@ -19,6 +19,18 @@ const busyTimeoutMs = 20;
 /** How long another process may hold the write lock before we say so; a transaction takes less than a millisecond. */
 const lockDeadlineMs = 30_000;
 
+/** Options of {@link Database.transaction}. */
+export interface TransactionOptions {
+  /** Ends the waiting for another process's transaction. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Whether the commit waits for the disk. Default true. Without, it survives the death of every process, but perhaps
+   * not a power cut; that is enough for what ends with its process. Whatever is durable later makes it durable too,
+   * so that a durable row never refers to one that was lost.
+   */
+  readonly durable?: boolean;
+}
+
 /** Steps that take back what a transaction did outside the database; run last to first when it fails. */
 export type Undo = (() => void)[];
 
@@ -33,6 +45,7 @@ export type Undo = (() => void)[];
 export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  #durable = true;
   /** Path of the file. */
   readonly path: string;
 
@@ -76,7 +89,7 @@ export class Database implements Disposable {
       }
       for (const migration of migrations.slice(version)) this.#sqlite.exec(migration);
       this.#sqlite.exec(`PRAGMA user_version = ${migrations.length}`);
-    }, signal);
+    }, { signal });
   }
 
   /** The first row, in a transaction or through {@link read}. `T` is what the query's columns are. */
@@ -114,8 +127,13 @@ export class Database implements Disposable {
    * Throws what the body throws, `ResourceExhausted` where the disk is full, `Unavailable` where another process
    * held the write lock for 30 s.
    */
-  async transaction<T>(body: (undo: Undo) => T, signal?: AbortSignal): Promise<T> {
+  async transaction<T>(body: (undo: Undo) => T, options: TransactionOptions = {}): Promise<T> {
+    const { durable = true, signal } = options;
     return await this.#patiently(() => {
+      if (this.#durable !== durable) {
+        this.#sqlite.exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
+        this.#durable = durable;
+      }
       this.#sqlite.exec("BEGIN IMMEDIATE");
       const undo: Undo = [];
       try {

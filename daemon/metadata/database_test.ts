@@ -94,7 +94,18 @@ Deno.test("Database.transaction() that waits for a lock ends when its signal say
     using db = await Database.open(`${dir}/meta.db`);
     const other = new DatabaseSync(`${dir}/meta.db`);
     other.exec("BEGIN IMMEDIATE");
-    await assert.rejects(db.transaction(() => 0, AbortSignal.timeout(50)), { name: "TimeoutError" });
+    await assert.rejects(db.transaction(() => 0, { signal: AbortSignal.timeout(50) }), { name: "TimeoutError" });
     other.exec("ROLLBACK");
     other.close();
+  }));
+
+Deno.test("Database.transaction() waits for the disk unless it is told not to", () =>
+  inTempDir(async (dir) => {
+    using db = await Database.open(`${dir}/meta.db`);
+    const level = () => db.get<{ synchronous: number }>("PRAGMA synchronous")!.synchronous;
+    await db.transaction(() => db.run(addNamespace, "a"), { durable: false });
+    assert.equal(level(), 1);
+    await db.transaction(() => db.run(addNamespace, "b"));
+    assert.equal(level(), 2);
+    assert.equal(count(db), 2);
   }));

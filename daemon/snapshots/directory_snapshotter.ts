@@ -6,6 +6,7 @@
 import { Failure } from "../../api/errors.ts";
 import { FileLock } from "../leases/file_lock.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
+import type { Undo } from "../metadata/database.ts";
 import type { Objects } from "../metadata/objects.ts";
 import type { Trash } from "../metadata/trash.ts";
 import type { SnapshotForm } from "./form.ts";
@@ -100,7 +101,8 @@ export class DirectorySnapshotter implements Snapshotter {
       Deno.renameSync(fresh, place);
       undo.push(() => Deno.renameSync(place, fresh));
       return this.#mountsOf(this.#rows.get(key));
-    });
+      // What is written to it is not durable either; the container or the commit that refers to it will be.
+    }, { durable: false });
     if (mounts === undefined) throw this.#alreadyExists(key);
     return mounts;
   }
@@ -169,13 +171,22 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async remove(key: string): Promise<void> {
-    const { place, id } = await this.objects.database.transaction((undo) => {
-      const row = this.#rows.get(key);
-      this.#rows.delete(row);
-      return { place: this.trash.take(this.#place(row.id), undo), id: row.id };
-    });
-    this.#forgetLock(id);
-    await this.trash.remove(place);
+    const clean = await this.objects.database.transaction((undo) => this.removeInside(key, undo));
+    await clean();
+  }
+
+  /**
+   * As {@link remove}, inside a transaction of the caller's. Gives what is to be done after it: removing the files,
+   * which nobody can find any more.
+   */
+  removeInside(key: string, undo: Undo): () => Promise<void> {
+    const row = this.#rows.get(key);
+    this.#rows.delete(row);
+    const place = this.trash.take(this.#place(row.id), undo);
+    return async () => {
+      this.#forgetLock(row.id);
+      await this.trash.remove(place);
+    };
   }
 
   #forgetLock(id: number): void {
@@ -187,10 +198,7 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async find(key: string): Promise<SnapshotInfo | undefined> {
-    return await this.#read(() => {
-      const row = this.#rows.find(key);
-      return row === undefined ? undefined : this.#rows.info(row);
-    });
+    return await this.#read(() => this.findInside(key));
   }
 
   async stat(key: string): Promise<SnapshotInfo> {
@@ -236,9 +244,15 @@ export class DirectorySnapshotter implements Snapshotter {
     throw new Failure("NotFound", `snapshot "${key}" does not exist`);
   }
 
-  /** Whether somebody has the snapshot locked now. */
-  async isLocked(key: string): Promise<boolean> {
-    const row = await this.#read(() => this.#rows.find(key));
+  /** The snapshot, inside `Database.read` or a transaction. */
+  findInside(key: string): SnapshotInfo | undefined {
+    const row = this.#rows.find(key);
+    return row === undefined ? undefined : this.#rows.info(row);
+  }
+
+  /** Whether somebody has the snapshot locked now; inside `Database.read` or a transaction. */
+  isLockedInside(key: string): boolean {
+    const row = this.#rows.find(key);
     if (row === undefined) return false;
     try {
       const lock = FileLock.tryAcquire(this.#lockPath(row.id));

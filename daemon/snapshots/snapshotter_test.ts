@@ -186,9 +186,9 @@ for (const { form, problem } of forms) {
     await snapshots.prepare("a");
     const lock = await snapshots.lockSnapshot("a");
     await assert.rejects(snapshots.lockSnapshot("a"), (e) => isFailure(e, "Unavailable"));
-    assert.equal(await snapshots.isLocked("a"), true);
+    assert.equal(snapshots.isLockedInside("a"), true);
     lock.release();
-    assert.equal(await snapshots.isLocked("a"), false);
+    assert.equal(snapshots.isLockedInside("a"), false);
     (await snapshots.lockSnapshot("a")).release();
     await assert.rejects(snapshots.lockSnapshot("b"), (e) => isFailure(e, "NotFound"));
   });
@@ -238,7 +238,9 @@ Deno.test({
 });
 
 Deno.test({
-  name: `overlayProblem() says the same in every place of a disk and leaves nothing in any (${needsRoot ?? "runs here"})`,
+  name: `overlayProblem() says the same in every place of a disk and leaves nothing in any (${
+    needsRoot ?? "runs here"
+  })`,
   ignore: needsRoot !== undefined,
   fn: async () => {
     const dir = await Deno.makeTempDir({ prefix: "barge-probe-" });

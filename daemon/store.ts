@@ -1,0 +1,152 @@
+/**
+ * A store: one root directory with everything that barge keeps.
+ *
+ * @module
+ */
+import { Failure } from "../api/errors.ts";
+import { ContentStore } from "./content/content_store.ts";
+import { ImageStore } from "./images/image_store.ts";
+import { LeaseStore } from "./leases/lease_store.ts";
+import { checkIdentifier, ContainerStore } from "./metadata/container_store.ts";
+import { Database } from "./metadata/database.ts";
+import { diskFailure } from "./metadata/disk_failure.ts";
+import { Objects } from "./metadata/objects.ts";
+import { Trash } from "./metadata/trash.ts";
+import { DirectorySnapshotter } from "./snapshots/directory_snapshotter.ts";
+import { nativeForm } from "./snapshots/native_form.ts";
+import { overlayForm } from "./snapshots/overlay_form.ts";
+
+const contentPart = "io.containerd.content.v1.content";
+const metadataPart = "io.barge.metadata.v1.sqlite";
+const stockMetadata = "io.containerd.metadata.v1.bolt/meta.db";
+const snapshotterPart = (name: string) => `io.containerd.snapshotter.v1.${name}`;
+const forms = [overlayForm, nativeForm];
+
+/** Names of the snapshotters that every store has. */
+export type SnapshotterName = "overlayfs" | "native";
+
+/** Options of {@link openStore}. */
+export interface StoreOptions {
+  /** The namespace of everything that is read and made. Default: `default`. */
+  readonly namespace?: string;
+  /** Ends the waiting for another process that has the database locked. */
+  readonly signal?: AbortSignal;
+}
+
+/** An open root, seen from one namespace. Other processes may have it open as well. */
+export class Store implements Disposable {
+  readonly objects: Objects;
+  readonly trash: Trash;
+  readonly content: ContentStore;
+  readonly snapshotters: ReadonlyMap<string, DirectorySnapshotter>;
+  readonly images: ImageStore;
+  readonly leases: LeaseStore;
+  readonly containers: ContainerStore;
+
+  constructor(readonly root: string, readonly database: Database, readonly namespace: string) {
+    this.objects = new Objects(database, namespace);
+    this.trash = new Trash(`${root}/trash`);
+    this.content = new ContentStore(this.objects, `${root}/${contentPart}`, this.trash);
+    this.images = new ImageStore(this.objects);
+    this.leases = new LeaseStore(this.objects, `${root}/leases`);
+    this.containers = new ContainerStore(this.objects);
+    this.snapshotters = new Map(forms.map((form) => {
+      const directory = `${root}/${snapshotterPart(form.name)}`;
+      return [form.name, new DirectorySnapshotter(form, this.objects, directory, this.trash)];
+    }));
+  }
+
+  /** The snapshotter of that name. Throws `InvalidArgument`. */
+  snapshotter(name: string): DirectorySnapshotter {
+    const snapshotter = this.snapshotters.get(name);
+    if (snapshotter === undefined) {
+      const known = [...this.snapshotters.keys()].join(" and ");
+      throw new Failure("InvalidArgument", `snapshotter "${name}" is unknown: there are ${known}`);
+    }
+    return snapshotter;
+  }
+
+  /**
+   * The snapshotter to use where the user named none: overlayfs, or native with the reason why not. Asking makes a
+   * small overlay and costs a few milliseconds.
+   */
+  async defaultSnapshotter(): Promise<{ name: SnapshotterName; problem?: string }> {
+    const { overlayProblem } = await import("./snapshots/overlay_probe.ts");
+    const problem = await overlayProblem(`${this.root}/${snapshotterPart("overlayfs")}`);
+    return problem === undefined ? { name: "overlayfs" } : { name: "native", problem };
+  }
+
+  /** Closes the database. A process that ends soon can leave it: nothing is lost, and the next one opens it faster. */
+  close(): void {
+    this.database.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Opens the store of a root directory, and makes it where there is none. `root` is an absolute path.
+ *
+ * Throws `PermissionDenied`, `FailedPrecondition` (read-only disk, a stock containerd's root, a newer barge's store),
+ * `ResourceExhausted`, `Unavailable`, `InvalidArgument` for a path that cannot be used.
+ */
+export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
+  const namespace = options.namespace ?? "default";
+  checkIdentifier(namespace);
+  // A comma or colon separates mount options and lower directories, a backslash escapes, and a blank ends fields.
+  if (!root.startsWith("/") || /[,:\\\s]/.test(root)) {
+    throw new Failure(
+      "InvalidArgument",
+      `open store: "${root}" cannot be a root: want an absolute path without blank, comma, colon and backslash`,
+    );
+  }
+  if (exists(`${root}/${stockMetadata}`)) {
+    throw new Failure(
+      "FailedPrecondition",
+      `open store: "${root}" belongs to a stock containerd, and two owners would delete each other's data: ` +
+        `choose another directory with --root`,
+    );
+  }
+  const file = `${root}/${metadataPart}/meta.db`;
+  if (!exists(file)) makeDirectories(root);
+  return new Store(root, await Database.open(file, options.signal), namespace);
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    // Whatever else the reason is, making or opening it will meet it and say so.
+    return false;
+  }
+}
+
+/** The database is made last, so that its presence says that the directories are there. */
+function makeDirectories(root: string): void {
+  try {
+    const make = (path: string, mode: number) => {
+      Deno.mkdirSync(path, { recursive: true, mode });
+    };
+    make(root, 0o711);
+    make(`${root}/${contentPart}/blobs/sha256`, 0o755);
+    make(`${root}/${contentPart}/ingest`, 0o755);
+    for (const { name } of forms) {
+      make(`${root}/${snapshotterPart(name)}`, 0o700);
+      make(`${root}/${snapshotterPart(name)}/snapshots`, 0o700);
+      make(`${root}/${snapshotterPart(name)}/locks`, 0o700);
+    }
+    // Blobs of private images and containers' settings are nobody else's business.
+    for (const part of ["trash", "leases", metadataPart]) make(`${root}/${part}`, 0o700);
+  } catch (error) {
+    if (
+      error instanceof Deno.errors.AlreadyExists ||
+      (error instanceof Error && "code" in error && error.code === "ENOTDIR")
+    ) {
+      throw new Failure("FailedPrecondition", `open store: "${root}" is not a directory`, { cause: error });
+    }
+    throw diskFailure(error, "open store", root);
+  }
+}
