@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { version } from "../../api/version.ts";
 import type { Platform } from "../../api/oci/image_spec.ts";
 import { type ImageView, viewImage } from "../../daemon/images/image_view.ts";
 import { hostPlatform } from "../../daemon/sources/platform.ts";
@@ -11,8 +12,9 @@ import { parseReference } from "../../daemon/sources/reference.ts";
 import { type ImageSource, isLocalSource, openSource } from "../../daemon/sources/source.ts";
 import type { Store } from "../../daemon/store.ts";
 
-/** The name of the image that barge carries with it. */
+/** What the user calls the image that barge carries with it, and its name in the store: it is new with each version. */
 const builtIn = "hello";
+const builtInName = `barge.invalid/hello:${version}`;
 
 /** What the user says about the image. */
 export interface ImageRequest {
@@ -30,6 +32,10 @@ export async function findImage(store: Store, request: ImageRequest, signal: Abo
   const platform = request.platform ?? hostPlatform();
   const view = (name: string): Promise<ImageView | undefined> =>
     viewImage(store, name, { platform, snapshotter: request.snapshotter });
+  if (request.image === builtIn) {
+    const here = await view(builtInName);
+    if (here?.unpacked) return here;
+  }
   const isOwn = request.image === builtIn || isLocalSource(request.image);
   if (!isOwn && request.pull !== "always") {
     const { name } = parseReference(request.image);
@@ -55,7 +61,7 @@ export async function findImage(store: Store, request: ImageRequest, signal: Abo
 async function open(request: ImageRequest, signal: AbortSignal): Promise<ImageSource> {
   if (request.image === builtIn) {
     const { helloSource } = await import("../../daemon/sources/hello.ts");
-    return helloSource();
+    return helloSource(builtInName);
   }
   return await openSource(request.image, { plainHttp: request.plainHttp, signal });
 }

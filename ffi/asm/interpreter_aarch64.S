@@ -8,10 +8,9 @@
     .text
     .globl start, run, thread_pointer
 
-// Entry of an ELF file: the header follows one page after the code.
+// Entry of an ELF file (ffi/elf/elf.ts): code and header are neighbours in the file, and 64 KiB further apart in memory.
 start:
-base:
-    adr     x0, base + 4096
+    adr     x0, code_end + 65536
 
 // long run(struct header *)
 run:
@@ -90,3 +89,6 @@ return:
 thread_pointer:
     mrs     x0, tpidr_el0
     ret
+
+    .balign 16
+code_end:

@@ -9,10 +9,9 @@
     .text
     .globl start, run, thread_pointer
 
-# Entry of an ELF file: the header follows one page after the code.
+# Entry of an ELF file (ffi/elf/elf.ts): code and header are neighbours in the file, and 64 KiB further apart in memory.
 start:
-base:
-    lea     rdi, [rip + base + 4096]
+    lea     rdi, [rip + code_end + 65536]
 
 # long run(struct header *)
 run:
@@ -106,3 +105,6 @@ return:
 thread_pointer:
     mov     rax, fs:[0]
     ret
+
+    .balign 16
+code_end:
