@@ -1,0 +1,84 @@
+/**
+ * `deno task test [--no-install] [PATH…]`: installs missing peers, checks types and tidiness, runs every test file (or
+ * those whose path begins with one of the PATHs), and prints `N passed, N failed[, N skipped]` as its last line.
+ *
+ * Unit tests run in several processes at once. The files of `tests/` run one after another, since they share the
+ * machine's cgroups, mounts and clocks.
+ *
+ * @module
+ */
+import { generatorsLack } from "./tidy/generated.ts";
+import { sourceFiles } from "./tidy/source_file.ts";
+import { installPeers } from "./test/install_peers.ts";
+import { countRun, type Counts, summary, sumOf } from "./test/junit.ts";
+import { type FileResult, runFile } from "./test/run_file.ts";
+
+const root = new URL("../", import.meta.url);
+
+function heading(text: string): void {
+  console.log(`\n== ${text}`);
+}
+
+/** A check that is one command of Deno; its output appears as it comes. */
+async function check(name: string, ...args: string[]): Promise<Counts> {
+  heading(name);
+  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: root, stdin: "null" }).spawn().status;
+  return countRun(success ? "<testcase/>" : undefined, success);
+}
+
+function report(result: FileResult): void {
+  console.log(`${result.path}: ${summary(result.counts)} (${result.seconds.toFixed(1)} s)`);
+}
+
+/** Runs files `width` at a time; what failed is shown in full. */
+async function runTogether(paths: readonly string[], width: number): Promise<Counts[]> {
+  const queue = [...paths];
+  const counts: Counts[] = [];
+  const worker = async () => {
+    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+      const result = await runFile(root, path, false);
+      counts.push(result.counts);
+      if (result.counts.failed > 0) console.log(result.output);
+      report(result);
+    }
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+  return counts;
+}
+
+async function runInTurn(paths: readonly string[]): Promise<Counts[]> {
+  const counts: Counts[] = [];
+  for (const path of paths) {
+    const result = await runFile(root, path, true);
+    counts.push(result.counts);
+    report(result);
+  }
+  return counts;
+}
+
+/** Everything that `deno task test` does; gives the number of failed cases. */
+async function main(args: readonly string[]): Promise<number> {
+  const wanted = args.filter((arg) => !arg.startsWith("--"));
+  if (!args.includes("--no-install")) {
+    const missing = await installPeers();
+    if (missing.length > 0) console.log(`missing, so that tests which need them are ignored: ${missing.join(", ")}`);
+  }
+  const counts: Counts[] = [];
+  if (wanted.length === 0) {
+    counts.push(await check("types", "check", "--quiet", "."));
+    counts.push(await check("tidiness", "run", "-A", "--quiet", "tools/tidy.ts"));
+    if (generatorsLack() !== undefined) counts.push({ passed: 0, failed: 0, skipped: 1 });
+  }
+  const paths = [...sourceFiles(root)].map(({ path }) => path).filter((path) => path.endsWith("_test.ts")).sort()
+    .filter((path) => wanted.length === 0 || wanted.some((start) => path.startsWith(start)));
+  const isUnit = (path: string) => !path.startsWith("tests/");
+  heading("unit tests");
+  counts.push(...await runTogether(paths.filter(isUnit), Math.min(navigator.hardwareConcurrency, 4)));
+  heading("tests with peers");
+  counts.push(...await runInTurn(paths.filter((path) => !isUnit(path))));
+  const sum = sumOf(counts);
+  console.log(`\n${summary(sum)}`);
+  return sum.failed;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args) > 0 ? 1 : 0);
