@@ -1,0 +1,172 @@
+/**
+ * Which devices a container may use: the rules of `linux.resources.devices`, applied in order, become one default and
+ * the exceptions from it.
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+import type { Device, DeviceRule } from "../../../api/oci/runtime_spec.ts";
+
+/** What may be done with a device: bits of the kernel's BPF_DEVCG_ACC_… */
+export const access = { m: 1, r: 2, w: 4 } as const;
+
+/** Mknod, read and write. */
+export const fullAccess = 7;
+
+/** Devices of one kind that are treated otherwise than the default says; undefined numbers mean all. */
+export interface DeviceException {
+  type: "b" | "c";
+  major: number | undefined;
+  minor: number | undefined;
+  /** Bits of {@link access}. */
+  access: number;
+}
+
+/** The outcome of all rules. */
+export interface DevicePolicy {
+  /** What holds for devices without exception. */
+  allow: boolean;
+  /** Sorted; none covers another. */
+  exceptions: DeviceException[];
+}
+
+/**
+ * What every container may use, as runc appends it to any configuration: making nodes (which says nothing of using
+ * them), the six standard devices, terminals, and tun.
+ */
+const alwaysAllowed: readonly { rule: DeviceRule; path?: string }[] = [
+  { rule: { allow: true, type: "c", access: "m" } },
+  { rule: { allow: true, type: "b", access: "m" } },
+  { path: "/dev/null", rule: { allow: true, type: "c", major: 1, minor: 3, access: "rwm" } },
+  { path: "/dev/random", rule: { allow: true, type: "c", major: 1, minor: 8, access: "rwm" } },
+  { path: "/dev/full", rule: { allow: true, type: "c", major: 1, minor: 7, access: "rwm" } },
+  { path: "/dev/tty", rule: { allow: true, type: "c", major: 5, minor: 0, access: "rwm" } },
+  { path: "/dev/zero", rule: { allow: true, type: "c", major: 1, minor: 5, access: "rwm" } },
+  { path: "/dev/urandom", rule: { allow: true, type: "c", major: 1, minor: 9, access: "rwm" } },
+  { rule: { allow: true, type: "c", major: 136, access: "rwm" } }, // /dev/pts/*
+  { rule: { allow: true, type: "c", major: 5, minor: 2, access: "rwm" } }, // /dev/pts/ptmx
+  { rule: { allow: true, type: "c", major: 10, minor: 200, access: "rwm" } }, // /dev/net/tun
+];
+
+/**
+ * The policy of a container. The spec's rules come first and the ones of every container last. Where the spec makes a
+ * device of its own at the path of a standard one (`configured`, its `linux.devices`), that one's rule is left out.
+ *
+ * The last rule that speaks of a device decides. Throws `InvalidArgument` for a malformed rule, and for one that would
+ * take a part out of a broader one: neither version's filter can express that.
+ */
+export function devicePolicy(
+  rules: readonly DeviceRule[],
+  configured: readonly Pick<Device, "path">[] = [],
+): DevicePolicy {
+  const own = new Set(configured.map(({ path }) => path));
+  const policy: DevicePolicy = { allow: false, exceptions: [] };
+  for (const rule of rules) applyRule(policy, rule);
+  for (const { rule, path } of alwaysAllowed) {
+    if (path === undefined || !own.has(path)) applyRule(policy, rule);
+  }
+  policy.exceptions.sort((a, b) =>
+    order(a.type, b.type) || order(a.major ?? -1, b.major ?? -1) || order(a.minor ?? -1, b.minor ?? -1)
+  );
+  return policy;
+}
+
+/** Whether the policy forbids nothing. */
+export function allowsEverything({ allow, exceptions }: DevicePolicy): boolean {
+  return allow && exceptions.length === 0;
+}
+
+function applyRule(policy: DevicePolicy, rule: DeviceRule): void {
+  const type = rule.type || "a";
+  const bits = accessBits(rule);
+  const major = deviceNumber(rule, "major");
+  const minor = deviceNumber(rule, "minor");
+  if (type !== "a" && type !== "b" && type !== "c") {
+    throw malformed(rule, `type "${type}"`, '"a", "b" or "c"');
+  }
+  if (type === "a" && bits === fullAccess && major === undefined && minor === undefined) {
+    policy.allow = rule.allow;
+    policy.exceptions = [];
+    return;
+  }
+  const types = type === "a" ? ["b", "c"] as const : [type] as const;
+  for (const each of types) {
+    const exception: DeviceException = { type: each, major, minor, access: bits };
+    policy.exceptions = rule.allow === policy.allow
+      ? without(policy.exceptions, exception)
+      : including(policy.exceptions, exception);
+  }
+}
+
+/** The exceptions and one more; what becomes redundant is dropped. */
+function including(exceptions: readonly DeviceException[], added: DeviceException): DeviceException[] {
+  const same = exceptions.find((other) => covers(other, added) && covers(added, other));
+  const merged = { ...added, access: added.access | (same?.access ?? 0) };
+  const others = exceptions.filter((other) => other !== same);
+  if (others.some((other) => covers(other, merged) && (merged.access & ~other.access) === 0)) return [...others];
+  return [...others.filter((other) => !(covers(merged, other) && (other.access & ~merged.access) === 0)), merged];
+}
+
+/** The exceptions minus what the rule says, which is the default again. */
+function without(exceptions: readonly DeviceException[], removed: DeviceException): DeviceException[] {
+  return exceptions.flatMap((other) => {
+    const common = other.access & removed.access;
+    if (common === 0 || !overlap(other, removed)) return [other];
+    if (!covers(removed, other)) {
+      throw new Failure(
+        "InvalidArgument",
+        `cannot apply the device rule "${describe(removed)}": it takes a part out of "${describe(other)}"` +
+          "; want rules for the same devices, or the broader one last",
+      );
+    }
+    const rest = other.access & ~common;
+    return rest === 0 ? [] : [{ ...other, access: rest }];
+  });
+}
+
+/** Whether every device of `b` is one of `a`. */
+function covers(a: DeviceException, b: DeviceException): boolean {
+  return a.type === b.type && (a.major === undefined || a.major === b.major) &&
+    (a.minor === undefined || a.minor === b.minor);
+}
+
+/** Whether some device is one of both. */
+function overlap(a: DeviceException, b: DeviceException): boolean {
+  const meet = (x: number | undefined, y: number | undefined) => x === undefined || y === undefined || x === y;
+  return a.type === b.type && meet(a.major, b.major) && meet(a.minor, b.minor);
+}
+
+/** The exception as the files of cgroup version 1 spell it: `c 1:* rw`. */
+export function describe({ type, major, minor, access: bits }: DeviceException): string {
+  const letters = (bits & access.r ? "r" : "") + (bits & access.w ? "w" : "") + (bits & access.m ? "m" : "");
+  return `${type} ${major ?? "*"}:${minor ?? "*"} ${letters}`;
+}
+
+function accessBits(rule: DeviceRule): number {
+  let bits = 0;
+  for (const letter of rule.access ?? "") {
+    if (letter !== "r" && letter !== "w" && letter !== "m") throw malformed(rule, `access "${rule.access}"`, '"rwm"');
+    bits |= access[letter];
+  }
+  if (bits === 0) throw malformed(rule, "no access", 'one of "r", "w" and "m" at least');
+  return bits;
+}
+
+function deviceNumber(rule: DeviceRule, which: "major" | "minor"): number | undefined {
+  const value = rule[which];
+  if (value === undefined || value === -1) return undefined;
+  // dev_t has 12 bits for the major number and 20 for the minor one.
+  if (Number.isInteger(value) && value >= 0 && value < (which === "major" ? 1 << 12 : 1 << 20)) return value;
+  throw malformed(rule, `${which} number ${value}`, which === "major" ? "0 to 4095" : "0 to 1048575");
+}
+
+function malformed(rule: DeviceRule, what: string, right: string): Failure {
+  return new Failure(
+    "InvalidArgument",
+    `cannot apply the device rule ${JSON.stringify(rule)} with ${what}: want ${right}`,
+  );
+}
+
+function order<T extends string | number>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
