@@ -8,11 +8,17 @@
  */
 import { generateErrno } from "./generate/errno.ts";
 import { generateSyscalls } from "./generate/syscalls.ts";
+import { generateLauncher } from "./generate/launcher.ts";
 import { generateMachineCode } from "./generate/machine_code.ts";
 
 /** Path below the repository's root → text of every generated file. */
 export async function generated(): Promise<Map<string, string>> {
-  return new Map([...generateErrno(), ...await generateSyscalls(), ...await generateMachineCode()]);
+  return new Map([
+    ...generateErrno(),
+    ...await generateSyscalls(),
+    ...await generateMachineCode(),
+    ...await generateLauncher(),
+  ]);
 }
 
 if (import.meta.main) {

@@ -16,6 +16,9 @@ const base = 0x400000;
 const distance = 0x10000;
 const [readable, writable, executable] = [4, 2, 1];
 
+/** Where the code of every executable stands in memory. */
+export const codeAddress = base + codeOffset;
+
 /** Where the data of an executable with so many bytes of code stands in memory. */
 export function dataAddress(codeLength: number): bigint {
   return BigInt(base + codeOffset + codeLength + distance);

@@ -1,0 +1,159 @@
+/*
+ * The launcher: a static executable without a C library that keeps what Deno would change, and starts Deno.
+ *
+ * It finds itself by /proc/self/exe as PREFIX/bin/NAME and executes
+ *   PREFIX/lib/barge/deno run … PREFIX/lib/barge/main.js ARGUMENTS…
+ * with the environment cleaned of what would change Deno's own behaviour. See ffi/launch.ts for what it passes on.
+ *
+ * Compiled by tools/generate/launcher.ts into ffi/gen/launcher.ts. Code only: no data that is written, no relocations.
+ */
+
+typedef unsigned long word;
+
+#if defined(__x86_64__)
+enum { SYS_readlinkat = 267, SYS_write = 1, SYS_execve = 59, SYS_exit = 231, SYS_chdir = 80, SYS_getcwd = 79, SYS_umask = 95,
+       SYS_prlimit = 302, SYS_sigaction = 13, SYS_sigmask = 14 };
+static word call(word n, word a, word b, word c, word d) {
+    register word r10 __asm__("r10") = d;
+    __asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    return n;
+}
+__asm__(".section .text.start,\"ax\"\n.globl _start\n_start: mov %rsp,%rdi\nand $-16,%rsp\ncall launch\n");
+#elif defined(__aarch64__)
+enum { SYS_readlinkat = 78, SYS_write = 64, SYS_execve = 221, SYS_exit = 94, SYS_chdir = 49, SYS_getcwd = 17, SYS_umask = 166,
+       SYS_prlimit = 261, SYS_sigaction = 134, SYS_sigmask = 135 };
+static word call(word n, word a, word b, word c, word d) {
+    register word x8 __asm__("x8") = n;
+    register word x0 __asm__("x0") = a;
+    register word x1 __asm__("x1") = b;
+    register word x2 __asm__("x2") = c;
+    register word x3 __asm__("x3") = d;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    return x0;
+}
+__asm__(".section .text.start,\"ax\"\n.globl _start\n_start: mov x0, sp\nbl launch\n");
+#endif
+
+#define FAILED(result) ((result) > -4096UL)
+#define PATH_BYTES 4096
+#define ENTRIES_MAX 8192
+#define RENAMED_BYTES 65536
+
+/* Appends text, then a NUL that the next append overwrites; gives its place. */
+static char *append(char *to, const char *text) {
+    while (*text) *to++ = *text++;
+    *to = 0;
+    return to;
+}
+
+static char *append_hex(char *to, word value) {
+    int shift = 60;
+    while (shift > 0 && !(value >> shift)) shift -= 4;
+    for (; shift >= 0; shift -= 4) *to++ = "0123456789abcdef"[(value >> shift) & 15];
+    *to = 0;
+    return to;
+}
+
+static int begins(const char *text, const char *prefix) {
+    while (*prefix) if (*text++ != *prefix++) return 0;
+    return 1;
+}
+
+static word length(const char *text) {
+    word n = 0;
+    while (text[n]) n++;
+    return n;
+}
+
+__attribute__((noreturn)) static void fail(const char *what, const char *path) {
+    char line[PATH_BYTES + 128];
+    char *end = append(append(append(append(line, "barge: "), what), path), "\n");
+    call(SYS_write, 2, (word) line, (word) (end - line), 0);
+    for (;;) call(SYS_exit, 125, 0, 0, 0);
+}
+
+/* What changes Deno's behaviour, and is therefore given to it under another name only. */
+static int is_denos(const char *entry) {
+    return begins(entry, "DENO_") || begins(entry, "NODE_") || begins(entry, "LD_") || begins(entry, "NPM_CONFIG_") ||
+        begins(entry, "npm_config_") || begins(entry, "V8_") || begins(entry, "NO_COLOR=") ||
+        begins(entry, "FORCE_COLOR=") || begins(entry, "RUST_") || begins(entry, "MALLOC_") || begins(entry, "GLIBC_");
+}
+
+/* Signals that the caller ignores, and those that it blocks, as bits from signal 1. */
+static void signals(word *ignored, word *blocked) {
+    word action[4];
+    for (int number = 1; number <= 64; number++) {
+        if (!FAILED(call(SYS_sigaction, (word) number, 0, (word) action, 8)) && action[0] == 1) {
+            *ignored |= 1UL << (number - 1);
+        }
+    }
+    call(SYS_sigmask, 2, 0, (word) blocked, 8);
+}
+
+/* BARGE_LAUNCH: see ffi/launch.ts. */
+static void describe(char *to) {
+    word limits[2] = { 0, 0 }, ignored = 0, blocked = 0;
+    call(SYS_prlimit, 0, 7, 0, (word) limits);
+    word mask = call(SYS_umask, 0, 0, 0, 0);
+    call(SYS_umask, mask, 0, 0, 0);
+    signals(&ignored, &blocked);
+    word fields[] = { limits[0], limits[1], mask, ignored, blocked };
+    to = append(to, "BARGE_LAUNCH=1");
+    for (int i = 0; i < 5; i++) to = append_hex(append(to, ":"), fields[i]);
+}
+
+__attribute__((noreturn, used)) void launch(word *stack) {
+    word argc = stack[0];
+    char **argv = (char **) (stack + 1);
+    char **envp = argv + argc + 1;
+    char home[PATH_BYTES + 32], deno[PATH_BYTES + 64], script[PATH_BYTES + 64], cache[PATH_BYTES + 64];
+    char about[192], name[PATH_BYTES + 16], renamed[RENAMED_BYTES];
+    char *arguments[ENTRIES_MAX + 16], *environment[ENTRIES_MAX + 8];
+
+    word size = call(SYS_readlinkat, (word) -100, (word) "/proc/self/exe", (word) home, PATH_BYTES);
+    if (FAILED(size)) fail("cannot find its own file: is /proc mounted?", "");
+    home[size] = 0;
+    for (int slashes = 0; size > 0 && slashes < 2; ) if (home[--size] == '/') slashes++;
+    append(home + size, "/lib/barge");
+    append(append(deno, home), "/deno");
+    append(append(script, home), "/main.js");
+    append(append(append(cache, "DENO_DIR="), home), "/cache");
+
+    /* Deno cannot start in a directory that was removed. */
+    if (FAILED(call(SYS_getcwd, (word) name, PATH_BYTES, 0, 0))) call(SYS_chdir, (word) "/", 0, 0, 0);
+
+    describe(about);
+    if (argc == 0 || length(argv[0]) >= PATH_BYTES) fail("called without a usable name", "");
+    append(append(name, "BARGE_ARGV0="), argv[0]);
+
+    word n = 0;
+    environment[n++] = about;
+    environment[n++] = name;
+    environment[n++] = cache;
+    environment[n++] = (char *) "DENO_NO_UPDATE_CHECK=1";
+    char *free = renamed;
+    for (; *envp; envp++) {
+        if (begins(*envp, "BARGE_LAUNCH=") || begins(*envp, "BARGE_ARGV0=") || begins(*envp, "BARGE_ENV_")) continue;
+        if (n >= ENTRIES_MAX) fail("the environment has more than 8192 variables", "");
+        if (!is_denos(*envp)) {
+            environment[n++] = *envp;
+            continue;
+        }
+        if (free + length(*envp) + 16 > renamed + RENAMED_BYTES) fail("the variables for Deno exceed 64 KiB", "");
+        environment[n++] = free;
+        free = append(append(free, "BARGE_ENV_"), *envp) + 1;
+    }
+    environment[n] = 0;
+
+    static const char *const fixed[] = { "run", "--allow-all", "--no-config", "--no-lock", "--no-npm", "--cached-only",
+        "--quiet", "--v8-flags=--no-lazy" };
+    n = 0;
+    arguments[n++] = deno;
+    for (word i = 0; i < sizeof fixed / sizeof *fixed; i++) arguments[n++] = (char *) fixed[i];
+    arguments[n++] = script;
+    if (argc > ENTRIES_MAX) fail("more than 8192 arguments", "");
+    for (word i = 1; i < argc; i++) arguments[n++] = argv[i];
+    arguments[n] = 0;
+    call(SYS_execve, (word) deno, (word) arguments, (word) environment, 0);
+    fail("cannot start Deno, which should be ", deno);
+}

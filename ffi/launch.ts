@@ -1,0 +1,52 @@
+/**
+ * What the launcher saved before Deno started: Deno raises the limit of open files, ignores SIGPIPE, and listens to
+ * variables that a caller may have set for somebody else.
+ *
+ * The launcher passes on, all numbers in hexadecimal:
+ * - `BARGE_LAUNCH=1:SOFT:HARD:UMASK:IGNORED:BLOCKED`: version, RLIMIT_NOFILE, umask, signals ignored and blocked (bit
+ *   n-1 is signal n);
+ * - `BARGE_ARGV0`: the name that it was called by;
+ * - `BARGE_ENV_NAME`: the caller's variable NAME, where Deno would have listened to it.
+ *
+ * @module
+ */
+
+/** The caller's side of things. */
+export interface Launch {
+  /** The caller's RLIMIT_NOFILE; undefined where barge was not started by its launcher. */
+  nofile: { soft: bigint; hard: bigint } | undefined;
+  /** The caller's umask; undefined as above. */
+  umask: number | undefined;
+  /** The name that barge was called by; empty as above. */
+  argv0: string;
+  /** The caller's environment. */
+  environment: ReadonlyMap<string, string>;
+}
+
+const renamed = "BARGE_ENV_";
+/** Set by the launcher for Deno. */
+const own = new Set(["BARGE_LAUNCH", "BARGE_ARGV0", "DENO_DIR", "DENO_NO_UPDATE_CHECK"]);
+
+/** The launch that an environment tells of. */
+export function parseLaunch(variables: Readonly<Record<string, string>>): Launch {
+  const [version, soft, hard, umask] = variables["BARGE_LAUNCH"]?.split(":") ?? [];
+  const known = version === "1" && soft !== undefined && hard !== undefined && umask !== undefined;
+  const environment = new Map<string, string>();
+  for (const [name, value] of Object.entries(variables)) {
+    if (name.startsWith(renamed)) environment.set(name.slice(renamed.length), value);
+    else if (!known || !own.has(name)) environment.set(name, value);
+  }
+  return {
+    nofile: known ? { soft: BigInt(`0x${soft}`), hard: BigInt(`0x${hard}`) } : undefined,
+    umask: known ? parseInt(umask, 16) : undefined,
+    argv0: variables["BARGE_ARGV0"] ?? "",
+    environment,
+  };
+}
+
+let launch: Launch | undefined;
+
+/** The launch of this process. */
+export function readLaunch(): Launch {
+  return launch ??= parseLaunch(Deno.env.toObject());
+}
