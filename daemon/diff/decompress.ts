@@ -116,7 +116,9 @@ class Inflating implements Decompressor {
   readonly #stream: ReturnType<typeof createGunzip>;
   readonly #format: string;
   #failure: unknown;
-  #failed: (() => void) | undefined;
+  /** The stream's end has come; what follows it in the layer is padding. */
+  #ended = false;
+  #settle: (() => void) | undefined;
 
   constructor(format: "gzip" | "zstd", output: Output) {
     this.#format = format;
@@ -133,12 +135,17 @@ class Inflating implements Decompressor {
         this.#fail(error);
       }
     });
+    // After padding behind the last member zlib ends by itself, and never calls back for that write.
+    this.#stream.on("end", () => {
+      this.#ended = true;
+      this.#settle?.();
+    });
     this.#stream.on("error", (error) => this.#fail(this.#asFailure(error)));
   }
 
   #fail(error: unknown): void {
     this.#failure ??= error;
-    this.#failed?.();
+    this.#settle?.();
   }
 
   #asFailure(error: unknown): Failure {
@@ -150,8 +157,8 @@ class Inflating implements Decompressor {
   #until(begin: (done: () => void) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = () => this.#failure === undefined ? resolve() : reject(this.#failure);
-      if (this.#failure !== undefined) return settle();
-      this.#failed = settle;
+      if (this.#ended || this.#failure !== undefined) return settle();
+      this.#settle = settle;
       begin(settle);
     });
   }
@@ -162,10 +169,8 @@ class Inflating implements Decompressor {
   }
 
   end(): Promise<void> {
-    return this.#until((done) => {
-      this.#stream.once("end", done);
-      this.#stream.end();
-    });
+    // Settled by the "end" event.
+    return this.#until(() => this.#stream.end());
   }
 
   close(): void {

@@ -140,8 +140,8 @@ export class LayerWorker implements Disposable {
     if (job.failure !== undefined) throw job.failure;
     if (chunk.length === 0) return;
     const isWhole = chunk.byteLength === chunk.buffer.byteLength && chunk.buffer instanceof ArrayBuffer;
-    // slice() copies into memory of its own, which is never shared.
-    const bytes = (isWhole ? chunk : chunk.slice()) as Uint8Array<ArrayBuffer>;
+    // A copy by constructor, because slice() of a Node buffer is a view; `isWhole` has seen that the memory is not shared.
+    const bytes = isWhole ? chunk as Uint8Array<ArrayBuffer> : new Uint8Array(chunk);
     job.outstanding += bytes.length;
     this.#post({ kind: "chunk", id: job.id, bytes }, [bytes.buffer]);
     if (job.outstanding <= creditBytes) return;
