@@ -17,19 +17,21 @@ export function settingsV1(resources: Resources): Setting[] {
   if (Object.keys(resources.unified ?? {}).length > 0) {
     throw new Failure("InvalidArgument", "cannot set resources.unified: this host has cgroup version 1; remove it");
   }
+  const { cpu, memory, pids, blockIO, hugepageLimits, network, rdma } = resources;
+  // What is not there is not called: code that runs for the first time is slow.
   return [
-    ...cpuset(resources.cpu ?? {}),
-    ...memory(resources.memory ?? {}),
-    ...cpu(resources.cpu ?? {}),
-    ...pids(resources.pids ?? {}),
-    ...blockIOSettingsV1(resources.blockIO ?? {}),
-    ...hugetlb(resources.hugepageLimits ?? []),
-    ...network(resources.network ?? {}),
-    ...rdmaSettings(resources.rdma ?? {}),
+    ...(cpu ? cpusetSettings(cpu) : []),
+    ...(memory ? memorySettings(memory) : []),
+    ...(cpu ? cpuSettings(cpu) : []),
+    ...(pids ? pidsSettings(pids) : []),
+    ...(blockIO ? blockIOSettingsV1(blockIO) : []),
+    ...(hugepageLimits ? hugetlbSettings(hugepageLimits) : []),
+    ...(network ? networkSettings(network) : []),
+    ...(rdma ? rdmaSettings(rdma) : []),
   ];
 }
 
-function cpuset({ cpus, mems }: Of<"cpu">): Setting[] {
+function cpusetSettings({ cpus, mems }: Of<"cpu">): Setting[] {
   const settings: Setting[] = [];
   // A mount with the option "noprefix" has the files without "cpuset.".
   for (const [name, value] of [["cpus", cpus], ["mems", mems]] as const) {
@@ -40,7 +42,7 @@ function cpuset({ cpus, mems }: Of<"cpu">): Setting[] {
   return settings;
 }
 
-function memory(given: Of<"memory">): Setting[] {
+function memorySettings(given: Of<"memory">): Setting[] {
   const { limit = 0, swap = 0, reservation = 0, swappiness, disableOOMKiller } = given;
   checkSwap(limit, swap);
   const settings: Setting[] = [];
@@ -66,7 +68,7 @@ function memory(given: Of<"memory">): Setting[] {
   return settings;
 }
 
-function cpu(given: Of<"cpu">): Setting[] {
+function cpuSettings(given: Of<"cpu">): Setting[] {
   const { shares = 0, quota = 0, period = 0, burst, realtimeRuntime = 0, realtimePeriod = 0, idle } = given;
   const settings: Setting[] = [];
   const add = (file: string, value: number, property: string, more: Partial<Setting> = {}) => {
@@ -92,13 +94,13 @@ function retryBefore(partner: number): { retry?: true } {
 }
 
 /** Zero is a limit here (runc ≥ 1.4): the smallest one, since the container's own first process counts. */
-function pids({ limit }: Of<"pids">): Setting[] {
+function pidsSettings({ limit }: Of<"pids">): Setting[] {
   if (limit === undefined) return [];
   const value = limit < 0 ? "max" : decimal(limit || 1, "pids.limit");
   return [{ controller: "pids", file: "pids.max", value, property: "pids.limit" }];
 }
 
-function hugetlb(limits: Of<"hugepageLimits">): Setting[] {
+function hugetlbSettings(limits: Of<"hugepageLimits">): Setting[] {
   return limits.flatMap(({ pageSize, limit }) => {
     const property = `hugepageLimits["${pageSize}"]`;
     const shared = { controller: "hugetlb", value: decimal(limit, property), property };
@@ -110,7 +112,7 @@ function hugetlb(limits: Of<"hugepageLimits">): Setting[] {
   });
 }
 
-function network(given: Of<"network">): Setting[] {
+function networkSettings(given: Of<"network">): Setting[] {
   const { classID, priorities = [] } = given;
   const settings: Setting[] = [];
   if (classID) {

@@ -19,26 +19,28 @@ const defaultPeriod = 100_000;
 
 /** All settings but the device rules, in the order of writing. Throws `InvalidArgument`. */
 export function settingsV2(resources: Resources): Setting[] {
+  const { cpu, memory, pids, blockIO, hugepageLimits, rdma, unified } = resources;
+  // What is not there is not called: code that runs for the first time is slow.
   return [
-    ...pids(resources.pids ?? {}),
-    ...memory(resources.memory ?? {}),
-    ...blockIOSettingsV2(resources.blockIO ?? {}),
-    ...cpu(resources.cpu ?? {}),
-    ...cpuset(resources.cpu ?? {}),
-    ...hugetlb(resources.hugepageLimits ?? []),
-    ...rdmaSettings(resources.rdma ?? {}),
-    ...unified(resources.unified ?? {}),
+    ...(pids ? pidsSettings(pids) : []),
+    ...(memory ? memorySettings(memory) : []),
+    ...(blockIO ? blockIOSettingsV2(blockIO) : []),
+    ...(cpu ? cpuSettings(cpu) : []),
+    ...(cpu ? cpusetSettings(cpu) : []),
+    ...(hugepageLimits ? hugetlbSettings(hugepageLimits) : []),
+    ...(rdma ? rdmaSettings(rdma) : []),
+    ...(unified ? unifiedSettings(unified) : []),
   ];
 }
 
 /** Zero is a limit here (runc ≥ 1.4): the smallest one, since the container's own first process counts. */
-function pids({ limit }: Of<"pids">): Setting[] {
+function pidsSettings({ limit }: Of<"pids">): Setting[] {
   if (limit === undefined) return [];
   const value = limit < 0 ? "max" : decimal(limit || 1, "pids.limit");
   return [{ controller: "pids", file: "pids.max", value, property: "pids.limit" }];
 }
 
-function memory({ limit = 0, swap = 0, reservation = 0 }: Of<"memory">): Setting[] {
+function memorySettings({ limit = 0, swap = 0, reservation = 0 }: Of<"memory">): Setting[] {
   const settings: Setting[] = [];
   const add = (file: string, value: string, property: string, more: Partial<Setting> = {}) =>
     settings.push({ controller: "memory", file: `memory.${file}`, value, property: `memory.${property}`, ...more });
@@ -67,7 +69,7 @@ function swapOnly(limit: number, swap: number): string | undefined {
   return limitOrMax(swap - limit, "memory.swap");
 }
 
-function cpu({ shares = 0, quota = 0, period = 0, burst, idle }: Of<"cpu">): Setting[] {
+function cpuSettings({ shares = 0, quota = 0, period = 0, burst, idle }: Of<"cpu">): Setting[] {
   const settings: Setting[] = [];
   const add = (file: string, value: string, property: string, more: Partial<Setting> = {}) =>
     settings.push({ controller: "cpu", file: `cpu.${file}`, value, property: `cpu.${property}`, ...more });
@@ -101,7 +103,7 @@ export function cpuWeight(shares: number): number {
   return Math.ceil(weight - 1e-9);
 }
 
-function cpuset({ cpus, mems }: Of<"cpu">): Setting[] {
+function cpusetSettings({ cpus, mems }: Of<"cpu">): Setting[] {
   const settings: Setting[] = [];
   for (const [name, value] of [["cpus", cpus], ["mems", mems]] as const) {
     if (value) settings.push({ controller: "cpuset", file: `cpuset.${name}`, value, property: `cpu.${name}` });
@@ -109,7 +111,7 @@ function cpuset({ cpus, mems }: Of<"cpu">): Setting[] {
   return settings;
 }
 
-function hugetlb(limits: Of<"hugepageLimits">): Setting[] {
+function hugetlbSettings(limits: Of<"hugepageLimits">): Setting[] {
   return limits.flatMap(({ pageSize, limit }) => {
     const property = `hugepageLimits["${pageSize}"]`;
     const shared = { controller: "hugetlb", value: decimal(limit, property), property };
@@ -122,7 +124,7 @@ function hugetlb(limits: Of<"hugepageLimits">): Setting[] {
 }
 
 /** Written as they are, each line with its own write(2). */
-function unified(files: Of<"unified">): Setting[] {
+function unifiedSettings(files: Of<"unified">): Setting[] {
   return Object.entries(files).flatMap(([file, text]) => {
     const controller = /^([a-z0-9_]+)\.[^/]+$/.exec(file)?.[1];
     if (controller === undefined || file.includes("..")) {
