@@ -62,7 +62,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   let launched: Launched | undefined;
   try {
     cgroup.create();
-    cgroup.apply(spec.linux?.resources ?? {});
+    cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
     const state: ContainerState = {
       id,
       pid: 0,
