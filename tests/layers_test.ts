@@ -256,3 +256,82 @@ for (const format of ["gnu", "0.0", "0.1", "1.0"]) {
     assert.ok(blocks !== null && blocks * 512 < 1_000_000, `the file takes ${blocks} blocks: its holes were filled`);
   });
 }
+
+const bigFile = `
+import io, sys, tarfile
+with tarfile.open(sys.argv[1], 'w') as tar:
+    for name in ('small', 'dir/large'):
+        info = tarfile.TarInfo(name)
+        info.size = 100 if name == 'small' else 3000000
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+`;
+
+peerTest("a full disk is one sentence that names the file", ["mount", "python3"], async () => {
+  await using tmp = await scratch();
+  await command("python3", ["-c", bigFile, `${tmp.path}/big.tar`]);
+  await Deno.mkdir(`${tmp.path}/small`);
+  await command("mount", ["-t", "tmpfs", "-o", "size=1m", "barge-test", `${tmp.path}/small`]);
+  using worker = new LayerWorker();
+  const target = { dir: `${tmp.path}/small`, form: "plain" as const };
+  worker.start({ mediaType: plainType, blob: `${tmp.path}/big.tar`, offset: 0, target });
+  await assert.rejects(worker.finish(), {
+    code: "ResourceExhausted",
+    message: 'unpacking "dir/large": no space left on device',
+  });
+  await Deno.remove(`${tmp.path}/small/dir`, { recursive: true });
+  const ingestData = `${tmp.path}/small/data`;
+  worker.start({ mediaType: plainType, offset: 0, ingestData });
+  const write = async () => {
+    for (let chunk = 0; chunk < 40; chunk++) await worker.write(new Uint8Array(65536));
+    await worker.finish();
+  };
+  await assert.rejects(write(), {
+    code: "ResourceExhausted",
+    message: `storing the layer in "${ingestData}": no space left on device`,
+  });
+  await worker.abort();
+});
+
+/** Applies a tar file to a directory and prints the failure; run where rights or the program's shape differ. */
+const applyProgram = (module: string) => `
+import { LayerWorker } from ${JSON.stringify(module)};
+using worker = new LayerWorker();
+const [blob, dir] = Deno.args;
+worker.start({ mediaType: "${plainType}", blob, offset: 0, target: { dir, form: "plain" } });
+try {
+  console.log((await worker.finish()).diffId);
+} catch (error) {
+  console.log(error.code + ": " + error.message);
+}
+`;
+
+const moduleUrl = new URL("../daemon/diff/layer_worker.ts", import.meta.url);
+
+peerTest("a device node without the right to make it is one sentence", ["setpriv", "python3"], async () => {
+  await using tmp = await scratch();
+  const device = "import tarfile, sys; t = tarfile.open(sys.argv[1], 'w'); i = tarfile.TarInfo('dev/null'); " +
+    "i.type = tarfile.CHRTYPE; i.devmajor, i.devminor = 1, 3; t.addfile(i); t.close()";
+  await command("python3", ["-c", device, `${tmp.path}/device.tar`]);
+  await Deno.writeTextFile(`${tmp.path}/apply.ts`, applyProgram(moduleUrl.href));
+  await Deno.mkdir(`${tmp.path}/out`);
+  const drop = ["--bounding-set", "-mknod", "--inh-caps", "-mknod"];
+  const program = [Deno.execPath(), "run", "-A", "--no-lock", `${tmp.path}/apply.ts`, `${tmp.path}/device.tar`];
+  const printed = await command("setpriv", [...drop, ...program, `${tmp.path}/out`]);
+  assert.match(
+    printed,
+    /^PermissionDenied: unpacking "dev\/null": making char device 1:3 needs .*CAP_MKNOD.*: run as root/,
+  );
+});
+
+peerTest("a bundled program finds its worker beside itself", ["python3"], async () => {
+  await using tmp = await scratch();
+  await command("python3", ["-c", bigFile, `${tmp.path}/big.tar`]);
+  await Deno.writeTextFile(`${tmp.path}/apply.ts`, applyProgram(moduleUrl.href));
+  const bundle = (entry: string, output: string) =>
+    command(Deno.execPath(), ["bundle", "--quiet", "--no-lock", "-o", `${tmp.path}/${output}`, entry]);
+  await bundle(`${tmp.path}/apply.ts`, "program.js");
+  await bundle(new URL("./layer_worker_main.ts", moduleUrl).pathname, "layer_worker_main.js");
+  await Deno.mkdir(`${tmp.path}/out`);
+  const args = ["run", "-A", "--no-config", `${tmp.path}/program.js`, `${tmp.path}/big.tar`, `${tmp.path}/out`];
+  assert.equal((await command(Deno.execPath(), args)).trim(), sha256(await Deno.readFile(`${tmp.path}/big.tar`)));
+});
