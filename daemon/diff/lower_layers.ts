@@ -125,7 +125,10 @@ function lookupInLayer(root: number, path: readonly string[]): LowerFile | "hidd
   return { parent, name: path.at(-1) ?? "", path: [...path], status };
 }
 
-/** Whether the upper directory itself keeps lower layers from being seen at the path or above it. */
+/**
+ * Whether the upper directory itself keeps what lower layers have at the path from being seen. A directory's own opaque
+ * mark hides its contents, not the directory.
+ */
 export function upperHides(upper: number, path: readonly string[]): boolean {
   let fd = new Descriptor(openBeneath(upper, "", directoryFlags));
   try {
@@ -135,11 +138,12 @@ export function upperHides(upper: number, path: readonly string[]): boolean {
       if (status === undefined) return false;
       const isLast = index === path.length - 1;
       if ((status.mode & typeMask) !== S_IFDIR) return !isLast || isWhiteout(status);
+      if (isLast) return false;
       const next = new Descriptor(openBeneath(fd.number, name, directoryFlags));
       fd.close();
       fd = next;
     }
-    return isOpaque(fd.number, "");
+    return false;
   } catch (error) {
     // Replaced by something else on the way: nothing below can be seen.
     if (isErrno(error, "ENOTDIR", "ELOOP")) return true;
