@@ -189,6 +189,28 @@ export class DirectorySnapshotter implements Snapshotter {
     };
   }
 
+  /**
+   * Puts a committed snapshot under the lease, if it is there, and says whether. From then on the caller can rely on
+   * it.
+   */
+  async claim(key: string, lease: string): Promise<boolean> {
+    return await this.objects.database.transaction(() => {
+      if (this.#rows.find(key)?.kind !== "committed") return false;
+      this.objects.hold(lease, "snapshot", this.#rows.objectKey(key));
+      return true;
+      // A power cut ends the lease as well.
+    }, { durable: false });
+  }
+
+  /**
+   * Waits until this process is the only one that makes the committed snapshot of that name, so that a layer is not
+   * unpacked twice at once. To be followed by {@link claim}.
+   */
+  async lockName(name: string, signal: AbortSignal): Promise<FileLock> {
+    const path = `${this.directory}/locks/make-${encodeURIComponent(`${this.objects.namespace}/${name}`)}`;
+    return await FileLock.acquire(path, signal, { create: true });
+  }
+
   #forgetLock(id: number): void {
     try {
       Deno.removeSync(this.#lockPath(id));

@@ -1,0 +1,146 @@
+/**
+ * Pulling: making an image of a source one of the store, ready to run.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import { type Descriptor, isIndexType, isManifestType, type Platform } from "../../api/oci/image_spec.ts";
+import type { LeaseStore } from "../leases/lease_store.ts";
+import type { Labels } from "../metadata/label_refs.ts";
+import type { ContentStore } from "../content/content_store.ts";
+import type { DirectorySnapshotter } from "../snapshots/directory_snapshotter.ts";
+import { chooseManifest, formatPlatform, runsOn } from "../sources/platform.ts";
+import type { ImageSource } from "../sources/source.ts";
+import { childLabels, sourceLabels } from "./content_labels.ts";
+import { parseConfig, parseIndex, parseManifest } from "./documents.ts";
+import type { ImageStore } from "./image_store.ts";
+import { type ImageView, indexDepthMax, unpackedLabel } from "./image_view.ts";
+import type { ProgressListener } from "./progress.ts";
+import { transferDocument } from "./transfer.ts";
+import { unpackLayers } from "./unpack.ts";
+
+/** The parts of a store that a pull fills. */
+export interface PullStore {
+  readonly content: ContentStore;
+  readonly images: ImageStore;
+  readonly leases: LeaseStore;
+  snapshotter(name: string): DirectorySnapshotter;
+}
+
+/** Options of {@link pull}. */
+export interface PullOptions {
+  readonly platform: Platform;
+  /** Where it is unpacked. */
+  readonly snapshotter: string;
+  readonly signal: AbortSignal;
+  readonly progress?: ProgressListener;
+}
+
+/**
+ * Fetches what is missing of the image for one platform, unpacks it, and gives it its name. What is here already is not
+ * fetched again; an interrupted download goes on where it stopped. Any number of pulls may run at once, in any number of
+ * processes: what one is doing already, the others wait for.
+ *
+ * Throws the source's failures; `NotFound` where the image does not exist for the platform; `DataLoss` where content
+ * is not what its digest says; `FailedPrecondition` for a wrong diff id; `InvalidArgument` for malformed documents;
+ * `ResourceExhausted` where the disk is full. The image's name is then as before, and nothing but complete blobs and layers
+ * (garbage, if nothing else uses them) and resumable downloads was added.
+ */
+export async function pull(store: PullStore, source: ImageSource, options: PullOptions): Promise<ImageView> {
+  await using lease = await store.leases.own("pull");
+  const { signal, platform } = options;
+  const snapshotter = store.snapshotter(options.snapshotter);
+  const target = await source.resolve(signal);
+  options.progress?.({ kind: "resolved", name: source.name, digest: target.digest });
+  const fetcher = new DocumentFetcher(store.content, source, lease.id, signal);
+  const { descriptor, manifest } = await fetchManifest(fetcher, target, platform, source.name);
+  const { config: configDescriptor, layers } = manifest;
+  const config = parseConfig(await fetcher.fetch("config", configDescriptor), configDescriptor.digest, layers.length);
+  // An index said it before; a manifest alone does not.
+  if (config.architecture !== "" && !runsOn(config, platform)) {
+    const [is, wanted] = [formatPlatform(config), formatPlatform(platform)];
+    throw new Failure("NotFound", `image "${source.name}" is for ${is} only, and ${wanted} is wanted: see --platform`);
+  }
+  const chainId = await unpackLayers({
+    content: store.content,
+    snapshotter,
+    source,
+    layers,
+    diffIds: config.rootfs.diff_ids,
+    lease: lease.id,
+    signal,
+    progress: options.progress,
+  });
+  if (chainId !== undefined) {
+    await store.content.addLabels(configDescriptor.digest, { [unpackedLabel(snapshotter.name)]: chainId });
+  }
+  await store.images.put(source.name, target);
+  const view = { name: source.name, target, manifestDigest: descriptor.digest, manifest, config, unpacked: true };
+  return chainId === undefined ? view : { ...view, chainId };
+}
+
+async function fetchManifest(fetcher: DocumentFetcher, target: Descriptor, platform: Platform, name: string) {
+  let descriptor = target;
+  for (let depth = 0; isIndexType(descriptor.mediaType); depth++) {
+    if (depth === indexDepthMax) {
+      throw new Failure("InvalidArgument", `image "${name}" has indexes in indexes, more than ${indexDepthMax} deep`);
+    }
+    const { digest } = descriptor;
+    const children = (bytes: Uint8Array) => parseIndex(bytes, digest).manifests;
+    const index = parseIndex(await fetcher.fetch("index", descriptor, children), digest);
+    descriptor = chooseManifest(index, platform, `image "${name}"`);
+  }
+  if (!isManifestType(descriptor.mediaType)) {
+    const message = `image "${name}" is of type "${descriptor.mediaType}": want an image manifest or an index`;
+    throw new Failure("InvalidArgument", message);
+  }
+  const { digest } = descriptor;
+  const children = (bytes: Uint8Array) => {
+    const { config, layers } = parseManifest(bytes, digest);
+    return [config, ...layers];
+  };
+  return { descriptor, manifest: parseManifest(await fetcher.fetch("manifest", descriptor, children), digest) };
+}
+
+/** Fetches documents into the store, where they are not there yet, and keeps them under a lease. */
+class DocumentFetcher {
+  constructor(
+    private readonly content: ContentStore,
+    private readonly source: ImageSource,
+    private readonly lease: string,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** The document's bytes; `children` finds what its blob is to keep alive. Throws `DataLoss` for other content. */
+  async fetch(
+    kind: "index" | "manifest" | "config",
+    document: Descriptor,
+    children: (bytes: Uint8Array) => readonly Descriptor[] = () => [],
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { digest, size } = document;
+    const { lease, signal } = this;
+    if (await this.content.claim(digest, { size, lease })) {
+      const bytes = this.content.read(digest);
+      await this.content.addLabels(digest, this.#labels(children(bytes), (await this.content.info(digest)).labels));
+      return bytes;
+    }
+    const what = `download ${kind} ${digest} of ${this.source.name}`;
+    const bytes = await transferDocument(this.source, document, signal, what);
+    await verify(bytes, document, `${kind} ${digest} of ${this.source.name}`);
+    const labels = this.#labels(children(bytes), {});
+    await this.content.put(`${kind}-${digest}`, bytes, { expected: digest, size, lease, signal, labels });
+    return bytes;
+  }
+
+  #labels(children: readonly Descriptor[], old: Labels): Labels {
+    return { ...childLabels(children), ...sourceLabels(this.source.distribution, old) };
+  }
+}
+
+/** Before anything is parsed or stored, so that the sentence can say where it came from. */
+async function verify(bytes: Uint8Array, { digest }: Descriptor, what: string): Promise<void> {
+  const { createHash } = await import("node:crypto");
+  const algorithm = digest.slice(0, digest.indexOf(":"));
+  const actual = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
+  if (actual !== digest) throw new Failure("DataLoss", `${what} came with other content: its digest is ${actual}`);
+}
