@@ -19,6 +19,7 @@ import {
   makeJoinable,
   makeWithParents,
   processesIn,
+  removeEmpty,
   removeTree,
   words,
 } from "./directory.ts";
@@ -99,10 +100,9 @@ export class Cgroup {
       }
       this.#refuseInUse();
     } catch (error) {
-      for (const path of made.toReversed()) {
-        // A parent that another container uses by now is busy and stays.
-        removeTree(path);
-      }
+      // Not with what is below them: a parent may have another container's cgroup in it by now, and stays then.
+      for (const path of made.toReversed()) removeEmpty(path);
+      for (const place of this.places) place.made = false;
       throw error;
     }
   }

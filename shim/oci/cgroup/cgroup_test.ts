@@ -138,6 +138,22 @@ realTest("create() that fails half-way removes what it made", why, (path) => {
   for (const { mountpoint } of hierarchies) throws(() => Deno.statSync(mountpoint + path), Deno.errors.NotFound);
 });
 
+realTest("create() that fails half-way leaves what others have put into a parent meanwhile", why, (path) => {
+  const other = `${hierarchies[0]!.mountpoint}${path}/other`;
+  const broken = { ...hierarchies[0]!, mountpoint: "/proc/1", name: "broken" };
+  const cgroup = Cgroup.at([hierarchies[0]!, broken], `${path}/box`, "box");
+  // The broken hierarchy's turn comes after the first one's parent was made.
+  Object.defineProperty(cgroup.places[1]!, "path", {
+    get: () => {
+      Deno.mkdirSync(other, { recursive: true });
+      return `/proc/1${path}/box`;
+    },
+  });
+  throws(() => cgroup.create(), /cannot make the cgroup/);
+  ok(Deno.statSync(other).isDirectory);
+  throws(() => Deno.statSync(`${hierarchies[0]!.mountpoint}${path}/box`), Deno.errors.NotFound);
+});
+
 realTest("remove() leaves a directory that was there before", why, async (path) => {
   const foreign = hierarchies[0]!.mountpoint + path;
   Deno.mkdirSync(foreign, { recursive: true });

@@ -59,7 +59,8 @@ const alwaysAllowed: readonly { device: DeviceException; path?: string }[] = [
  * The policy of a container. The spec's rules come first and the ones of every container last. Where the spec makes a
  * device of its own at the path of a standard one (`configured`, its `linux.devices`), that one's rule is left out.
  *
- * The last rule that speaks of a device decides. Throws `InvalidArgument` for a malformed rule, and for one that would
+ * The last rule that speaks of a device decides; only what the spec denies in broad terms stays denied although every
+ * container may use a part of it. Throws `InvalidArgument` for a malformed rule, and for one that would
  * take a part out of a broader one: neither version's filter can express that.
  */
 export function devicePolicy(
@@ -74,7 +75,11 @@ export function devicePolicy(
   }
   // Nearly every container's case; the general way costs a cold process half a millisecond.
   if (!policy.allow && policy.exceptions.length === 0) return { allow: false, exceptions: always };
-  for (const device of always) applyDevices(policy, true, device);
+  for (const device of always) {
+    policy.exceptions = policy.allow
+      ? without(policy.exceptions, device, "keep")
+      : including(policy.exceptions, device);
+  }
   policy.exceptions.sort((a, b) =>
     order(a.type, b.type) || order(a.major ?? -1, b.major ?? -1) || order(a.minor ?? -1, b.minor ?? -1)
   );
@@ -101,14 +106,11 @@ function applyRule(policy: DevicePolicy, rule: DeviceRule): void {
   }
   const types = type === "a" ? ["b", "c"] as const : [type] as const;
   for (const each of types) {
-    applyDevices(policy, rule.allow, { type: each, major, minor, access: bits });
+    const devices = { type: each, major, minor, access: bits };
+    policy.exceptions = rule.allow === policy.allow
+      ? without(policy.exceptions, devices, "refuse")
+      : including(policy.exceptions, devices);
   }
-}
-
-function applyDevices(policy: DevicePolicy, allow: boolean, devices: DeviceException): void {
-  policy.exceptions = allow === policy.allow
-    ? without(policy.exceptions, devices)
-    : including(policy.exceptions, devices);
 }
 
 /** The exceptions and one more; what becomes redundant is dropped. */
@@ -120,12 +122,20 @@ function including(exceptions: readonly DeviceException[], added: DeviceExceptio
   return [...others.filter((other) => !(covers(merged, other) && (other.access & ~merged.access) === 0)), merged];
 }
 
-/** The exceptions minus what the rule says, which is the default again. */
-function without(exceptions: readonly DeviceException[], removed: DeviceException): DeviceException[] {
+/**
+ * The exceptions minus what the rule says, which is the default again. `broader`: what to do with an exception that speaks
+ * of other devices too; to keep it is right only where that denies.
+ */
+function without(
+  exceptions: readonly DeviceException[],
+  removed: DeviceException,
+  broader: "refuse" | "keep",
+): DeviceException[] {
   return exceptions.flatMap((other) => {
     const common = other.access & removed.access;
     if (common === 0 || !overlap(other, removed)) return [other];
     if (!covers(removed, other)) {
+      if (broader === "keep") return [other];
       throw new Failure(
         "InvalidArgument",
         `cannot apply the device rule "${describe(removed)}": it takes a part out of "${describe(other)}"` +

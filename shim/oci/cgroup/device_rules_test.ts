@@ -77,6 +77,11 @@ Deno.test("devicePolicy() refuses to take a part out of a broader rule", () => {
   );
 });
 
+Deno.test("devicePolicy() keeps a broad denial although every container may use a part of it", () => {
+  deepEqual(exceptions(allowAll, { allow: false, type: "c", major: 10, access: "rw" }), ["c 10:* rw"]);
+  deepEqual(exceptions(allowAll, { allow: false, type: "c", major: 1, minor: 3, access: "rw" }), []);
+});
+
 Deno.test("devicePolicy() refuses malformed rules", () => {
   const malformed: [DeviceRule, RegExp][] = [
     [{ allow: true, type: "c", major: 1 }, /no access/],

@@ -151,14 +151,15 @@ export function processesIn(path: string): number[] {
 
 /** Removes the directory and those below it; false where something in it is still busy. Throws {@link SyscallError}. */
 export function removeTree(path: string): boolean {
-  if (tryRemove(path)) return true;
+  if (removeEmpty(path)) return true;
   for (const child of childrenOf(path)) {
     if (!removeTree(child)) return false;
   }
-  return tryRemove(path);
+  return removeEmpty(path);
 }
 
-function tryRemove(path: string): boolean {
+/** Removes the directory; false where something is in it. True where it was gone. Throws {@link SyscallError}. */
+export function removeEmpty(path: string): boolean {
   try {
     removeDirectory(path);
     return true;
