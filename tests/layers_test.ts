@@ -299,7 +299,8 @@ using worker = new LayerWorker();
 const [blob, dir] = Deno.args;
 worker.start({ mediaType: "${plainType}", blob, offset: 0, target: { dir, form: "plain" } });
 try {
-  console.log((await worker.finish()).diffId);
+  const { diffId, warnings = [] } = await worker.finish();
+  console.log([diffId, ...warnings].join("\\n"));
 } catch (error) {
   console.log(error.code + ": " + error.message);
 }
@@ -307,19 +308,31 @@ try {
 
 const moduleUrl = new URL("../daemon/diff/layer_worker.ts", import.meta.url);
 
-peerTest("a device node without the right to make it is one sentence", ["setpriv", "python3"], async () => {
+/** Applies an archive that holds one device, by a process that is started through another program. */
+async function applyDevice(launcher: string, args: string[]): Promise<string> {
   await using tmp = await scratch();
   const device = "import tarfile, sys; t = tarfile.open(sys.argv[1], 'w'); i = tarfile.TarInfo('dev/null'); " +
     "i.type = tarfile.CHRTYPE; i.devmajor, i.devminor = 1, 3; t.addfile(i); t.close()";
   await command("python3", ["-c", device, `${tmp.path}/device.tar`]);
   await Deno.writeTextFile(`${tmp.path}/apply.ts`, applyProgram(moduleUrl.href));
   await Deno.mkdir(`${tmp.path}/out`);
-  const drop = ["--bounding-set", "-mknod", "--inh-caps", "-mknod"];
   const program = [Deno.execPath(), "run", "-A", "--no-lock", `${tmp.path}/apply.ts`, `${tmp.path}/device.tar`];
-  const printed = await command("setpriv", [...drop, ...program, `${tmp.path}/out`]);
+  return await command(launcher, [...args, ...program, `${tmp.path}/out`]);
+}
+
+peerTest("a device node without the right to make it is one sentence", ["setpriv", "python3"], async () => {
+  const printed = await applyDevice("setpriv", ["--bounding-set", "-mknod", "--inh-caps", "-mknod"]);
   assert.match(
     printed,
     /^PermissionDenied: unpacking "dev\/null": making char device 1:3 needs .*CAP_MKNOD.*: run as root/,
+  );
+});
+
+peerTest("a device node is left out with a warning in a user namespace", ["unshare", "python3"], async () => {
+  const printed = await applyDevice("unshare", ["--user", "--map-root-user"]);
+  assert.match(
+    printed,
+    /^sha256:[0-9a-f]+\ndevice "dev\/null" was left out: a user namespace cannot make device nodes\n$/,
   );
 });
 
