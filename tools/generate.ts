@@ -1,11 +1,12 @@
 /**
- * `deno task generate`: writes `ffi/gen/` from the kernel's headers, the C library and the assembly sources.
+ * `deno task generate`: writes the generated files from the kernel's headers, the C library, assembly, C and data.
  *
  * Needs Debian's gcc, gcc-aarch64-linux-gnu, linux-libc-dev-arm64-cross and linux-libc-dev-armhf-cross. Works
  * offline. With `--check` nothing is written and a difference is an error.
  *
  * @module
  */
+import { generateDefaultFilter } from "./generate/default_filter.ts";
 import { generateErrno } from "./generate/errno.ts";
 import { generateSyscalls } from "./generate/syscalls.ts";
 import { generateLauncher } from "./generate/launcher.ts";
@@ -15,6 +16,7 @@ import { generateMachineCode } from "./generate/machine_code.ts";
 export async function generated(): Promise<Map<string, string>> {
   return new Map([
     ...generateErrno(),
+    ...generateDefaultFilter(),
     ...await generateSyscalls(),
     ...await generateMachineCode(),
     ...await generateLauncher(),

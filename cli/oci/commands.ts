@@ -13,8 +13,10 @@ import { deleteContainer } from "../../shim/oci/delete.ts";
 import { bindSources, lastCapability } from "../../shim/oci/gather_facts.ts";
 import { killContainer } from "../../shim/oci/kill.ts";
 import { plan } from "../../shim/oci/plan/plan.ts";
+import { filterOf } from "../../shim/oci/seccomp/filter_of.ts";
 import { defaultSpec } from "../../shim/oci/spec/default_spec.ts";
 import { refuseUnsupported } from "../../shim/oci/spec/unsupported.ts";
+import { specVersion } from "../../shim/oci/spec/version.ts";
 import { startContainer } from "../../shim/oci/start.ts";
 import { statusOf } from "../../shim/oci/status.ts";
 import { parseFlags } from "../flags.ts";
@@ -22,9 +24,6 @@ import { bundleOf, loadBundle } from "./bundle.ts";
 import { deleteFlags, killFlags, listFlags, planFlags, specFlags } from "./flags.ts";
 import { oneId } from "./one_id.ts";
 import { signalNumber } from "./signals.ts";
-
-/** The version of the runtime specification that states and specs carry. */
-export const ociVersion = "1.2.0";
 
 const dialect = { singleDashLong: true } as const;
 
@@ -40,7 +39,7 @@ function describe(directory: StateDirectory) {
   const status = statusOf(directory, state);
   const { annotations } = state.spec;
   return {
-    ociVersion,
+    ociVersion: specVersion,
     id: state.id,
     pid: status === "stopped" ? 0 : state.pid,
     status,
@@ -116,7 +115,7 @@ export function spec(args: string[]): void {
 }
 
 /** `plan [BUNDLE]`: what a start of the bundle would do, step by step. Needs no root and changes nothing. */
-export function showPlan(args: string[]): string {
+export async function showPlan(args: string[]): Promise<string> {
   const { flags, args: [given, ...more] } = parseFlags(planFlags, args, dialect);
   if (more.length > 0) throw new Failure("InvalidArgument", "plan takes one bundle");
   const bundle = bundleOf(given ?? flags.bundle);
@@ -124,8 +123,10 @@ export function showPlan(args: string[]): string {
   refuseUnsupported(spec);
   const id = "ID";
   const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
+  const filter = await filterOf(spec);
   const { program } = plan(spec, {
     arch: hostArch,
+    ...(filter === undefined ? {} : { filter }),
     id,
     bundle,
     root,

@@ -4,6 +4,8 @@
  * @module
  */
 import { Failure, messageOf } from "../../api/errors.ts";
+import { version } from "../../api/version.ts";
+import { specVersion } from "../../shim/oci/spec/version.ts";
 import { parseFlags } from "../flags.ts";
 import { renderHelp } from "../flag_help.ts";
 import { globalFlags } from "./flags.ts";
@@ -22,7 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   kill: async (root, args) => (await import("./commands.ts")).kill(root, args),
   delete: async (root, args) => await (await import("./commands.ts")).remove(root, args),
   spec: async (_root, args) => (await import("./commands.ts")).spec(args),
-  plan: async (_root, args) => (await import("./commands.ts")).showPlan(args),
+  plan: async (_root, args) => await (await import("./commands.ts")).showPlan(args),
 };
 
 /** Prefixes of error messages that callers know; exec fails with 255, everything else with 1. */
@@ -44,8 +46,7 @@ export async function main(args: string[]): Promise<number> {
       singleDashLong: true,
     });
     if (flags.version) {
-      const { ociVersion } = await import("./commands.ts");
-      console.log(`runc version 0.1.0-barge\nspec: ${ociVersion}`);
+      console.log(`runc version ${version}+barge\nspec: ${specVersion}`);
       return 0;
     }
     if (help || command === undefined) {

@@ -22,12 +22,13 @@ import { type Foreground, leaveRawMode, PipedForeground, TerminalForeground } fr
 import { SignalForwarder } from "../../shim/oci/forward_signals.ts";
 import type { RootSource } from "../../shim/oci/plan/facts.ts";
 import { Bundle } from "./bundle.ts";
+import { defaultFilter } from "./default_filter.ts";
 import { findImage } from "./find_image.ts";
 import type { RunCommand } from "./flags.ts";
 import { readHostFacts } from "./host_facts.ts";
 import { readFromRoot, rootSource } from "./root_source.ts";
 import { parseSeccompProfile } from "./seccomp_profile.ts";
-import { buildSpec, type HostFacts } from "./spec.ts";
+import { buildSpec, type HostFacts, type RunSpec } from "./spec.ts";
 import { resolveUser } from "./user.ts";
 import { parseEnvironmentFile, resolveEnvironment } from "./values/environment.ts";
 
@@ -111,7 +112,7 @@ class Run {
     const { flags, keep } = this.command;
     const host = readHostFacts(this.command);
     const { root, config } = await this.#prepareRoot(interruption.signal);
-    const spec = this.#makeSpec(root, config, host);
+    const { spec, hasDefaultFilter } = this.#makeSpec(root, config, host);
     using reactor = new Reactor();
     using foreground = openForeground(reactor, flags.tty, flags.interactive, spec);
     interruption.signal.throwIfAborted();
@@ -126,6 +127,7 @@ class Run {
       start: "at once",
       dieWithParent: true,
       openFiles: readLaunch().nofile,
+      ...(hasDefaultFilter ? { filter: defaultFilter(host.arch) } : {}),
     });
     this.#started = true;
     foreground.attach();
@@ -170,7 +172,7 @@ class Run {
   }
 
   /** The spec, written into the bundle together with the files that it binds. */
-  #makeSpec(root: RootSource, config: ImageConfig["config"], host: HostFacts): Spec {
+  #makeSpec(root: RootSource, config: ImageConfig["config"], host: HostFacts): RunSpec {
     const { flags, seccomp } = this.command;
     const { environment } = readLaunch();
     const userFiles = { passwd: readFromRoot(root, "etc/passwd"), group: readFromRoot(root, "etc/group") };
@@ -197,7 +199,7 @@ class Run {
     }
     for (const { path, create } of built.sources) if (create) makeSource(path);
     this.#bundle.write(built.spec, built.files);
-    return built.spec;
+    return built;
   }
 
   /** Removes everything that was made; with `--keep` only what a stopped container does not need. */

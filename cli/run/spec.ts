@@ -9,7 +9,7 @@ import type { ImageRunConfig } from "../../api/oci/image_spec.ts";
 import type { Capabilities, Device, DeviceRule, Linux, Process, Resources, Spec } from "../../api/oci/runtime_spec.ts";
 import type { Arch } from "../../ffi/arch.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
-import { chooseCapabilities } from "./capabilities.ts";
+import { chooseCapabilities, defaultCapabilities } from "./capabilities.ts";
 import { defaultSeccomp } from "./default_seccomp.ts";
 import type { RunCommand } from "./flags.ts";
 import { type GeneratedFile, generateFiles } from "./generated_files.ts";
@@ -67,6 +67,8 @@ export interface RunSpec {
   readonly files: readonly GeneratedFile[];
   /** Sources of bind mounts on the host: to be made, or to be missed in time. */
   readonly sources: readonly BindSource[];
+  /** Whether the seccomp profile is the built-in one for the default capabilities, whose compiled form is at hand. */
+  readonly hasDefaultFilter: boolean;
   /** What ends the program politely: the image's `StopSignal`, else SIGTERM. */
   readonly stopSignal: string;
 }
@@ -96,7 +98,15 @@ export function buildSpec(input: SpecInput): RunSpec {
     mounts,
     linux: buildLinux(input, capabilities),
   };
-  return { spec, files, sources, stopSignal: input.image.StopSignal ?? "SIGTERM" };
+  const isDefault = capabilities.length === defaultCapabilities.length &&
+    capabilities.every((name) => defaultCapabilities.includes(name));
+  return {
+    spec,
+    files,
+    sources,
+    hasDefaultFilter: command.seccomp === "builtin" && isDefault,
+    stopSignal: input.image.StopSignal ?? "SIGTERM",
+  };
 }
 
 function buildProcess(input: SpecInput, hostname: string, capabilities: string[]): Process {

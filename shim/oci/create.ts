@@ -15,6 +15,8 @@ import { gatherFacts } from "./gather_facts.ts";
 import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
 import { plan } from "./plan/plan.ts";
+import type { CompiledFilter } from "./seccomp/compile.ts";
+import { filterOf } from "./seccomp/filter_of.ts";
 import { refuseUnsupported } from "./spec/unsupported.ts";
 import { processStat } from "./status.ts";
 
@@ -29,6 +31,8 @@ export interface CreateOptions {
   bundle: string;
   root: RootSource;
   streams: Streams;
+  /** The compiled form of the spec's seccomp profile, where the caller has it already. */
+  filter?: CompiledFilter | undefined;
   /** Whether the process waits for `start`, also of another process than this one. */
   start: "fifo" | "at once";
   /** Whether the container is killed when this process ends. */
@@ -55,7 +59,8 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   const { spec, id, bundle } = options;
   refuseUnsupported(spec);
   const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
-  const facts = gatherFacts({ ...options, cgroups: cgroup.places });
+  const filter = options.filter ?? await filterOf(spec);
+  const facts = gatherFacts({ ...options, cgroups: cgroup.places, ...(filter === undefined ? {} : { filter }) });
   const planned = plan(spec, facts);
   const directory = new StateDirectory(options.stateRoot, id);
   directory.create();

@@ -16,6 +16,7 @@ import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
 import { readInRoot } from "./read_in_root.ts";
+import { filterOf } from "./seccomp/filter_of.ts";
 import { refuseUnsupportedProcess } from "./spec/unsupported.ts";
 import { isAlive, statusOf } from "./status.ts";
 
@@ -48,10 +49,12 @@ export async function execInContainer(
   using init = new Descriptor(openPidfd(state.pid));
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
+  const filter = await filterOf(state.spec);
   const hasHome = process.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5);
   const planned = planExec(state.spec, process, {
     arch: hostArch,
     id: directory.id,
+    ...(filter === undefined ? {} : { filter }),
     cgroups: Cgroup.fromRecord(state.cgroup).places,
     ignoredSignals: ignoredSignals(),
     ...(options.openFiles === undefined ? {} : { openFiles: options.openFiles }),

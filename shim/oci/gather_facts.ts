@@ -6,6 +6,7 @@
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { hostArch } from "../../ffi/arch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
+import type { CompiledFilter } from "./seccomp/compile.ts";
 import { readInRoot } from "./read_in_root.ts";
 
 /** What is known already. */
@@ -15,6 +16,7 @@ export interface KnownFacts {
   bundle: string;
   root: RootSource;
   cgroups: readonly CgroupPlace[];
+  filter?: CompiledFilter | undefined;
   openFiles?: Limit | undefined;
   start: "fifo" | "at once";
   dieWithParent: boolean;
@@ -22,9 +24,15 @@ export interface KnownFacts {
 
 /** Reads the rest. Never throws for what is missing: the plan says what it needs. */
 export function gatherFacts(known: KnownFacts): Facts {
-  const { spec, openFiles, ...rest } = known;
+  const { spec, id, bundle, root, cgroups, start, dieWithParent, openFiles, filter } = known;
   return {
-    ...rest,
+    id,
+    bundle,
+    root,
+    cgroups,
+    start,
+    dieWithParent,
+    ...(filter === undefined ? {} : { filter }),
     arch: hostArch,
     sources: bindSources(spec, known.bundle),
     ignoredSignals: ignoredSignals(),

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Arch } from "../../../ffi/arch.ts";
+import type { CompiledFilter } from "../seccomp/compile.ts";
 
 /** Where the root file system comes from. */
 export type RootSource =
@@ -46,6 +47,8 @@ export interface Facts {
   /** Absolute path of the bundle, which relative sources of bind mounts are counted from. */
   bundle: string;
   root: RootSource;
+  /** The compiled form of the spec's seccomp profile, where it has one. */
+  filter?: CompiledFilter;
   /** What the source of each bind mount is, by absolute path. */
   sources: ReadonlyMap<string, "directory" | "file">;
   cgroups: readonly CgroupPlace[];

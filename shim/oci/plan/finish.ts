@@ -8,10 +8,10 @@
  * @module
  */
 import { Failure } from "../../../api/errors.ts";
-import type { Process, Rlimit, Seccomp } from "../../../api/oci/runtime_spec.ts";
+import type { Process, Rlimit } from "../../../api/oci/runtime_spec.ts";
 import { type ConstantName, constants } from "../../../ffi/constants.ts";
 import { Data, flag, Label, type Program, room, textArray, words } from "../../../ffi/program/program.ts";
-import { compileSeccomp } from "../seccomp/compile.ts";
+import type { CompiledFilter } from "../seccomp/compile.ts";
 import { addBoundingSet, addCapabilities } from "./capabilities.ts";
 import { containerEnvironment } from "./environment.ts";
 import type { Facts, Limit } from "./facts.ts";
@@ -29,15 +29,14 @@ export interface FinishDescriptors {
 /** What the last steps need besides the process. */
 export interface FinishInput {
   process: Process;
-  seccomp: Seccomp | undefined;
-  facts: Pick<Facts, "arch" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent">;
+  facts: Pick<Facts, "arch" | "filter" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent">;
   descriptors: FinishDescriptors;
 }
 
 /** Adds everything up to and with `execve`. */
 export function addFinish(program: Program, input: FinishInput): void {
   const { process, facts } = input;
-  const filter = input.seccomp && seccompStep(input.seccomp, facts.arch);
+  const filter = facts.filter && seccompStep(facts.filter);
   if (process.noNewPrivileges) {
     program.add({ call: "prctl", args: [flag("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], does: "set no_new_privs" });
   }
@@ -58,15 +57,14 @@ export function addFinish(program: Program, input: FinishInput): void {
 }
 
 /** The step that loads the filter (seccomp(2); struct sock_fprog: length, address). */
-function seccompStep(seccomp: Seccomp, arch: Facts["arch"]) {
-  const { program: filter, flags } = compileSeccomp(seccomp, arch);
-  const count = filter.length / 8;
+function seccompStep({ program, flags }: CompiledFilter) {
+  const count = program.length / 8;
   return {
     call: "seccomp" as const,
     args: [
       flag("SECCOMP_SET_MODE_FILTER"),
       flags,
-      words([count, new Data(filter, `[${count} instructions]`)]),
+      words([count, new Data(program, `[${count} instructions]`)]),
     ],
     does: "load the seccomp filter",
   };

@@ -103,12 +103,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   addKeyring(program, facts.id);
   if (made.has("network")) addLoopback(program);
   addFileSystems(program, spec, process, facts, descriptors);
-  addFinish(program, {
-    process,
-    seccomp: linux.seccomp,
-    facts,
-    descriptors,
-  });
+  addFinish(program, { process, facts, descriptors });
   return { program, pidNamespace: linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path };
 }
 

@@ -18,7 +18,7 @@ import { addCgroups, namespaceFlags, numberDescriptors } from "./plan.ts";
 /** The facts that an exec needs. */
 export type ExecFacts = Pick<
   Facts,
-  "arch" | "id" | "cgroups" | "ignoredSignals" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent"
+  "arch" | "id" | "filter" | "cgroups" | "ignoredSignals" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent"
 >;
 
 /** The namespaces that an exec joins; the pid namespace is entered by the clone. */
@@ -32,7 +32,7 @@ export interface ExecPlan {
 
 /**
  * Plans a process that joins the container whose init the given number `init` is a pidfd of. `spec` is the
- * container's: seccomp profile and namespaces come from it.
+ * container's: it says which namespaces there are.
  */
 export function planExec(spec: Spec, process: Process, facts: ExecFacts): ExecPlan {
   const program = new ChildProgram([]);
@@ -64,7 +64,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts): ExecPl
   if (descriptors.console !== undefined) {
     addConsole(program, openPtmx(program, facts.arch), process, descriptors.console);
   }
-  addFinish(program, { process, seccomp: spec.linux?.seccomp, facts, descriptors });
+  addFinish(program, { process, facts, descriptors });
   return { program, joinsPidNamespace: types.has("pid") };
 }
 
