@@ -61,9 +61,9 @@ function inside(joinFiles: string[], script: string): Deno.Command {
   return new Deno.Command("sh", { args: ["-c", `${join} && ${script}`], stdout: "piped", stderr: "piped" });
 }
 
-/** A child that sleeps inside the cgroup, once it is there. */
-async function sleeper(cgroup: Cgroup, script = "exec sleep 60"): Promise<Deno.ChildProcess> {
-  const child = inside(cgroup.joinFiles, `echo ready; ${script}`).spawn();
+/** A child inside the cgroup, once its script has said that it is there. */
+async function sleeper(cgroup: Cgroup, script = "echo ready; exec sleep 60"): Promise<Deno.ChildProcess> {
+  const child = inside(cgroup.joinFiles, script).spawn();
   const reader = child.stdout.getReader();
   await reader.read();
   reader.releaseLock();
@@ -221,7 +221,7 @@ realTest(
   async (path) => {
     const cgroup = Cgroup.at(hierarchies, path, "box");
     cgroup.create();
-    const child = await sleeper(cgroup, "trap 'echo got; exit 3' USR1; while :; do sleep 0.01; done");
+    const child = await sleeper(cgroup, "trap 'exit 3' USR1; echo ready; while :; do sleep 0.01; done");
     equal(cgroup.state(), "thawed");
     await cgroup.freeze();
     equal(cgroup.state(), "frozen");
