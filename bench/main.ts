@@ -1,0 +1,40 @@
+/**
+ * `deno task bench [--quick] [--only=WORD]`: measures barge and its peers side by side, in turns, and prints medians and ratios.
+ *
+ * @module
+ */
+import { makeBenchScratch } from "./bench_scratch.ts";
+import { fromSources, installBarge } from "./install.ts";
+import type { Row } from "./measure.ts";
+import { startRow } from "./start/start_row.ts";
+import { describeMachine, formatTable } from "./table.ts";
+
+if (Deno.uid() !== 0) {
+  console.error("barge's benchmarks make containers, which needs root: use sudo or a root shell");
+  Deno.exit(1);
+}
+
+const amount = { quick: Deno.args.includes("--quick") };
+const only = Deno.args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length) ?? "";
+await using scratch = await makeBenchScratch();
+const { command, how } = await installBarge(`${scratch.path}/prefix`).catch((error) => {
+  console.error(`not installed: ${error.message}`);
+  return fromSources();
+});
+
+const benches: Readonly<Record<string, () => Promise<Row | Row[]>>> = {
+  start: () => startRow(scratch, command, amount),
+};
+
+const rows: Row[] = [];
+for (const [name, bench] of Object.entries(benches)) {
+  if (!name.includes(only)) continue;
+  console.error(`measuring ${name} …`);
+  try {
+    rows.push(...[await bench()].flat());
+  } catch (error) {
+    rows.push({ kind: "skipped", work: name, reason: `failed: ${error instanceof Error ? error.message : error}` });
+  }
+}
+console.log(`\`deno task bench${amount.quick ? " --quick" : ""}\` on ${await describeMachine()}barge is ${how}\n`);
+console.log(formatTable(rows));
