@@ -318,3 +318,54 @@ Deno.test("reapAbandoned() keeps an unfinished download for the next pull until 
     assert.deepEqual(names(`${store.root}/io.containerd.content.v1.content/ingest`), []);
     assert.deepEqual(store.database.all("SELECT * FROM ingests"), []);
   }));
+
+Deno.test("OwnedLease.endInside() ends the lease with what it held in one transaction", () =>
+  withStore(async (store) => {
+    const lease = await store.leases.own("run");
+    const snapshots = store.snapshotter("native");
+    await snapshots.prepare("rootfs", { lease: lease.id });
+    await store.containers.create({ id: "c1", snapshotter: "native", snapshotKey: "rootfs", lease: lease.id });
+    const after = await store.database.transaction((undo) => {
+      store.containers.deleteInside("c1");
+      return [snapshots.removeInside("rootfs", undo), lease.endInside()];
+    }, { durable: false });
+    for (const step of after) await step();
+    await lease.end();
+    assert.deepEqual(await store.leases.list(), []);
+    assert.deepEqual(await snapshots.list(), []);
+    for (const part of ["leases", "trash"]) assert.deepEqual(names(`${store.root}/${part}`), []);
+    assert.deepEqual(await reapAbandoned(store), { leases: [], containers: [] });
+  }));
+
+Deno.test("ContainerStore keeps what it was given, refuses a second of an id, and ids that are none", () =>
+  withStore(async (store) => {
+    await store.containers.create({ id: "c-1", image: "debian", specPath: "/run/x/config.json", labels: { a: "b" } });
+    const { created: _, updated: __, ...rest } = await store.containers.get("c-1");
+    assert.deepEqual(rest, { id: "c-1", image: "debian", specPath: "/run/x/config.json", labels: { a: "b" } });
+    await assert.rejects(store.containers.create({ id: "c-1" }), isCode("AlreadyExists"));
+    for (const id of ["", "-a", "a--b", "a/b", "a".repeat(77)]) {
+      await assert.rejects(store.containers.create({ id }), isCode("InvalidArgument", /^identifier/));
+    }
+    await store.containers.delete("c-1");
+    await assert.rejects(store.containers.get("c-1"), isCode("NotFound"));
+    await assert.rejects(store.containers.delete("c-1"), isCode("NotFound"));
+  }));
+
+Deno.test("ImageStore gives a name to another target, keeps its labels unless told, and forgets", () =>
+  withStore(async (store) => {
+    const target = (text: string) => ({
+      mediaType: mediaTypes.ociManifest,
+      digest: digestOf(bytes(text)),
+      size: text.length,
+    });
+    await store.images.put("name", target("one"), { l: "v" });
+    await store.images.put("name", { ...target("two"), annotations: { a: "b" } });
+    const { target: now, labels } = await store.images.get("name");
+    assert.deepEqual([now, labels], [{ ...target("two"), annotations: { a: "b" } }, { l: "v" }]);
+    assert.equal(store.database.all("SELECT * FROM refs").length, 1);
+    assert.deepEqual((await store.images.list()).map(({ name }) => name), ["name"]);
+    await store.images.delete("name");
+    assert.equal(await store.images.find("name"), undefined);
+    await assert.rejects(store.images.delete("name"), isCode("NotFound"));
+    assert.deepEqual(store.database.all("SELECT * FROM labels"), []);
+  }));

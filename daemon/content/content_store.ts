@@ -195,7 +195,7 @@ export class ContentStore {
         undo.push(() => Deno.renameSync(path, files.data));
         Deno.chmodSync(path, 0o444);
         this.#insert(blob.digest, blob.size);
-        this.objects.setLabels("content", blob.digest, blob.labels);
+        this.objects.initLabels("content", blob.digest, blob.labels);
         this.objects.hold(blob.lease, "content", blob.digest);
       }
       this.#forgetIngest(ref);

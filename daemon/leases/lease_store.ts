@@ -45,6 +45,15 @@ export class OwnedLease implements AsyncDisposable {
     }
   }
 
+  /**
+   * As {@link end}, inside a transaction of the caller's, which may delete what the lease held as well. Gives what is to
+   * be done after it.
+   */
+  endInside(): () => void {
+    this.store.deleteInside(this.id);
+    return () => this.lock.release({ remove: true });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
   }
@@ -113,7 +122,7 @@ export class LeaseStore {
         Date.now(),
       );
       if (made === 0) throw new Failure("AlreadyExists", `lease "${id}" already exists`);
-      this.objects.setLabels("lease", id, lease.labels);
+      this.objects.initLabels("lease", id, lease.labels);
       // An owned one does not outlive the power anyway.
     }, { durable: !lease.owned });
   }

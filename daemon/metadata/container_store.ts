@@ -47,7 +47,9 @@ export class ContainerStore {
 
   /** Adds a container. Throws `AlreadyExists`, `InvalidArgument` for an id that is no identifier. */
   async create(container: NewContainer): Promise<void> {
-    await this.objects.database.transaction(() => this.createInside(container));
+    // One that ends with its owner does not outlive the power anyway.
+    const durable = container.lease === undefined;
+    await this.objects.database.transaction(() => this.createInside(container), { durable });
   }
 
   /** As {@link create}, inside a transaction of the caller's. */
@@ -71,7 +73,7 @@ export class ContainerStore {
     if (made === 0) {
       throw new Failure("AlreadyExists", `container "${id}" already exists: choose another name or remove it`);
     }
-    this.objects.setLabels("container", id, labels);
+    this.objects.initLabels("container", id, labels);
     if (snapshotter !== undefined && snapshotKey !== undefined) {
       this.objects.link("container", id, "snapshot", `${snapshotter}/${snapshotKey}`, "rootfs");
     }

@@ -22,10 +22,18 @@ export class Objects {
     return Object.fromEntries(rows.map(({ label, value }) => [label, value]));
   }
 
-  /** Replaces the labels and the references that they make. An empty value is no label. */
-  setLabels(kind: ObjectKind, key: string, labels: Labels): void {
+  /** Gives an object that is new its labels, and the references that they make. An empty value is no label. */
+  initLabels(kind: ObjectKind, key: string, labels: Labels): void {
     checkLabels(labels);
     const kept = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
+    for (const [label, value] of Object.entries(kept)) {
+      this.database.run("INSERT INTO labels VALUES (?, ?, ?, ?, ?)", this.namespace, kind, key, label, value);
+    }
+    for (const ref of labelRefs(kept)) this.link(kind, key, ref.kind, ref.key, ref.name);
+  }
+
+  /** Replaces the labels and the references that they make. */
+  setLabels(kind: ObjectKind, key: string, labels: Labels): void {
     const { database, namespace } = this;
     database.run("DELETE FROM labels WHERE namespace = ? AND kind = ? AND key = ?", namespace, kind, key);
     database.run(
@@ -34,10 +42,7 @@ export class Objects {
       kind,
       key,
     );
-    for (const [label, value] of Object.entries(kept)) {
-      database.run("INSERT INTO labels VALUES (?, ?, ?, ?, ?)", namespace, kind, key, label, value);
-    }
-    for (const ref of labelRefs(kept)) this.link(kind, key, ref.kind, ref.key, ref.name);
+    this.initLabels(kind, key, labels);
   }
 
   /** Adds or changes some labels and keeps the others. */

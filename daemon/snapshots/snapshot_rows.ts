@@ -99,7 +99,7 @@ export class SnapshotRows {
       now,
     );
     if (row === undefined) throw new Failure("Internal", `insertion of snapshot "${key}" gave no id`);
-    this.objects.setLabels("snapshot", this.objectKey(key), labels);
+    this.objects.initLabels("snapshot", this.objectKey(key), labels);
     this.#linkParent(key, parent);
     return row.id;
   }
@@ -122,7 +122,7 @@ export class SnapshotRows {
       now,
       row.id,
     );
-    this.objects.setLabels("snapshot", this.objectKey(name), labels);
+    this.objects.initLabels("snapshot", this.objectKey(name), labels);
     this.#linkParent(name, parent);
   }
 
