@@ -8,7 +8,7 @@ import { hostArch } from "../../ffi/arch.ts";
 import { formatProgram } from "../../ffi/program/format.ts";
 import { Cgroup } from "../../shim/oci/cgroup/cgroup.ts";
 import { readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
-import { listContainers, StateDirectory } from "../../shim/oci/container_state.ts";
+import { listContainers, specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
 import { bindSources, lastCapability } from "../../shim/oci/gather_facts.ts";
 import { killContainer } from "../../shim/oci/kill.ts";
@@ -37,7 +37,7 @@ export function start(root: string, args: string[]): void {
 function describe(directory: StateDirectory) {
   const state = directory.read();
   const status = statusOf(directory, state);
-  const { annotations } = state.spec;
+  const { annotations } = specOf(state);
   return {
     ociVersion: specVersion,
     id: state.id,
@@ -106,8 +106,10 @@ export async function remove(root: string, args: string[]): Promise<void> {
 export function spec(args: string[]): void {
   const { flags } = parseFlags(specFlags, args, dialect);
   const path = `${bundleOf(flags.bundle)}/config.json`;
+  const isPure = readHierarchies().some(({ version, name }) => version === 2 && name === "");
+  const text = JSON.stringify(defaultSpec(isPure ? 2 : 1), null, "\t");
   try {
-    Deno.writeTextFileSync(path, JSON.stringify(defaultSpec(), null, "\t"), { createNew: true, mode: 0o666 });
+    Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o666 });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     throw new Failure("AlreadyExists", `file ${path} exists: remove it first`, { cause: error });

@@ -9,7 +9,7 @@ import { readLaunch } from "../../ffi/launch.ts";
 import { exitCode, OrphanReaper, waitForChild } from "../../ffi/process.ts";
 import { Reactor } from "../../ffi/reactor.ts";
 import { connectUnix } from "../../ffi/socket.ts";
-import { StateDirectory } from "../../shim/oci/container_state.ts";
+import { specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { createContainer } from "../../shim/oci/create.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
 import { execInContainer } from "../../shim/oci/exec.ts";
@@ -42,6 +42,7 @@ export async function create(root: string, args: string[]): Promise<void> {
     streams: inheritedStreams(console?.number),
     start: "fifo",
     dieWithParent: false,
+    alone: true,
     openFiles: readLaunch().nofile,
   });
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
@@ -69,6 +70,7 @@ export async function run(root: string, args: string[]): Promise<number> {
     streams: foreground?.streams ?? inheritedStreams(console?.number),
     start: "at once",
     dieWithParent: false,
+    alone: true,
     openFiles: readLaunch().nofile,
   });
   launched = created.launched;
@@ -96,6 +98,7 @@ export async function exec(root: string, args: string[]): Promise<number> {
     process,
     streams: foreground?.streams ?? inheritedStreams(console?.number),
     openFiles: readLaunch().nofile,
+    alone: true,
     ignorePaused: flags.ignorePaused,
   });
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
@@ -152,7 +155,7 @@ function processFromFlags(
   flags: FlagValues<typeof execFlags>,
   command: string[],
 ): Process {
-  const own = directory.read().spec.process;
+  const own = specOf(directory.read()).process;
   if (own === undefined) throw new Failure("DataLoss", "the container's state has no process");
   if (command.length === 0) throw new Failure("InvalidArgument", "process args cannot be empty");
   const process: Process = { ...own, args: command, terminal: flags.tty, user: { ...own.user } };

@@ -121,11 +121,13 @@ class Run {
       stateRoot: this.#stateRoot,
       id: this.#id,
       spec,
+      specFile: this.#bundle.specPath,
       bundle: this.#bundle.path,
       root,
       streams: foreground.streams,
       start: "at once",
       dieWithParent: true,
+      alone: true,
       openFiles: readLaunch().nofile,
       ...(hasDefaultFilter ? { filter: defaultFilter(host.arch) } : {}),
     });

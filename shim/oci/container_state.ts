@@ -22,8 +22,8 @@ export interface ContainerState {
   /** Absolute path of the root file system on the host; the mount point where it exists in the container only. */
   rootfs: string;
   cgroup: CgroupRecord;
-  /** The spec as it was at creation; later changes of `config.json` have no effect. */
-  spec: Spec;
+  /** Path of the spec as it was at creation: later changes of the bundle's `config.json` have no effect. */
+  specFile: string;
 }
 
 /** The directory of one container's state. */
@@ -54,10 +54,17 @@ export class StateDirectory {
     }
   }
 
+  /** Keeps a copy of the spec; gives its path. */
+  writeSpec(spec: Spec): string {
+    const path = `${this.path}/config.json`;
+    Deno.writeTextFileSync(path, stringifyExact(spec), { mode: 0o600 });
+    return path;
+  }
+
   /** Replaces `state.json` as a whole. */
   write(state: ContainerState): void {
     const temporary = `${this.path}/state-${Deno.pid}`;
-    Deno.writeTextFileSync(temporary, stringifyExact(state), { mode: 0o600 });
+    Deno.writeTextFileSync(temporary, JSON.stringify(state), { mode: 0o600 });
     Deno.renameSync(temporary, `${this.path}/state.json`);
   }
 
@@ -72,7 +79,7 @@ export class StateDirectory {
     }
     try {
       // Written by this module alone.
-      return parseExact(text) as ContainerState;
+      return JSON.parse(text) as ContainerState;
     } catch (error) {
       throw new Failure("DataLoss", `"${this.path}/state.json" is damaged; delete the container by force`, {
         cause: error,
@@ -98,6 +105,12 @@ export class StateDirectory {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
+}
+
+/** The spec that a container was created with. */
+export function specOf(state: ContainerState): Spec {
+  // Validated before it was written.
+  return parseExact(Deno.readTextFileSync(state.specFile)) as Spec;
 }
 
 /** Ids of the containers below a state root, in alphabetical order; none where the root does not exist. */

@@ -27,6 +27,8 @@ export interface CreateOptions {
   id: string;
   /** Validated, see `parseSpec`. */
   spec: Spec;
+  /** A file that holds this spec and that nobody else changes; without one a copy is kept with the state. */
+  specFile?: string;
   /** Absolute. */
   bundle: string;
   root: RootSource;
@@ -37,6 +39,8 @@ export interface CreateOptions {
   start: "fifo" | "at once";
   /** Whether the container is killed when this process ends. */
   dieWithParent: boolean;
+  /** Whether this process starts children in no other way any more, see `spawn`. */
+  alone: boolean;
   /** The caller's own limit of open files. */
   openFiles?: Limit | undefined;
 }
@@ -66,8 +70,6 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   directory.create();
   let launched: Launched | undefined;
   try {
-    cgroup.create();
-    cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
     const state: ContainerState = {
       id,
       pid: 0,
@@ -75,11 +77,14 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       created: new Date().toISOString(),
       bundle,
       rootfs: options.root.kind === "directory" ? options.root.path : options.root.mountpoint,
-      cgroup: cgroup.toRecord(),
-      spec,
+      // A runtime that is killed from here on leaves what `delete` needs, cgroups that are not made yet included.
+      cgroup: cgroup.toRecord().map((place) => ({ ...place, made: true })),
+      specFile: options.specFile ?? directory.writeSpec(spec),
     };
-    // From here on a killed runtime leaves what `delete` needs.
     directory.write(state);
+    cgroup.create();
+    state.cgroup = cgroup.toRecord();
+    cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
     using start = options.start === "fifo" ? makeFifo(directory.fifo) : undefined;
     using pidNamespace = planned.pidNamespace === undefined
       ? undefined
@@ -88,6 +93,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       program: planned.program,
       streams: options.streams,
       dieWithParent: options.dieWithParent,
+      alone: options.alone,
       pidNamespace,
       ...(start === undefined ? {} : { start }),
     });

@@ -10,20 +10,22 @@ import { Descriptor } from "../../ffi/descriptor.ts";
 import { openPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
-import type { StateDirectory } from "./container_state.ts";
+import { specOf, type StateDirectory } from "./container_state.ts";
 import { ignoredSignals, lastCapability } from "./gather_facts.ts";
 import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
 import { readInRoot } from "./read_in_root.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
-import { refuseUnsupportedProcess } from "./spec/unsupported.ts";
+import { refuseUnsupported } from "./spec/unsupported.ts";
 import { isAlive, statusOf } from "./status.ts";
 
 /** What an exec is made from. */
 export interface ExecOptions {
   process: Process;
   streams: Streams;
+  /** Whether this process starts children in no other way any more, see `spawn`. */
+  alone: boolean;
   openFiles?: Limit | undefined;
   /** Goes on although the container is paused: the process then waits in the frozen cgroup. */
   ignorePaused?: boolean;
@@ -44,14 +46,15 @@ export async function execInContainer(
   if (status === "paused" && !options.ignorePaused) {
     throw new Failure("FailedPrecondition", "cannot exec in a paused container (use --ignore-paused to override)");
   }
-  const process = execProcess(state.spec, options.process);
-  refuseUnsupportedProcess(process);
+  const spec = specOf(state);
+  const process = execProcess(spec, options.process);
+  refuseUnsupported({ ociVersion: spec.ociVersion, process });
   using init = new Descriptor(openPidfd(state.pid));
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
-  const filter = await filterOf(state.spec);
+  const filter = await filterOf(spec);
   const hasHome = process.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5);
-  const planned = planExec(state.spec, process, {
+  const planned = planExec(spec, process, {
     arch: hostArch,
     id: directory.id,
     ...(filter === undefined ? {} : { filter }),
@@ -66,6 +69,7 @@ export async function execInContainer(
     program: planned.program,
     streams: options.streams,
     dieWithParent: false,
+    alone: options.alone,
     init,
     ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
   });

@@ -8,14 +8,14 @@ import { Descriptor } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
 import { openPidfd, signalPidfd } from "../../ffi/process.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
-import type { ContainerState, StateDirectory } from "./container_state.ts";
+import { type ContainerState, specOf, type StateDirectory } from "./container_state.ts";
 import { isAlive } from "./status.ts";
 
 const SIGKILL = 9;
 
 /** Whether init's death takes every other process of the container with it. */
 function hasOwnPidNamespace(state: ContainerState): boolean {
-  return state.spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false;
+  return specOf(state).linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false;
 }
 
 /**

@@ -27,6 +27,8 @@ export interface Launch {
   start?: Descriptor;
   /** Whether the program has a `life` descriptor: the read end of a pipe that this process keeps open for ever. */
   dieWithParent: boolean;
+  /** Whether this process starts children in no other way any more, see `spawn`. */
+  alone: boolean;
   /** A descriptor of the pid namespace to be cloned into, or a pidfd of a process in it. */
   pidNamespace?: Descriptor | undefined;
   /** A pidfd of the init of the container that is joined. */
@@ -118,7 +120,7 @@ export function launch(options: Launch): Launched {
     if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
     if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
     if (options.init !== undefined) given.set("init", BigInt(options.init.number));
-    const child = inPidNamespace(options.pidNamespace, () => spawn(options.program, given));
+    const child = inPidNamespace(options.pidNamespace, () => spawn(options.program, given, { alone: options.alone }));
     return new Launched(child, report.read);
   } catch (error) {
     report.read.close();
