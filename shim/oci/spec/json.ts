@@ -1,0 +1,33 @@
+/**
+ * JSON whose large whole numbers survive.
+ *
+ * @module
+ */
+import { Failure, messageOf } from "../../../api/errors.ts";
+
+/** What the JSON.parse of V8 tells a reviver besides key and value (proposal-json-parse-with-source). */
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+// TypeScript's library does not know the third parameter yet.
+const parse = JSON.parse as (text: string, reviver?: Reviver) => unknown;
+
+/** Properties whose values are 64-bit patterns, where a double's rounding would be another condition. */
+const exact = new Set(["value", "valueTwo"]);
+
+/**
+ * The JSON value of the text. Whole numbers beyond 2^53 under `value` and `valueTwo` (arguments of seccomp rules) are
+ * bigint; all others are doubles. `what` names the text for the error. Throws `InvalidArgument`.
+ */
+export function parseJson(text: string, what: string): unknown {
+  try {
+    // A reviver is called for every value: only where a number is that long is it worth its time.
+    return /[0-9]{16}/.test(text) ? parse(text, revive) : parse(text);
+  } catch (error) {
+    throw new Failure("InvalidArgument", `${what} is not valid JSON: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+const revive: Reviver = (key, value, { source }) =>
+  typeof value === "number" && exact.has(key) && !Number.isSafeInteger(value) && source !== undefined &&
+    /^\d+$/.test(source)
+    ? BigInt(source)
+    : value;

@@ -1,0 +1,96 @@
+/**
+ * Shapes of JSON values, as data: what strangers send is checked against them before it is used.
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+
+/** Checks the value at `path`; throws {@link Failure} where it has another shape. */
+export type Shape = (value: unknown, path: string) => void;
+
+/** The error for a property of a wrong kind. */
+function wrong(path: string, want: string, value: unknown): Failure {
+  const is = Array.isArray(value)
+    ? "a list"
+    : value === null
+    ? "null"
+    : typeof value === "object"
+    ? "an object"
+    : undefined;
+  const shown = typeof value === "bigint" ? `${value}` : is ?? JSON.stringify(value);
+  return new Failure("InvalidArgument", `${path}: want ${want}, not ${shown}`);
+}
+
+/** A text. */
+export const text: Shape = (value: unknown, path: string): void => {
+  if (typeof value !== "string") throw wrong(path, "a string", value);
+  // Nothing of a spec may hold one: every text becomes a C string in the end.
+  if (value.includes("\0")) throw new Failure("InvalidArgument", `${path}: want a string without NUL bytes`);
+};
+
+/** True or false. */
+export const boolean: Shape = (value: unknown, path: string): void => {
+  if (typeof value !== "boolean") throw wrong(path, "true or false", value);
+};
+
+/** A whole number in a range, both ends included; doubles cannot tell numbers beyond 2^53 apart, and that is enough. */
+export function whole(least: number, most: number): Shape {
+  return (value, path) => {
+    const fits = (typeof value === "number" && Number.isInteger(value)) || typeof value === "bigint";
+    if (!fits || value < least || value > most) throw wrong(path, `a whole number from ${least} to ${most}`, value);
+  };
+}
+
+/** Ranges of Go's types, which the specification is written in. */
+export const uint32: Shape = whole(0, 2 ** 32 - 1);
+/** Signed 64 bits. */
+export const int64: Shape = whole(-(2 ** 63), 2 ** 63);
+/** Unsigned 64 bits. */
+export const uint64: Shape = whole(0, 2 ** 64);
+
+/** Anything at all: what is refused as a whole need not be looked into. */
+export const anything: Shape = (): void => {};
+
+/** One of a few words. */
+export function oneOf(...words: readonly string[]): Shape {
+  return (value, path) => {
+    if (typeof value !== "string" || !words.includes(value)) throw wrong(path, words.join(", "), value);
+  };
+}
+
+/** A list. */
+export function list(item: Shape): Shape {
+  return (value, path) => {
+    if (!Array.isArray(value)) throw wrong(path, "a list", value);
+    value.forEach((entry, index) => item(entry, `${path}[${index}]`));
+  };
+}
+
+// Every object of JSON is one.
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** An object with names of the user's own. */
+export function map(item: Shape): Shape {
+  return (value, path) => {
+    if (!isObject(value)) throw wrong(path, "an object", value);
+    for (const [key, entry] of Object.entries(value)) item(entry, `${path}[${JSON.stringify(key)}]`);
+  };
+}
+
+/**
+ * An object with known properties; unknown ones are ignored, as the specification asks. A property that is null is as
+ * if it were not there, and is removed: so it is for Go programs, which write most of them.
+ */
+export function object(properties: Readonly<Record<string, Shape>>, required: readonly string[] = []): Shape {
+  return (value, path) => {
+    if (!isObject(value)) throw wrong(path === "" ? "the spec" : path, "an object", value);
+    const at = (key: string) => path === "" ? key : `${path}.${key}`;
+    for (const [key, entry] of Object.entries(value)) {
+      if (entry === null) delete value[key];
+      else if (Object.hasOwn(properties, key)) properties[key]!(entry, at(key));
+    }
+    const missing = required.find((key) => value[key] === undefined);
+    if (missing !== undefined) throw new Failure("InvalidArgument", `${at(missing)}: this property is required`);
+  };
+}
