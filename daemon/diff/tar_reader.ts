@@ -131,10 +131,15 @@ export class TarReader {
     }
   }
 
-  /** Says that no more bytes come. Throws `DataLoss` in the middle of an entry; missing end blocks are accepted. */
+  /**
+   * Says that no more bytes come. Throws `DataLoss` in the middle of an entry. Missing end blocks are accepted, and with
+   * them the last entry's padding: `umoci insert` writes such layers, and Go's reader takes them.
+   */
   end(): void {
     if (this.#state === "done") return;
-    const between = this.#state === "header" && this.#blockFill === 0 && !this.#hasRecords();
+    const atHeader = this.#state === "header" && this.#blockFill === 0;
+    const inPadding = this.#state === "skip" && this.#left <= this.#padding;
+    const between = (atHeader || inPadding) && !this.#hasRecords();
     if (!between) {
       const where = this.#header === undefined ? "" : ` in "${this.#header.name}"`;
       throw new Failure("DataLoss", `reading the layer's tar archive: it ends too early${where}: unexpected EOF`);
@@ -170,6 +175,7 @@ export class TarReader {
       case "K":
         return this.#beginRecords(header);
       case "g":
+        this.#padding = 0;
         return this.#skip(header.size + padding(header.size));
     }
     this.#header = header;
