@@ -161,10 +161,7 @@ Deno.test("unsupportedProperties() names everything that this version does not d
     "linux.netDevices": (spec) => spec.linux!.netDevices = { eth0: {} },
     "linux.rootfsPropagation": (spec) => spec.linux!.rootfsPropagation = "rshared",
     "linux.seccomp.listenerPath": (spec) => spec.linux!.seccomp = { defaultAction: "A", listenerPath: "/x" },
-    "linux.resources.blockIO": (spec) => spec.linux!.resources!.blockIO = { weight: 10 },
-    "linux.resources.hugepageLimits": (spec) => spec.linux!.resources!.hugepageLimits = [{ pageSize: "2MB", limit: 0 }],
     "linux.resources.network": (spec) => spec.linux!.resources!.network = { classID: 1 },
-    "linux.resources.rdma": (spec) => spec.linux!.resources!.rdma = { mlx5: { hcaHandles: 1 } },
   };
   for (const [property, change] of Object.entries(wishes)) {
     const spec = parseSpec(text(change));
