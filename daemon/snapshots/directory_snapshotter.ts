@@ -108,8 +108,8 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async #discard(path: string): Promise<void> {
-    const place = await this.objects.database.transaction((undo) => this.trash.take(path, undo));
-    await this.trash.remove(place);
+    // Nothing in the database is about it, so there is no transaction that could take it back.
+    await this.trash.remove(this.trash.take(path, []));
   }
 
   #mountsOf(row: SnapshotRow): Mount[] {
@@ -176,16 +176,21 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   /**
-   * As {@link remove}, inside a transaction of the caller's. Gives what is to be done after it: removing the files,
-   * which nobody can find any more.
+   * As {@link remove}, inside a transaction of the caller's. Gives what is to be done after it: removing the files.
+   *
+   * Where somebody is killed before the commit, an active snapshot may have a row and no files, which its second removal
+   * or that of its dead lease does not mind. A layer may not, as the next pull would build on it: its directory stays
+   * until the commit, and is found by {@link discardLeftovers} if need be. Ids never come back.
    */
   removeInside(key: string, undo: Undo): () => Promise<void> {
     const row = this.#rows.get(key);
     this.#rows.delete(row);
-    const place = this.trash.take(this.#place(row.id), undo);
+    const path = this.#place(row.id);
+    const taken = row.kind === "committed" ? undefined : this.trash.take(path, undo);
     return async () => {
       this.#forgetLock(row.id);
-      await this.trash.remove(place);
+      if (row.kind === "committed") await this.#discard(path);
+      else await this.trash.remove(taken);
     };
   }
 
@@ -286,21 +291,46 @@ export class DirectorySnapshotter implements Snapshotter {
     }
   }
 
-  /** Throws away what processes left that died while they made a snapshot. */
+  /** Throws away what processes left that died while they made or removed a snapshot. */
   async discardLeftovers(): Promise<void> {
-    for (const { name } of Deno.readDirSync(`${this.directory}/snapshots`)) {
-      if (!name.startsWith("new-")) continue;
-      const path = `${this.directory}/snapshots/${name}`;
-      let lock: FileLock | undefined;
-      try {
-        lock = FileLock.tryAcquire(path);
-      } catch (error) {
-        // Renamed into place in the meantime.
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-      if (lock === undefined) continue;
-      using _held = lock;
-      await this.#discard(path);
+    const places = Deno.readDirSync(`${this.directory}/snapshots`);
+    const known = await this.#read(() => this.#rows.allIds());
+    for (const { name } of places) {
+      if (name.startsWith("new-")) await this.#discardIfFree(`${this.directory}/snapshots/${name}`);
+      else if (/^\d+$/.test(name) && !known.has(Number(name))) await this.#discardOrphan(Number(name));
+    }
+    for (const { name } of Deno.readDirSync(`${this.directory}/locks`)) {
+      if (!known.has(Number(name))) this.#removeFreeLock(`${this.directory}/locks/${name}`);
+    }
+  }
+
+  async #discardIfFree(path: string): Promise<void> {
+    let lock: FileLock | undefined;
+    try {
+      lock = FileLock.tryAcquire(path);
+    } catch (error) {
+      // Renamed into place in the meantime.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    if (lock === undefined) return;
+    using _held = lock;
+    await this.#discard(path);
+  }
+
+  async #discardOrphan(id: number): Promise<void> {
+    // Inside a transaction nobody else is between giving a directory its place and adding its row.
+    const place = await this.objects.database.transaction(
+      (undo) => this.#rows.allIds().has(id) ? undefined : this.trash.take(this.#place(id), undo),
+      { durable: false },
+    );
+    await this.trash.remove(place);
+  }
+
+  #removeFreeLock(path: string): void {
+    try {
+      FileLock.tryAcquire(path)?.release({ remove: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
 }

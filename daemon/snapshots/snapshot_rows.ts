@@ -159,6 +159,12 @@ export class SnapshotRows {
     );
   }
 
+  /** Ids of all rows, also of other namespaces. */
+  allIds(): Set<number> {
+    const sql = "SELECT id FROM snapshots WHERE snapshotter = ?";
+    return new Set(this.objects.database.all<{ id: number }>(sql, this.snapshotter).map(({ id }) => id));
+  }
+
   /** What a row means to others. */
   info(row: SnapshotRow): SnapshotInfo {
     const { key, kind, parent, created, updated } = row;

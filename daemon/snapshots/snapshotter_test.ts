@@ -196,11 +196,17 @@ for (const { form, problem } of forms) {
   test("discardLeftovers() takes what a dead process left and nothing else", async ({ dir, snapshots }) => {
     await snapshots.prepare("kept");
     await Deno.mkdir(`${dir}/snapshots/new-dead/fs`, { recursive: true });
-    const kept = names(`${dir}/snapshots`).filter((name) => name !== "new-dead");
+    await Deno.mkdir(`${dir}/snapshots/4711/fs`, { recursive: true });
+    await Deno.writeTextFile(`${dir}/locks/4711`, "");
+    await Deno.writeTextFile(`${dir}/locks/make-dead`, "");
+    using _made = await snapshots.lockName("alive", AbortSignal.timeout(1000));
+    using _used = await snapshots.lockSnapshot("kept");
+    const kept = names(`${dir}/snapshots`).filter((name) => name !== "new-dead" && name !== "4711");
     const making = snapshots.prepare("in the making");
     await Promise.all([making, snapshots.discardLeftovers()]);
     assert.equal(names(`${dir}/snapshots`).length, kept.length + 1);
     assert.deepEqual(names(`${dir}/trash`), []);
+    assert.equal(names(`${dir}/locks`).length, 2);
   });
 
   test("commit() onto a parent works exactly where the snapshotter says so", async ({ dir, snapshots }) => {
