@@ -5,7 +5,10 @@
  */
 import { makeBenchScratch } from "./bench_scratch.ts";
 import { fromSources, installBarge } from "./install.ts";
+import { imageRunRow } from "./image_run_row.ts";
 import type { Row } from "./measure.ts";
+import { ociRunRows } from "./oci_run_row.ts";
+import { pullRows } from "./pull_row.ts";
 import { startRow } from "./start/start_row.ts";
 import { describeMachine, formatTable } from "./table.ts";
 
@@ -24,6 +27,9 @@ const { command, how } = await installBarge(`${scratch.path}/prefix`).catch((err
 
 const benches: Readonly<Record<string, () => Promise<Row | Row[]>>> = {
   start: () => startRow(scratch, command, amount),
+  "oci run": () => ociRunRows(scratch, command, amount),
+  "image run": () => imageRunRow(scratch, command, amount),
+  pull: () => pullRows(scratch, command, amount),
 };
 
 const rows: Row[] = [];
@@ -33,7 +39,8 @@ for (const [name, bench] of Object.entries(benches)) {
   try {
     rows.push(...[await bench()].flat());
   } catch (error) {
-    rows.push({ kind: "skipped", work: name, reason: `failed: ${error instanceof Error ? error.message : error}` });
+    console.error(error);
+    rows.push({ kind: "skipped", work: name, reason: "failed, see above" });
   }
 }
 console.log(`\`deno task bench${amount.quick ? " --quick" : ""}\` on ${await describeMachine()}barge is ${how}\n`);
