@@ -16,23 +16,29 @@ import { hygieneNumbers } from "./hygiene.ts";
 import { header, headerSize, operationSize } from "./layout.ts";
 import { type Interpreter, leaveOutOfChildren, loadInterpreter, Mapping } from "./memory.ts";
 import { constant, sumOf } from "../constants.ts";
-import { type Data, Label, Program, returnStep, room, type Slot, type Step, words } from "./program.ts";
+import { type Data, Given, Label, Program, returnStep, room, type Slot, type Step, words } from "./program.ts";
 
 /** A program whose first step clones the process; the steps added afterwards are the child's. */
 export class ChildProgram extends Program {
   /** Where the kernel writes the child's pidfd. */
   readonly pidfd: Data = room(8, "&pidfd");
 
-  /** @param namespaces the `CLONE_NEW…` flags of the namespaces that the child gets */
-  constructor(readonly namespaces: readonly ConstantName[]) {
+  /**
+   * @param namespaces the `CLONE_NEW…` flags of the namespaces that the child gets
+   * @param intoCgroup whether it is born into the cgroup (version 2) that the given number `cgroup` is a descriptor of
+   */
+  constructor(readonly namespaces: readonly ConstantName[], intoCgroup = false) {
     super();
     const cloneFlags: ConstantName[] = ["CLONE_PIDFD", "CLONE_CLEAR_SIGHAND", ...namespaces];
+    if (intoCgroup) cloneFlags.push("CLONE_INTO_CGROUP");
     const child = new Label("child");
     const bits = sumOf(cloneFlags);
+    const cgroup = intoCgroup ? new Given("cgroup") : 0;
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, …_size, cgroup.
+    const fields = [bits, this.pidfd, 0, 0, constant("SIGCHLD"), 0, 0, 0, 0, 0, cgroup];
     this.add({
       call: "clone3",
-      // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls.
-      args: [words([bits, this.pidfd, 0, 0, constant("SIGCHLD"), 0, 0, 0], `{flags=${cloneFlags.join("|")}}`), 64],
+      args: [words(fields, `{flags=${cloneFlags.join("|")}}`), fields.length * 8],
       does: "clone the process",
       branch: { on: 0, to: child },
       allow: "any",

@@ -14,7 +14,7 @@ import { type ContainerState, StateDirectory } from "./container_state.ts";
 import { gatherFacts } from "./gather_facts.ts";
 import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
-import { plan } from "./plan/plan.ts";
+import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
 import { refuseUnsupported } from "./spec/unsupported.ts";
@@ -94,6 +94,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       streams: options.streams,
       dieWithParent: options.dieWithParent,
       alone: options.alone,
+      cgroup: unifiedCgroup(facts)?.path,
       pidNamespace,
       ...(start === undefined ? {} : { start }),
     });

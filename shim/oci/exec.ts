@@ -14,6 +14,7 @@ import { specOf, type StateDirectory } from "./container_state.ts";
 import { ignoredSignals, lastCapability } from "./gather_facts.ts";
 import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
+import { unifiedCgroup } from "./plan/plan.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
 import { readInRoot } from "./read_in_root.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
@@ -54,11 +55,12 @@ export async function execInContainer(
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
   const filter = await filterOf(spec);
   const hasHome = process.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5);
+  const { places: cgroups } = Cgroup.fromRecord(state.cgroup);
   const planned = planExec(spec, process, {
     arch: hostArch,
     id: directory.id,
     ...(filter === undefined ? {} : { filter }),
-    cgroups: Cgroup.fromRecord(state.cgroup).places,
+    cgroups,
     ignoredSignals: ignoredSignals(),
     ...(options.openFiles === undefined ? {} : { openFiles: options.openFiles }),
     lastCapability: lastCapability(),
@@ -70,6 +72,7 @@ export async function execInContainer(
     streams: options.streams,
     dieWithParent: false,
     alone: options.alone,
+    cgroup: unifiedCgroup({ cgroups })?.path,
     init,
     ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
   });

@@ -27,6 +27,8 @@ export interface Launch {
   start?: Descriptor;
   /** Whether the program has a `life` descriptor: the read end of a pipe that this process keeps open for ever. */
   dieWithParent: boolean;
+  /** Directory of the cgroup (version 2) that the process is born into; needed where the program says so. */
+  cgroup?: string | undefined;
   /** Whether this process starts children in no other way any more, see `spawn`. */
   alone: boolean;
   /** A descriptor of the pid namespace to be cloned into, or a pidfd of a process in it. */
@@ -108,6 +110,7 @@ export class Launched {
 /** Clones the process. One synchronous stretch: no other child of this process can inherit the pipe's write end. */
 export function launch(options: Launch): Launched {
   const report = makePipe();
+  using cgroup = options.cgroup === undefined ? undefined : openFile(options.cgroup, flags("O_PATH", "O_DIRECTORY"));
   try {
     const given = new Map<string, bigint>([
       ["stdin", BigInt(options.streams.stdin)],
@@ -120,6 +123,7 @@ export function launch(options: Launch): Launched {
     if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
     if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
     if (options.init !== undefined) given.set("init", BigInt(options.init.number));
+    if (cgroup !== undefined) given.set("cgroup", BigInt(cgroup.number));
     const child = inPidNamespace(options.pidNamespace, () => spawn(options.program, given, { alone: options.alone }));
     return new Launched(child, report.read);
   } catch (error) {

@@ -11,7 +11,7 @@ import { ChildProgram } from "../../../ffi/program/spawn.ts";
 import { flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 import { addConsole } from "./console.ts";
 import { addDevices } from "./devices.ts";
-import type { Facts } from "./facts.ts";
+import type { CgroupPlace, Facts } from "./facts.ts";
 import { addDeathSignal, addFinish } from "./finish.ts";
 import { addKeyring, addLoopback, addNames, addOomScore, addSysctls } from "./kernel_settings.ts";
 import { addMaskedPaths, addNullDevice, addReadonlyPaths } from "./mask.ts";
@@ -80,7 +80,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   const linux = spec.linux ?? {};
   if (process === undefined) throw new Failure("InvalidArgument", "config.json has no process");
   const made = new Set((linux.namespaces ?? []).filter(({ path }) => !path).map(({ type }) => type));
-  const program = new ChildProgram(cloneFlags(made));
+  const program = new ChildProgram(cloneFlags(made), unifiedCgroup(facts) !== undefined);
   const descriptors = numberDescriptors({
     start: facts.start === "fifo",
     life: facts.dieWithParent,
@@ -125,13 +125,24 @@ function addLife(program: Program, life: number): void {
   });
 }
 
-/** Joins the container's cgroups; "0" is the writer itself. */
+/** The container's cgroup of version 2, where there is one: its processes are born into it. */
+export function unifiedCgroup(facts: Pick<Facts, "cgroups">): CgroupPlace | undefined {
+  return facts.cgroups.find(({ version }) => version === 2);
+}
+
+/**
+ * Joins the container's cgroups of version 1; "0" is the writer itself.
+ *
+ * By `tasks`, not `cgroup.procs`: a single thread that moves itself is moved without the lock that keeps all of the system's
+ * processes from forking and ending meanwhile, which takes the kernel 5 to 10 ms to get. A child has one thread only.
+ */
 export function addCgroups(program: Program, facts: Pick<Facts, "cgroups">): void {
-  for (const { path } of facts.cgroups) {
+  for (const { version, path } of facts.cgroups) {
+    if (version === 2) continue;
     const does = `join the cgroup "${path}"`;
     const file = program.result("cgroup", {
       call: "openat",
-      args: [flag("AT_FDCWD"), `${path}/cgroup.procs`, flag("O_WRONLY", "O_CLOEXEC"), 0],
+      args: [flag("AT_FDCWD"), `${path}/tasks`, flag("O_WRONLY", "O_CLOEXEC"), 0],
       does,
     });
     program.add({ call: "write", args: [file, "0", 1], does, expect: 1 });

@@ -13,7 +13,7 @@ import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { openHow, openHowSize } from "./paths.ts";
-import { addCgroups, namespaceFlags, numberDescriptors } from "./plan.ts";
+import { addCgroups, namespaceFlags, numberDescriptors, unifiedCgroup } from "./plan.ts";
 
 /** The facts that an exec needs. */
 export type ExecFacts = Pick<
@@ -35,7 +35,7 @@ export interface ExecPlan {
  * container's: it says which namespaces there are.
  */
 export function planExec(spec: Spec, process: Process, facts: ExecFacts): ExecPlan {
-  const program = new ChildProgram([]);
+  const program = new ChildProgram([], unifiedCgroup(facts) !== undefined);
   const descriptors = numberDescriptors({
     start: false,
     life: false,
