@@ -58,8 +58,12 @@ export async function run(root: string, args: string[]): Promise<number> {
   const terminal = spec.process?.terminal === true;
   const reactor = new Reactor();
   using console = openConsole(terminal, flags.consoleSocket, flags.detach);
-  const reaper = flags.detach ? undefined : new OrphanReaper((pid) => pid === launched?.child.pid);
+  // Until the container's init is known, every child may be it.
+  const reaper = flags.detach
+    ? undefined
+    : new OrphanReaper((pid) => launched === undefined || pid === launched.child.pid);
   let launched: Launched | undefined;
+  using signals = flags.detach ? undefined : new SignalForwarder();
   using foreground = flags.detach ? undefined : openForeground(reactor, terminal, spec.process);
   const created = await createContainer(reactor, {
     stateRoot: root,
@@ -75,8 +79,8 @@ export async function run(root: string, args: string[]): Promise<number> {
   });
   launched = created.launched;
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
-  if (foreground === undefined) return 0;
-  const code = await follow(reactor, launched, foreground);
+  if (foreground === undefined || signals === undefined) return 0;
+  const code = await follow(reactor, launched, foreground, signals);
   reaper?.[Symbol.dispose]();
   if (!flags.keep) await deleteContainer(created.directory, { force: true });
   return code;
@@ -94,6 +98,7 @@ export async function exec(root: string, args: string[]): Promise<number> {
   const reactor = new Reactor();
   using console = openConsole(process.terminal === true, flags.consoleSocket, flags.detach);
   using foreground = flags.detach ? undefined : openForeground(reactor, process.terminal === true, process);
+  using signals = flags.detach ? undefined : new SignalForwarder();
   const launched = await execInContainer(reactor, directory, {
     process,
     streams: foreground?.streams ?? inheritedStreams(console?.number),
@@ -102,13 +107,19 @@ export async function exec(root: string, args: string[]): Promise<number> {
     ignorePaused: flags.ignorePaused,
   });
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
-  return foreground === undefined ? 0 : await follow(reactor, launched, foreground);
+  if (foreground === undefined || signals === undefined) return 0;
+  return await follow(reactor, launched, foreground, signals);
 }
 
 /** Joins the streams, forwards signals, and waits for the end; gives the exit code. */
-async function follow(reactor: Reactor, launched: Launched, foreground: Foreground): Promise<number> {
+async function follow(
+  reactor: Reactor,
+  launched: Launched,
+  foreground: Foreground,
+  signals: SignalForwarder,
+): Promise<number> {
+  signals.forwardTo(launched.child.pidfd);
   foreground.attach();
-  using _signals = new SignalForwarder(launched.child.pidfd);
   const status = await waitForChild(reactor, launched.child.pidfd);
   await foreground.drained();
   return exitCode(status);

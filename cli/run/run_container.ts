@@ -116,6 +116,7 @@ class Run {
     using reactor = new Reactor();
     using foreground = openForeground(reactor, flags.tty, flags.interactive, spec);
     interruption.signal.throwIfAborted();
+    using signals = new SignalForwarder();
     interruption[Symbol.dispose]();
     const { launched } = await createContainer(reactor, {
       stateRoot: this.#stateRoot,
@@ -132,8 +133,8 @@ class Run {
       ...(hasDefaultFilter ? { filter: defaultFilter(host.arch) } : {}),
     });
     this.#started = true;
+    signals.forwardTo(launched.child.pidfd);
     foreground.attach();
-    using _signals = new SignalForwarder(launched.child.pidfd);
     const status = await waitForChild(reactor, launched.child.pidfd);
     await foreground.drained();
     this.#finished = keep;

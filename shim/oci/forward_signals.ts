@@ -17,19 +17,37 @@ const forwarded: readonly [Deno.Signal, number][] = [
   ["SIGCONT", 18],
 ];
 
-/** Forwards until it is disposed of. */
+/**
+ * Forwards from its making until it is disposed of. Signals that come before there is a container are kept for it: so a
+ * stop that meets the start ends the container, and not this process in the middle of its work.
+ */
 export class SignalForwarder implements Disposable {
   readonly #listeners: [Deno.Signal, () => void][];
+  #pidfd: number | undefined;
+  readonly #kept = new Set<number>();
 
-  constructor(pidfd: number) {
-    this.#listeners = forwarded.map(([name, number]) => [name, () => {
-      try {
-        signalPidfd(pidfd, number);
-      } catch {
-        // ESRCH: it has ended meanwhile, and the end is being waited for.
-      }
-    }]);
+  constructor() {
+    this.#listeners = forwarded.map(([name, number]) => [name, () => this.#forward(number)]);
     for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
+  }
+
+  /** Names the container's init, and gives it what has come. */
+  forwardTo(pidfd: number): void {
+    this.#pidfd = pidfd;
+    for (const number of this.#kept) this.#forward(number);
+    this.#kept.clear();
+  }
+
+  #forward(number: number): void {
+    if (this.#pidfd === undefined) {
+      this.#kept.add(number);
+      return;
+    }
+    try {
+      signalPidfd(this.#pidfd, number);
+    } catch {
+      // ESRCH: it has ended meanwhile, and the end is being waited for.
+    }
   }
 
   [Symbol.dispose](): void {
