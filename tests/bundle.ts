@@ -4,6 +4,7 @@
  * @module
  */
 import type { Spec } from "../api/oci/runtime_spec.ts";
+import { listContainers } from "../shim/oci/container_state.ts";
 import { barge, execute, type ExecuteOptions, type Finished, Running, succeed, systemTest } from "./command.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
 
@@ -141,7 +142,7 @@ export function runtimeTest(
       const bundle = await makeBundle(runtime, scratch);
       await body(bundle, runtime, scratch);
       await scratch.assertNothingLeft();
-      const states = [...Deno.readDirSync(runtime.stateRoot)].map(({ name }) => name);
+      const states = listContainers(runtime.stateRoot);
       if (states.length > 0) throw new Error(`states are left: ${states.join(", ")}`);
     });
   }

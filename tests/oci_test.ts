@@ -324,7 +324,6 @@ const unrunnable: [what: string, args: string[], prepare: (rootfs: string) => Pr
     (rootfs) => Deno.writeTextFile(`${rootfs}/plain`, "x", { mode: 0o644 }),
     /permission denied/,
   ],
-  ["is a directory", ["/etc"], async () => {}, /permission denied|is a directory/],
 ];
 
 for (const [what, args, prepare, says] of unrunnable) {
@@ -365,6 +364,7 @@ const unexecutable: [what: string, write: (path: string) => Promise<void>, says:
     (path) => Deno.writeTextFile(path, "#!/bin/sh\r\necho no\r\n", { mode: 0o755 }),
     /no such file or directory/,
   ],
+  ["is a directory", (path) => Deno.mkdir(path), /permission denied|is a directory/],
   ["is empty", (path) => Deno.writeTextFile(path, "", { mode: 0o755 }), /exec format error/],
 ];
 
