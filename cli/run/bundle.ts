@@ -4,8 +4,8 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import { stringifyExact } from "../../api/json.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
+import { stringifyJson } from "../../shim/oci/spec/json.ts";
 import type { GeneratedFile } from "./generated_files.ts";
 
 /** `<state>/bundles/<id>` with `config.json`, the generated files and an empty mount point `rootfs`. */
@@ -51,7 +51,7 @@ export class Bundle {
   /** Writes the spec and the files. */
   write(spec: Spec, files: readonly GeneratedFile[]): void {
     for (const { name, text } of files) Deno.writeTextFileSync(`${this.path}/${name}`, text, { mode: 0o644 });
-    Deno.writeTextFileSync(this.specPath, stringifyExact(spec), { mode: 0o600 });
+    Deno.writeTextFileSync(this.specPath, stringifyJson(spec), { mode: 0o600 });
   }
 
   /** Removes all of it; nothing where it is gone already. */

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { Failure, messageOf } from "../../api/errors.ts";
-import { parseExact } from "../../api/json.ts";
+import { Failure } from "../../api/errors.ts";
 import type { Seccomp, SeccompSyscall } from "../../api/oci/runtime_spec.ts";
 import type { Arch } from "../../ffi/arch.ts";
+import { parseJson } from "../../shim/oci/spec/json.ts";
 
 /** When a rule counts; each list that is there must fit. */
 export interface ProfileCondition {
@@ -90,14 +90,7 @@ function plainRule({ name, names, action, errnoRet, args }: ProfileRule): Seccom
 
 /** Reads the profile of a file. Throws `InvalidArgument` where it is none. */
 export function parseSeccompProfile(path: string, text: string): SeccompProfile {
-  let value: unknown;
-  try {
-    value = parseExact(text);
-  } catch (error) {
-    throw new Failure("InvalidArgument", `seccomp profile "${path}" is not JSON: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  const value = parseJson(text, `seccomp profile "${path}"`);
   if (typeof value !== "object" || value === null || !("defaultAction" in value)) {
     throw new Failure("InvalidArgument", `seccomp profile "${path}" has no defaultAction`);
   }

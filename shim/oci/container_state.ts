@@ -4,9 +4,9 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import { parseExact, stringifyExact } from "../../api/json.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import type { CgroupRecord } from "./cgroup/cgroup.ts";
+import { parseJson, stringifyJson } from "./spec/json.ts";
 
 /** Contents of `state.json`. */
 export interface ContainerState {
@@ -57,7 +57,7 @@ export class StateDirectory {
   /** Keeps a copy of the spec; gives its path. */
   writeSpec(spec: Spec): string {
     const path = `${this.path}/config.json`;
-    Deno.writeTextFileSync(path, stringifyExact(spec), { mode: 0o600 });
+    Deno.writeTextFileSync(path, stringifyJson(spec), { mode: 0o600 });
     return path;
   }
 
@@ -110,7 +110,7 @@ export class StateDirectory {
 /** The spec that a container was created with. */
 export function specOf(state: ContainerState): Spec {
   // Validated before it was written.
-  return parseExact(Deno.readTextFileSync(state.specFile)) as Spec;
+  return parseJson(Deno.readTextFileSync(state.specFile), state.specFile) as Spec;
 }
 
 /** Ids of the containers below a state root, in alphabetical order; none where the root does not exist. */

@@ -31,3 +31,11 @@ const revive: Reviver = (key, value, { source }) =>
     /^\d+$/.test(source)
     ? BigInt(source)
     : value;
+
+// Part of ECMAScript 2026, which TypeScript's library does not declare yet.
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/** Writes JSON; a bigint becomes a number with all its digits. */
+export function stringifyJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => typeof part === "bigint" ? rawJSON(part.toString()) : part);
+}
