@@ -231,6 +231,8 @@ runtimeTest("a read-only root refuses writes, except to its mounts", async (bund
 runtimeTest("links in the root file system lead nowhere outside of it", async (bundle, _runtime, scratch) => {
   await Deno.mkdir(`${scratch.path}/outside`);
   await Deno.mkdir(`${scratch.path}/source`);
+  // The same path inside is where the link leads to.
+  await Deno.mkdir(`${bundle.rootfs}${scratch.path}/outside`, { recursive: true });
   await Deno.symlink(`../../../../../../../../../..${scratch.path}/outside`, `${bundle.rootfs}/way-out`);
   await bundle.edit((spec) =>
     spec.mounts.push({
