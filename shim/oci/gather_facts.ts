@@ -6,8 +6,10 @@
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { hostArch } from "../../ffi/arch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
+import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { readInRoot } from "./read_in_root.ts";
+import { resolveInRoot } from "./resolve_in_root.ts";
 
 /** What is known already. */
 export interface KnownFacts {
@@ -55,6 +57,20 @@ export function bindSources(spec: Spec, bundle: string): Map<string, "directory"
     }
   }
   return sources;
+}
+
+/**
+ * The destinations of mounts that lead through links, with where they end. Of a root that exists in the container only,
+ * nothing is known here: there a link must lead to something that exists.
+ */
+export function linkedDestinations(spec: Spec, root: RootSource): Map<string, string> {
+  const destinations = new Map<string, string>();
+  if (root.kind !== "directory") return destinations;
+  for (const { destination } of spec.mounts ?? []) {
+    const end = resolveInRoot(root.path, destination);
+    if (end !== cleanPath(destination)) destinations.set(destination, end);
+  }
+  return destinations;
 }
 
 /** The signals that this process ignores (SigIgn of `/proc/self/status`). Deno itself ignores SIGPIPE. */

@@ -51,6 +51,8 @@ export interface Facts {
   filter?: CompiledFilter;
   /** What the source of each bind mount is, by absolute path. */
   sources: ReadonlyMap<string, "directory" | "file">;
+  /** Where destinations of mounts end up behind links of the root file system; those that have none are left out. */
+  destinations: ReadonlyMap<string, string>;
   cgroups: readonly CgroupPlace[];
   /** Signals that the runtime ignores. */
   ignoredSignals: readonly number[];

@@ -147,7 +147,10 @@ class MountSteps {
 
   constructor(readonly paths: Paths, readonly mount: Mount, readonly facts: Facts, readonly mounted: Mounted) {
     this.program = paths.program;
-    this.target = cleanPath(mount.destination);
+    const kernels = mount.type === "proc" || mount.type === "sysfs";
+    this.target = kernels
+      ? cleanPath(mount.destination)
+      : facts.destinations.get(mount.destination) ?? cleanPath(mount.destination);
     this.options = parseMountOptions(mount.options ?? []);
     this.type = this.options.bind ? "bind" : mount.type ?? "none";
     const what = this.options.bind ? `"${mount.source}"` : this.type;

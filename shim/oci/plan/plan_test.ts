@@ -18,6 +18,7 @@ const facts: Facts = {
   bundle: "/bundle",
   root: { kind: "directory", path: "/bundle/rootfs" },
   sources: new Map([["/host/dir", "directory"], ["/host/file", "file"]]),
+  destinations: new Map(),
   cgroups: [],
   ignoredSignals: [13],
   lastCapability: 40,
