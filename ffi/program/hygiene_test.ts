@@ -15,6 +15,14 @@ import { type Child, ChildProgram, spawn } from "./spawn.ts";
 /** Numbers of the descriptors in the child. */
 const [reportFd, waitFd, stubFd] = [3, 4, 5];
 
+/** The signals that this process ignores: SIGPIPE, and what whoever runs the tests ignored. */
+function ignoredHere(): number[] {
+  const set = BigInt(`0x${/^SigIgn:\s*(\w+)/m.exec(Deno.readTextFileSync("/proc/self/status"))![1]!}`);
+  return Array.from({ length: 64 }, (_, index) => index + 1).filter((signal) =>
+    (set >> BigInt(signal - 1) & 1n) === 1n
+  );
+}
+
 /** A child that has done its hygiene (with the steps that `how` changes) and waits for a byte. */
 class WaitingChild implements AsyncDisposable {
   readonly child: Child;
@@ -43,7 +51,7 @@ class WaitingChild implements AsyncDisposable {
         { from: "stub", to: stubFd },
       ],
       stub: stubFd,
-      ignoredSignals: [13],
+      ignoredSignals: ignoredHere(),
     });
     const PR_GET_DUMPABLE = 3;
     this.dumpable = program.result("dumpable", { call: "prctl", args: [PR_GET_DUMPABLE, 0, 0, 0, 0], does: "ask" });
