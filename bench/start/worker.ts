@@ -31,6 +31,7 @@ async function start(): Promise<number> {
     streams: { stdin: nothing, stdout: nothing, stderr: nothing },
     start: "at once",
     dieWithParent: false,
+    alone: true,
   });
   const timeUs = (performance.now() - begin) * 1000;
   await waitForChild(reactor, launched.child.pidfd);
