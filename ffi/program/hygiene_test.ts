@@ -12,6 +12,11 @@ import { addHygiene } from "./hygiene.ts";
 import { Data, type Label, type Operation, type Program, returnStep, room, type Slot, type Step } from "./program.ts";
 import { type Child, ChildProgram, spawn } from "./spawn.ts";
 
+/** Exchanging the executable wants CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, in the user namespace that the child is in. */
+function rootTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ ...needing(name, { root: true }), fn });
+}
+
 /** Numbers of the descriptors in the child. */
 const [reportFd, waitFd, stubFd] = [3, 4, 5];
 
@@ -120,7 +125,7 @@ function without(matches: (step: Step) => boolean): Change {
 
 const does = (purpose: string) => (step: Step): boolean => step.does === purpose;
 
-Deno.test("a child ignores and blocks no signal", async () => {
+rootTest("a child ignores and blocks no signal", async () => {
   await using child = new WaitingChild();
   assert.match(child.status("SigIgn"), /^0+$/);
   assert.match(child.status("SigBlk"), /^0+$/);
@@ -139,7 +144,7 @@ const keepHandlers: Change = (step) => {
   return { ...step, args: [copy, size] };
 };
 
-Deno.test("a child takes no signal handler along", async () => {
+rootTest("a child takes no signal handler along", async () => {
   const listener = () => {};
   Deno.addSignalListener("SIGUSR2", listener);
   try {
@@ -163,7 +168,7 @@ async function connects(path: string): Promise<boolean> {
   }
 }
 
-Deno.test("a waiting child does not keep the parent's sockets open", async () => {
+rootTest("a waiting child does not keep the parent's sockets open", async () => {
   const directory = await Deno.makeTempDir();
   try {
     for (const [name, how, open] of [["a", undefined, false], ["b", without(isClosing), true]] as const) {
@@ -184,7 +189,7 @@ function isClosing(step: Step): boolean {
   return step.call === "close_range";
 }
 
-Deno.test("a child has the wanted descriptors and no other", async () => {
+rootTest("a child has the wanted descriptors and no other", async () => {
   await using child = new WaitingChild();
   const numbers = [...Deno.readDirSync(`/proc/${child.child.pid}/fd`)].map(({ name }) => Number(name)).sort();
   assert.deepEqual(numbers, [0, 1, 2, reportFd, waitFd, stubFd]);
@@ -237,38 +242,32 @@ function isSwap(step: Step): boolean {
   return step.does === "exchange the executable for a sealed stub";
 }
 
-Deno.test({
-  ...needing("a waiting child's memory does not hold the parent's", { root: true }),
-  async fn() {
-    const secret = new TextEncoder().encode(secretParts.join(""));
-    await using child = new WaitingChild();
-    assert.equal(holdsSecret(child.child.pid), false);
-    await using sloppy = new WaitingChild(without(isUnmapping));
-    assert.equal(holdsSecret(sloppy.child.pid), true);
-    assert.equal(new TextDecoder().decode(secret), secretParts.join(""));
-  },
+rootTest("a waiting child's memory does not hold the parent's", async () => {
+  const secret = new TextEncoder().encode(secretParts.join(""));
+  await using child = new WaitingChild();
+  assert.equal(holdsSecret(child.child.pid), false);
+  await using sloppy = new WaitingChild(without(isUnmapping));
+  assert.equal(holdsSecret(sloppy.child.pid), true);
+  assert.equal(new TextDecoder().decode(secret), secretParts.join(""));
 });
 
-Deno.test({
-  ...needing("a child has nothing mapped but the interpreter, its program and the kernel's pages", { root: true }),
-  async fn() {
-    const mappings = (child: WaitingChild): string[] => child.proc("maps").trimEnd().split("\n");
-    await using child = new WaitingChild();
-    const left = mappings(child).filter((line) => !line.endsWith("[vsyscall]"));
-    assert.equal(left.length, 2, left.join("\n"));
-    await using sloppy = new WaitingChild(without(isUnmapping));
-    assert.ok(mappings(sloppy).length > 50);
-  },
+rootTest("a child has nothing mapped but the interpreter, its program and the kernel's pages", async () => {
+  const mappings = (child: WaitingChild): string[] => child.proc("maps").trimEnd().split("\n");
+  await using child = new WaitingChild();
+  const left = mappings(child).filter((line) => !line.endsWith("[vsyscall]"));
+  assert.equal(left.length, 2, left.join("\n"));
+  await using sloppy = new WaitingChild(without(isUnmapping));
+  assert.ok(mappings(sloppy).length > 50);
 });
 
-Deno.test("a child is not dumpable, so that nobody without CAP_SYS_PTRACE reads its memory", async () => {
+rootTest("a child is not dumpable, so that nobody without CAP_SYS_PTRACE reads its memory", async () => {
   await using child = new WaitingChild();
   assert.equal(child.child.resultIn(child.dumpable), 0n);
   await using sloppy = new WaitingChild(without(does("hide the child's memory from other processes")));
   assert.equal(sloppy.child.resultIn(sloppy.dumpable), 1n);
 });
 
-Deno.test("/proc/PID/exe of a child is the sealed stub and not the runtime", async () => {
+rootTest("/proc/PID/exe of a child is the sealed stub and not the runtime", async () => {
   await using child = new WaitingChild();
   const path = `/proc/${child.child.pid}/exe`;
   assert.match(Deno.readLinkSync(path), /^\/memfd:barge/);
@@ -279,7 +278,7 @@ Deno.test("/proc/PID/exe of a child is the sealed stub and not the runtime", asy
   assert.equal(Deno.readLinkSync(`/proc/${sloppy.child.pid}/exe`), Deno.execPath());
 });
 
-Deno.test("a waiting child ends when the other end of its pipe does, and goes on only at a byte", async () => {
+rootTest("a waiting child ends when the other end of its pipe does, and goes on only at a byte", async () => {
   await using patient = new WaitingChild();
   assert.equal(await patient.end(true), 42);
   await using orphan = new WaitingChild();
