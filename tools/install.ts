@@ -5,6 +5,7 @@
  * @module
  */
 import { install } from "./install/install.ts";
+import { foldLogs } from "./install/warm.ts";
 
 const usage = "usage: deno task install [--prefix DIR] [--no-links]";
 
@@ -30,6 +31,7 @@ async function main(args: readonly string[]): Promise<void> {
   const { launcher, links, taken } = await install({ root, prefix: Deno.realPathSync(prefix), links: wantsLinks });
   const check = await new Deno.Command(launcher, { args: ["help"], stdout: "null", stdin: "null" }).output();
   if (!check.success) throw new Error(`${launcher} was installed, but "${launcher} help" fails`);
+  foldLogs(`${Deno.realPathSync(prefix)}/lib/barge/cache`);
   console.log(`${launcher}: launcher of the bundled program, with its own copy of Deno ${Deno.version.deno}`);
   for (const link of links) console.log(`${link}: link to barge`);
   for (const path of taken) console.log(`${path}: left alone, because it is not a link to barge`);

@@ -14,6 +14,7 @@
 import { launcherElf } from "../../ffi/elf/launcher.ts";
 import { bundle } from "./bundle.ts";
 import { linkNames } from "./links.ts";
+import { warmCodeCache } from "./warm.ts";
 
 /** Options of {@link install}. */
 export interface InstallOptions {
@@ -112,6 +113,7 @@ export async function install({ root, prefix, links }: InstallOptions): Promise<
   Deno.mkdirSync(`${prefix}/bin`, { recursive: true });
   const launcher = `${prefix}/bin/barge`;
   replaceFile(launcher, (temporary) => writeExecutable(temporary, launcherElf()));
+  await warmCodeCache(`${prefix}/lib/barge`);
   const names = links ? linkNames(Deno.readTextFileSync(new URL("main.ts", root))) : [];
   return { launcher, ...installLinks(`${prefix}/bin`, names) };
 }

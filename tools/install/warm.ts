@@ -1,0 +1,61 @@
+/**
+ * Fills the code cache of an installed program, so that V8 compiles nothing when barge is called.
+ *
+ * Deno keeps compiled code in a SQLite file, as far as it was compiled when a module was loaded: with V8's `--no-lazy`,
+ * which the launcher sets, that is all of it. The file's write-ahead log is folded into it, since every start would
+ * read the log from its beginning.
+ *
+ * @module
+ */
+import { DatabaseSync } from "node:sqlite";
+
+/** The launcher's own options for Deno (ffi/elf/launcher.c): another set would be another cache. */
+const options = [
+  "run",
+  "--allow-all",
+  "--no-config",
+  "--no-lock",
+  "--no-npm",
+  "--cached-only",
+  "--quiet",
+  "--v8-flags=--no-lazy",
+];
+
+/** Parts of Deno that barge loads when it needs them; their code is cached as well. */
+const builtIns = ["node:sqlite", "node:crypto", "node:zlib", "node:https"];
+
+/** Loads every module of the library once. Throws where one of them cannot be loaded. */
+export async function warmCodeCache(library: string): Promise<void> {
+  const names = [...Deno.readDirSync(library)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".js") && name !== "main.js");
+  const script = await Deno.makeTempFile({ suffix: ".js" });
+  try {
+    const urls = [...builtIns, ...names.map((name) => new URL(`file://${library}/${name}`).href)];
+    await Deno.writeTextFile(
+      script,
+      `for (const url of ${JSON.stringify(urls)}) await import(url);\nDeno.exit(0);\n`,
+    );
+    const cache = `${library}/cache`;
+    const { success, stderr } = await new Deno.Command(`${library}/deno`, {
+      args: [...options, script],
+      env: { DENO_DIR: cache, DENO_NO_UPDATE_CHECK: "1" },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    if (!success) throw new Error(`cannot load the bundle: ${new TextDecoder().decode(stderr)}`);
+    foldLogs(cache);
+  } finally {
+    await Deno.remove(script);
+  }
+}
+
+/** Writes the logs of the cache's databases into their files. */
+export function foldLogs(cache: string): void {
+  for (const { name, isFile } of Deno.readDirSync(cache)) {
+    if (!isFile || !name.endsWith("_v2")) continue;
+    const database = new DatabaseSync(`${cache}/${name}`);
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    database.close();
+  }
+}
