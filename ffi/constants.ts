@@ -141,6 +141,8 @@ export const constants = {
   WNOWAIT: 0x1000000,
   CLD_EXITED: 1,
   // terminals
+  TCGETS: 0x5401,
+  TCSETS: 0x5402,
   TIOCSCTTY: 0x540e,
   TIOCGWINSZ: 0x5413,
   TIOCSWINSZ: 0x5414,

@@ -87,6 +87,7 @@ class Run {
   #lease: OwnedLease | undefined;
   #snapshot: { snapshotter: string; key: string } | undefined;
   #hasRow = false;
+  #hasBundle = false;
   #started = false;
   #finished = false;
 
@@ -145,7 +146,7 @@ class Run {
   async #prepareRoot(signal: AbortSignal): Promise<{ root: RootSource; config: ImageConfig["config"] }> {
     const { flags, image, keep } = this.command;
     if (flags.rootfs) {
-      this.#bundle.create();
+      this.#makeBundle();
       return { root: { kind: "directory", path: rootDirectory(image) }, config: {} };
     }
     const view = await findImage(this.store, { ...flags, image }, signal);
@@ -165,7 +166,7 @@ class Run {
       ...(keep ? {} : { lease: this.#lease.id }),
     });
     this.#hasRow = true;
-    this.#bundle.create();
+    this.#makeBundle();
     const root = rootSource(mounts, {
       directory: `${snapshotter.directory}/snapshots`,
       mountpoint: this.#bundle.rootfs,
@@ -205,6 +206,12 @@ class Run {
     return built;
   }
 
+  /** Another container of this name keeps its own. */
+  #makeBundle(): void {
+    this.#bundle.create();
+    this.#hasBundle = true;
+  }
+
   /** Removes everything that was made; with `--keep` only what a stopped container does not need. */
   async remove(): Promise<void> {
     const state = new StateDirectory(this.#stateRoot, this.#id);
@@ -213,7 +220,7 @@ class Run {
       await this.#lease?.end();
       return;
     }
-    this.#bundle.remove();
+    if (this.#hasBundle) this.#bundle.remove();
     const { store } = this;
     const lease = this.#lease;
     const snapshot = this.#snapshot;
@@ -237,7 +244,7 @@ function openForeground(reactor: Reactor, tty: boolean, interactive: boolean, sp
     return new TerminalForeground(reactor, interactive);
   }
   const { uid = 0, gid = 0 } = spec.process?.user ?? {};
-  return new PipedForeground({ interactive, uid, gid });
+  return new PipedForeground(reactor, { interactive, uid, gid });
 }
 
 /** The caller's directory that a path is counted from. */

@@ -21,10 +21,14 @@ import { runOnThread, splicePump } from "../../ffi/program/thread.ts";
 import type { Reactor, Watch } from "../../ffi/reactor.ts";
 import { receiveDescriptor, socketPair } from "../../ffi/socket.ts";
 import { call } from "../../ffi/syscall.ts";
+import { pause, within } from "../../ffi/timer.ts";
 import type { Streams } from "./launch.ts";
 
 /** How long output may still come after the container's first process has ended: something else holds the pipe. */
 const drainMsMax = 10_000;
+
+/** How soon a full output is tried again. */
+const retryMs = 2;
 
 /** How a container is joined to this process. */
 export interface ForegroundOptions {
@@ -54,7 +58,7 @@ export class PipedForeground implements Foreground {
   readonly #outputs: { from: Descriptor; to: number }[] = [];
   #pumps: Promise<unknown> = Promise.resolve();
 
-  constructor(options: ForegroundOptions) {
+  constructor(readonly reactor: Reactor, options: ForegroundOptions) {
     const stdin = options.interactive ? makePipe() : undefined;
     const stdout = makePipe();
     const stderr = makePipe();
@@ -73,12 +77,12 @@ export class PipedForeground implements Foreground {
 
   attach(): void {
     for (const end of this.#theirs) end.close();
-    this.#pumps = Promise.all(this.#outputs.map(({ from, to }) => moveOutput(from, to)));
-    if (this.#input !== undefined) moveInput(this.#input.from, this.#input.to);
+    this.#pumps = Promise.all(this.#outputs.map(({ from, to }) => moveOutput(this.reactor, from, to)));
+    if (this.#input !== undefined) moveInput(this.reactor, this.#input.from, this.#input.to);
   }
 
   async drained(): Promise<void> {
-    await within(this.#pumps, drainMsMax);
+    await within(this.reactor, this.#pumps, drainMsMax);
   }
 
   [Symbol.dispose](): void {
@@ -86,30 +90,23 @@ export class PipedForeground implements Foreground {
   }
 }
 
-/** Waits for a promise, but not longer than that. */
-async function within(promise: Promise<unknown>, timeMsMax: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([promise, new Promise((resolve) => timer = setTimeout(resolve, timeMsMax))]);
-  clearTimeout(timer);
-}
-
 /** Moves a pipe's bytes to a descriptor of ours until the pipe's end. */
-async function moveOutput(from: Descriptor, to: number): Promise<void> {
+async function moveOutput(reactor: Reactor, from: Descriptor, to: number): Promise<void> {
   // A full non-blocking output answers EAGAIN, and a file opened for appending EINVAL: both are copied instead.
   const result = await runOnThread(splicePump(from.number, to));
-  if (result < 0) await copy(from.number, to);
+  if (result < 0) await copy(reactor, from.number, to);
   from.close();
 }
 
 /** Moves our standard input to the container's; its end is passed on by closing the pipe. */
-async function moveInput(from: number, to: Descriptor): Promise<void> {
+async function moveInput(reactor: Reactor, from: number, to: Descriptor): Promise<void> {
   const result = await runOnThread(splicePump(from, to.number));
-  if (result < 0) await copy(from, to.number);
+  if (result < 0) await copy(reactor, from, to.number);
   to.close();
 }
 
 /** Copies through a buffer, waiting where the output is full. Ends quietly where the reader has left. */
-async function copy(from: number, to: number): Promise<void> {
+async function copy(reactor: Reactor, from: number, to: number): Promise<void> {
   const buffer = new Uint8Array(65536);
   for (;;) {
     let count: number;
@@ -117,7 +114,7 @@ async function copy(from: number, to: number): Promise<void> {
       count = readOnce(from, buffer);
     } catch (error) {
       if (!isErrno(error, "EAGAIN", "EINTR")) return;
-      await pause();
+      await pause(reactor, retryMs);
       continue;
     }
     if (count === 0) return;
@@ -126,15 +123,11 @@ async function copy(from: number, to: number): Promise<void> {
         offset += writeOnce(to, buffer.subarray(offset, count));
       } catch (error) {
         if (!isErrno(error, "EAGAIN", "EINTR")) return;
-        await pause();
+        await pause(reactor, retryMs);
       }
     }
     await Promise.resolve();
   }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 /** Restores the terminal's modes: kept here so that no way out of the process can forget it. */
@@ -146,10 +139,28 @@ export function leaveRawMode(): void {
   restoreTerminal = undefined;
 }
 
+/** struct termios of the kernel: c_iflag, c_oflag, c_cflag, c_lflag, c_line, 19 control characters. */
+const termiosWords = 9;
+/** OPOST of c_oflag: the terminal changes what is written, such as \n to \r\n. */
+const postProcessing = 1;
+
+/**
+ * What is typed goes to the container as it is, and what it writes to the screen as well: its own terminal has done the
+ * line endings already. Deno's raw mode leaves those on.
+ */
 function enterRawMode(): void {
   if (!Deno.stdin.isTerminal()) return;
+  const before = new Uint32Array(termiosWords);
+  call("ioctl", 0, flags("TCGETS"), before);
+  restoreTerminal = () => {
+    Deno.stdin.setRaw(false);
+    call("ioctl", 0, flags("TCSETS"), before);
+  };
   Deno.stdin.setRaw(true);
-  restoreTerminal = () => Deno.stdin.setRaw(false);
+  const raw = new Uint32Array(termiosWords);
+  call("ioctl", 0, flags("TCGETS"), raw);
+  raw[1] = raw[1]! & ~postProcessing;
+  call("ioctl", 0, flags("TCSETS"), raw);
 }
 
 /** A terminal of the container's own, shown on this process's. */
@@ -215,15 +226,15 @@ export class TerminalForeground implements Foreground {
       const count = await Deno.stdin.read(buffer);
       if (count === null) {
         // End of file by the terminal's own means: what the line discipline understands.
-        await writeAll(master, new Uint8Array([4]));
+        await writeAll(this.reactor, master, new Uint8Array([4]));
         return;
       }
-      if (!await writeAll(master, buffer.slice(0, count))) return;
+      if (!await writeAll(this.reactor, master, buffer.slice(0, count))) return;
     }
   }
 
   async drained(): Promise<void> {
-    await within(this.#end, drainMsMax);
+    await within(this.reactor, this.#end, drainMsMax);
   }
 
   [Symbol.dispose](): void {
@@ -235,13 +246,13 @@ export class TerminalForeground implements Foreground {
 }
 
 /** Writes to a terminal that may be full for a while; false where it has gone. */
-async function writeAll(fd: number, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+async function writeAll(reactor: Reactor, fd: number, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
   for (let offset = 0; offset < bytes.length;) {
     try {
       offset += writeOnce(fd, bytes.subarray(offset));
     } catch (error) {
       if (!isErrno(error, "EAGAIN", "EINTR")) return false;
-      await pause();
+      await pause(reactor, retryMs);
     }
   }
   return true;
