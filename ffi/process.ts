@@ -6,7 +6,8 @@
 import { flags } from "./constants.ts";
 import { isErrno } from "./errno.ts";
 import { call } from "./syscall.ts";
-import type { Reactor } from "./reactor.ts";
+import type { Reactor, Watch } from "./reactor.ts";
+import { after } from "./timer.ts";
 
 /** How a process ended. */
 export type ExitStatus = { code: number } | { signal: number };
@@ -70,11 +71,11 @@ export async function waitForChild(reactor: Reactor, pidfd: number): Promise<Exi
  * as its owner leaves it: then another look follows 2 ms later.
  */
 export class OrphanReaper implements Disposable {
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Watch | undefined;
   readonly #owns: (pid: number) => boolean;
   readonly #listener = () => this.#look();
 
-  constructor(owns: (pid: number) => boolean) {
+  constructor(readonly reactor: Reactor, owns: (pid: number) => boolean) {
     this.#owns = owns;
     call("prctl", flags("PR_SET_CHILD_SUBREAPER"), 1, 0, 0, 0);
     Deno.addSignalListener("SIGCHLD", this.#listener);
@@ -82,12 +83,12 @@ export class OrphanReaper implements Disposable {
   }
 
   #look(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     for (;;) {
       const seen = this.#peek();
       if (seen === undefined) return;
       if (this.#owns(seen)) {
-        this.#timer = setTimeout(this.#listener, 2);
+        this.#timer = after(this.reactor, 2, this.#listener);
         return;
       }
       waitid(1, /* P_PID */ seen);
@@ -104,7 +105,7 @@ export class OrphanReaper implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     Deno.removeSignalListener("SIGCHLD", this.#listener);
     call("prctl", flags("PR_SET_CHILD_SUBREAPER"), 0, 0, 0, 0);
   }

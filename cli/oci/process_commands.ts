@@ -61,7 +61,7 @@ export async function run(root: string, args: string[]): Promise<number> {
   // Until the container's init is known, every child may be it.
   const reaper = flags.detach
     ? undefined
-    : new OrphanReaper((pid) => launched === undefined || pid === launched.child.pid);
+    : new OrphanReaper(reactor, (pid) => launched === undefined || pid === launched.child.pid);
   let launched: Launched | undefined;
   using signals = flags.detach ? undefined : new SignalForwarder();
   using foreground = flags.detach ? undefined : openForeground(reactor, terminal, spec.process);
@@ -128,7 +128,7 @@ async function follow(
 function openForeground(reactor: Reactor, terminal: boolean, process: Process | undefined): Foreground {
   if (terminal) return new TerminalForeground(reactor, true);
   const { uid = 0, gid = 0 } = process?.user ?? {};
-  return new PipedForeground({ interactive: true, uid, gid });
+  return new PipedForeground(reactor, { interactive: true, uid, gid });
 }
 
 /** The caller's own streams; with a terminal the socket that its master goes to. */
