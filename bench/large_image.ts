@@ -8,7 +8,10 @@ import { outputOf } from "./measure.ts";
 /** Directories of programs, libraries and texts, of which there is something everywhere. */
 const sources = [["/usr/lib"], ["/usr/bin", "/usr/sbin"], ["/usr/share", "/usr/include"]];
 
-/** Writes an OCI layout with three gzip layers of about `layerBytes` each (uncompressed) with umoci; tag `latest`. Each holds `/part-N/true`. */
+/**
+ * Writes an OCI layout with three gzip layers of about `layerBytes` each (uncompressed) with umoci; tag `latest`. Each
+ * holds `/part-N/true`.
+ */
 export async function writeLargeImage(layout: string, scratch: string, layerBytes: number): Promise<void> {
   await outputOf(["umoci", "init", "--layout", layout]);
   await outputOf(["umoci", "new", "--image", `${layout}:latest`]);
