@@ -22,7 +22,9 @@ const links: Record<string, string[]> = {
   runc: ["oci"],
 };
 
-const called = Deno.env.get("BARGE_ARGV0")?.split("/").at(-1) ?? "";
+// The launcher passes its own name on; a compiled executable has it itself.
+const argv0 = Deno.env.get("BARGE_ARGV0") ?? Deno.readTextFileSync("/proc/self/cmdline").split("\0")[0];
+const called = argv0?.split("/").at(-1) ?? "";
 const [word, ...args] = [...links[called] ?? [], ...Deno.args];
 const load = personalities[word ?? "help"];
 const exitCode = load === undefined

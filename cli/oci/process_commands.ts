@@ -58,14 +58,9 @@ export async function run(root: string, args: string[]): Promise<number> {
   const terminal = spec.process?.terminal === true;
   const reactor = new Reactor();
   using console = openConsole(terminal, flags.consoleSocket, flags.detach);
-  // Until the container's init is known, every child may be it.
-  const reaper = flags.detach
-    ? undefined
-    : new OrphanReaper(reactor, (pid) => launched === undefined || pid === launched.child.pid);
-  let launched: Launched | undefined;
   using signals = flags.detach ? undefined : new SignalForwarder();
   using foreground = flags.detach ? undefined : openForeground(reactor, terminal, spec.process);
-  const created = await createContainer(reactor, {
+  const { launched, directory } = await createContainer(reactor, {
     stateRoot: root,
     id,
     spec,
@@ -77,12 +72,12 @@ export async function run(root: string, args: string[]): Promise<number> {
     alone: true,
     openFiles: readLaunch().nofile,
   });
-  launched = created.launched;
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
   if (foreground === undefined || signals === undefined) return 0;
+  // Without a pid namespace of its own the container's orphans are ours to reap.
+  using _reaper = new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
   const code = await follow(reactor, launched, foreground, signals);
-  reaper?.[Symbol.dispose]();
-  if (!flags.keep) await deleteContainer(created.directory, { force: true });
+  if (!flags.keep) await deleteContainer(directory, { force: true });
   return code;
 }
 

@@ -19,6 +19,9 @@ const numbers = { x86_64, aarch64 };
 const encoder = new TextEncoder();
 const two32 = 0x1_0000_0000;
 
+/** An operation has 128 bits for the errors that it allows. */
+const errnosMax = 128;
+
 /** The words of an array of bytes; sizes here are multiples of 8. */
 function wordsOf(bytes: Uint8Array<ArrayBuffer>): Uint32Array {
   return new Uint32Array(bytes.buffer, 0, bytes.length >> 2);
@@ -122,7 +125,7 @@ export class Assembly {
 
   #putNumber(offset: number, value: number): void {
     this.#words[offset >> 2] = value;
-    this.#words[(offset >> 2) + 1] = value >= 0 ? value / two32 : -1;
+    this.#words[(offset >> 2) + 1] = Math.floor(value / two32);
   }
 
   #putBigint(offset: number, value: bigint): void {
@@ -184,6 +187,7 @@ export class Assembly {
     }
     for (const name of allow) {
       const errno = errnoNumber(name);
+      if (errno >= errnosMax) throw new Error(`${name} is beyond the errors that a step can allow`);
       this.#words[(at >> 2) + (errno >> 5)]! |= 1 << (errno & 31);
     }
   }

@@ -21,8 +21,10 @@
  * @module
  */
 
-/** Sizes in bytes. */
+/** Bytes of the header. */
 export const headerSize = 64;
+
+/** Bytes of an operation. */
 export const operationSize = 128;
 
 /** Offsets in the header. */

@@ -143,7 +143,12 @@ function inPidNamespace<T>(other: Descriptor | undefined, body: () => T): T {
     return body();
   } finally {
     joinPidNamespace(own.number);
-    const back = Deno.readLinkSync("/proc/thread-self/ns/pid_for_children");
-    if (back !== Deno.readLinkSync("/proc/self/ns/pid")) throw new Error("still in the container's pid namespace");
+    assertHome();
   }
+}
+
+/** A thread that stayed in a container's pid namespace would give it every later child of this process. */
+function assertHome(): void {
+  const next = Deno.readLinkSync("/proc/thread-self/ns/pid_for_children");
+  if (next !== Deno.readLinkSync("/proc/self/ns/pid")) throw new Error("still in the container's pid namespace");
 }
