@@ -11,7 +11,7 @@ import { Reactor } from "../../ffi/reactor.ts";
 import { connectUnix } from "../../ffi/socket.ts";
 import { specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { createContainer } from "../../shim/oci/create.ts";
-import { deleteContainer } from "../../shim/oci/delete.ts";
+import { releaseContainer } from "../../shim/oci/delete.ts";
 import { execInContainer } from "../../shim/oci/exec.ts";
 import { type Foreground, PipedForeground, TerminalForeground } from "../../shim/oci/foreground.ts";
 import { SignalForwarder } from "../../shim/oci/forward_signals.ts";
@@ -60,7 +60,7 @@ export async function run(root: string, args: string[]): Promise<number> {
   using console = openConsole(terminal, flags.consoleSocket, flags.detach);
   using signals = flags.detach ? undefined : new SignalForwarder();
   using foreground = flags.detach ? undefined : openForeground(reactor, terminal, spec.process);
-  const { launched, directory } = await createContainer(reactor, {
+  const created = await createContainer(reactor, {
     stateRoot: root,
     id,
     spec,
@@ -72,12 +72,13 @@ export async function run(root: string, args: string[]): Promise<number> {
     alone: true,
     openFiles: readLaunch().nofile,
   });
+  const { launched } = created;
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
   if (foreground === undefined || signals === undefined) return 0;
   // Without a pid namespace of its own the container's orphans are ours to reap.
   using _reaper = new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
   const code = await follow(reactor, launched, foreground, signals);
-  if (!flags.keep) await deleteContainer(directory, { force: true });
+  if (!flags.keep) await releaseContainer(created);
   return code;
 }
 

@@ -11,13 +11,15 @@ import { Failure } from "../../api/errors.ts";
 import type { ImageConfig } from "../../api/oci/image_spec.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { openStore, type Store } from "../../daemon/store.ts";
+import type { FileLock } from "../../daemon/leases/file_lock.ts";
 import type { OwnedLease } from "../../daemon/leases/lease_store.ts";
+import type { NewContainer } from "../../daemon/metadata/container_store.ts";
 import { readLaunch } from "../../ffi/launch.ts";
 import { exitCode, waitForChild } from "../../ffi/process.ts";
 import { Reactor } from "../../ffi/reactor.ts";
 import { StateDirectory } from "../../shim/oci/container_state.ts";
-import { createContainer } from "../../shim/oci/create.ts";
-import { deleteContainer } from "../../shim/oci/delete.ts";
+import { createContainer, type Created } from "../../shim/oci/create.ts";
+import { deleteContainer, releaseContainer } from "../../shim/oci/delete.ts";
 import { type Foreground, leaveRawMode, PipedForeground, TerminalForeground } from "../../shim/oci/foreground.ts";
 import { SignalForwarder } from "../../shim/oci/forward_signals.ts";
 import type { RootSource } from "../../shim/oci/plan/facts.ts";
@@ -86,9 +88,12 @@ class Run {
   readonly #stateRoot: string;
   #lease: OwnedLease | undefined;
   #snapshot: { snapshotter: string; key: string } | undefined;
+  #upper: FileLock | undefined;
   #hasRow = false;
   #hasBundle = false;
-  #started = false;
+  #created: Created | undefined;
+  /** Whether the container's init was reaped. */
+  #ended = false;
   #finished = false;
 
   constructor(readonly store: Store, readonly command: RunCommand, state: string) {
@@ -119,7 +124,7 @@ class Run {
     interruption.signal.throwIfAborted();
     using signals = new SignalForwarder();
     interruption[Symbol.dispose]();
-    const { launched } = await createContainer(reactor, {
+    this.#created = await createContainer(reactor, {
       stateRoot: this.#stateRoot,
       id: this.#id,
       spec,
@@ -133,10 +138,11 @@ class Run {
       openFiles: readLaunch().nofile,
       ...(hasDefaultFilter ? { filter: defaultFilter(host.arch) } : {}),
     });
-    this.#started = true;
-    signals.forwardTo(launched.child.pidfd);
+    const { pidfd } = this.#created.launched.child;
+    signals.forwardTo(pidfd);
     foreground.attach();
-    const status = await waitForChild(reactor, launched.child.pidfd);
+    const status = await waitForChild(reactor, pidfd);
+    this.#ended = true;
     await foreground.drained();
     this.#finished = keep;
     return exitCode(status);
@@ -146,8 +152,11 @@ class Run {
   async #prepareRoot(signal: AbortSignal): Promise<{ root: RootSource; config: ImageConfig["config"] }> {
     const { flags, image, keep } = this.command;
     if (flags.rootfs) {
+      const path = rootDirectory(image);
+      this.#lease = await this.store.leases.own("run");
+      await this.#makeRow({});
       this.#makeBundle();
-      return { root: { kind: "directory", path: rootDirectory(image) }, config: {} };
+      return { root: { kind: "directory", path }, config: {} };
     }
     const view = await findImage(this.store, { ...flags, image }, signal);
     const snapshotter = this.store.snapshotter(flags.snapshotter);
@@ -157,15 +166,9 @@ class Run {
       ...(view.chainId === undefined ? {} : { parent: view.chainId }),
     });
     this.#snapshot = { snapshotter: flags.snapshotter, key: this.#id };
-    await this.store.containers.create({
-      id: this.#id,
-      image: view.name,
-      snapshotter: flags.snapshotter,
-      snapshotKey: this.#id,
-      specPath: this.#bundle.specPath,
-      ...(keep ? {} : { lease: this.#lease.id }),
-    });
-    this.#hasRow = true;
+    // Two overlays on one upper directory destroy it, and the kernel only warns.
+    this.#upper = await snapshotter.lockSnapshot(this.#id);
+    await this.#makeRow({ image: view.name, snapshotter: flags.snapshotter, snapshotKey: this.#id });
     this.#makeBundle();
     const root = rootSource(mounts, {
       directory: `${snapshotter.directory}/snapshots`,
@@ -173,6 +176,17 @@ class Run {
       volatile: !keep,
     });
     return { root, config: view.config.config };
+  }
+
+  /** The row by which others find the container, and what is left of it should this process be killed. */
+  async #makeRow(origin: Pick<NewContainer, "image" | "snapshotter" | "snapshotKey">): Promise<void> {
+    await this.store.containers.create({
+      ...origin,
+      id: this.#id,
+      specPath: this.#bundle.specPath,
+      ...(this.command.keep || this.#lease === undefined ? {} : { lease: this.#lease.id }),
+    });
+    this.#hasRow = true;
   }
 
   /** The spec, written into the bundle together with the files that it binds. */
@@ -214,8 +228,8 @@ class Run {
 
   /** Removes everything that was made; with `--keep` only what a stopped container does not need. */
   async remove(): Promise<void> {
-    const state = new StateDirectory(this.#stateRoot, this.#id);
-    if (this.#started) await deleteContainer(state, { force: true });
+    if (this.#created !== undefined) await this.#removeContainer(this.#created);
+    this.#upper?.release();
     if (this.#finished) {
       await this.#lease?.end();
       return;
@@ -225,14 +239,18 @@ class Run {
     const lease = this.#lease;
     const snapshot = this.#snapshot;
     if (lease === undefined) return;
-    const clean = await store.database.transaction((undo) => {
+    const cleaning = await store.database.transaction((undo) => {
       if (this.#hasRow) store.containers.deleteInside(this.#id);
       const files = snapshot && store.snapshotter(snapshot.snapshotter).removeInside(snapshot.key, undo);
-      store.leases.deleteInside(lease.id);
-      return files;
-    });
-    await clean?.();
-    await lease.end();
+      return { files, unlock: lease.endInside() };
+    }, { durable: false });
+    await cleaning.files?.();
+    cleaning.unlock();
+  }
+
+  async #removeContainer(created: Created): Promise<void> {
+    if (this.#ended) await releaseContainer(created);
+    else await deleteContainer(created.directory, { force: true });
   }
 }
 

@@ -6,6 +6,7 @@
 import { Failure, isFailure } from "../../api/errors.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
 import type { StateDirectory } from "./container_state.ts";
+import type { Created } from "./create.ts";
 import { killContainer } from "./kill.ts";
 import { isAlive, statusOf } from "./status.ts";
 
@@ -43,6 +44,13 @@ export async function deleteContainer(directory: StateDirectory, options: { forc
     }
   }
   const cgroup = Cgroup.fromRecord(state.cgroup);
+  if (cgroup.processes().length > 0) cgroup.signalAll(9);
+  await cgroup.remove();
+  directory.remove();
+}
+
+/** Removes what is left of a container that this process created, and whose init it has reaped. */
+export async function releaseContainer({ cgroup, directory }: Pick<Created, "cgroup" | "directory">): Promise<void> {
   if (cgroup.processes().length > 0) cgroup.signalAll(9);
   await cgroup.remove();
   directory.remove();
