@@ -10,7 +10,7 @@ import { Cgroup } from "../../shim/oci/cgroup/cgroup.ts";
 import { readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
 import { listContainers, specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
-import { bindSources, lastCapability, linkedDestinations } from "../../shim/oci/gather_facts.ts";
+import { bindSources, kernelFiles, lastCapability, linkedDestinations } from "../../shim/oci/gather_facts.ts";
 import { killContainer } from "../../shim/oci/kill.ts";
 import { plan } from "../../shim/oci/plan/plan.ts";
 import { filterOf } from "../../shim/oci/seccomp/filter_of.ts";
@@ -134,6 +134,8 @@ export async function showPlan(args: string[]): Promise<string> {
     root,
     sources: bindSources(spec, bundle),
     destinations: linkedDestinations(spec, root),
+    kernelFiles: kernelFiles(spec),
+    canMakeNodes: true,
     cgroups: cgroup.places,
     ignoredSignals: [],
     lastCapability: lastCapability(),

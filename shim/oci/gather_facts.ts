@@ -38,6 +38,8 @@ export function gatherFacts(known: KnownFacts): Facts {
     arch: hostArch,
     sources: bindSources(spec, bundle),
     destinations: linkedDestinations(spec, root),
+    kernelFiles: kernelFiles(spec),
+    canMakeNodes: canMakeNodes(),
     ignoredSignals: ignoredSignals(),
     ...(openFiles === undefined ? {} : { openFiles }),
     lastCapability: lastCapability(),
@@ -74,9 +76,45 @@ export function linkedDestinations(spec: Spec, root: RootSource): Map<string, st
   return destinations;
 }
 
+/**
+ * What the host's proc and sysfs show at the paths that the spec masks or makes read-only, where the container gets both
+ * anew and whole: the kernel's own files are the same in each.
+ */
+export function kernelFiles(spec: Spec): Map<string, "directory" | "file" | "missing"> {
+  const files = new Map<string, "directory" | "file" | "missing">();
+  const isWhole = (destination: string, type: string): boolean =>
+    spec.mounts?.some((mount) =>
+      mount.destination === destination && mount.type === type &&
+      !mount.options?.some((option) => /^(subset|hidepid|bind|rbind)/.test(option))
+    ) ?? false;
+  const whole = [["/proc", "proc"], ["/sys", "sysfs"]].filter(([path, type]) => isWhole(path!, type!));
+  for (const path of [...spec.linux?.maskedPaths ?? [], ...spec.linux?.readonlyPaths ?? []]) {
+    const clean = cleanPath(path);
+    if (!whole.some(([directory]) => clean.startsWith(`${directory}/`))) continue;
+    try {
+      files.set(clean, Deno.statSync(clean).isDirectory ? "directory" : "file");
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) files.set(clean, "missing");
+    }
+  }
+  return files;
+}
+
+/** CAP_MKNOD in the first user namespace. */
+function canMakeNodes(): boolean {
+  const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(processStatus())?.[1] ?? "0";
+  if ((BigInt(`0x${hex}`) >> 27n & 1n) === 0n) return false;
+  return /^\s*0\s+0\s+4294967295\s*$/.test(Deno.readTextFileSync("/proc/self/uid_map"));
+}
+
+/** `/proc/self/status` as it is now. */
+function processStatus(): string {
+  return Deno.readTextFileSync("/proc/self/status");
+}
+
 /** The signals that this process ignores (SigIgn of `/proc/self/status`). Deno itself ignores SIGPIPE. */
 export function ignoredSignals(): number[] {
-  const hex = /^SigIgn:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? "0";
+  const hex = /^SigIgn:\s*([0-9a-f]+)$/m.exec(processStatus())?.[1] ?? "0";
   const mask = BigInt(`0x${hex}`);
   const signals: number[] = [];
   for (let signal = 1; signal <= 64; signal++) {

@@ -39,11 +39,22 @@ export function encodeDevice(major: number, minor: number): number {
 }
 
 /** Makes nodes and links. Runs with an umask of 0. */
-export function addDevices(paths: Paths, devices: readonly Device[]): void {
+export function addDevices(paths: Paths, devices: readonly Device[], canMakeNodes: boolean): void {
   const configured = new Set(devices.map((device) => cleanPath(device.path)));
   const defaults = defaultDevices.filter((device) => !configured.has(device.path));
   const parents = new Map<string, Slot>();
-  for (const device of [...defaults, ...devices]) addDevice(paths, device, parents);
+  for (const device of [...defaults, ...devices]) {
+    const parts = components(device.path);
+    const name = parts.pop();
+    if (name === undefined) throw new TypeError("a device at the root itself");
+    const directory = `/${parts.join("/")}`;
+    const does = `make the device "${directory === "/" ? "" : directory}/${name}"`;
+    // Nodes of one directory share its descriptor.
+    const parent = parents.get(directory) ?? paths.ensure(directory, "directory", does);
+    parents.set(directory, parent);
+    if (canMakeNodes) makeNode(paths, device, parent, name, does);
+    else bindNode(paths, device, parent, name, does);
+  }
   const does = "make the links of /dev";
   const dev = parents.get("/dev") ?? paths.ensure("/dev", "directory", does);
   for (const [path, target] of links) {
@@ -52,61 +63,39 @@ export function addDevices(paths: Paths, devices: readonly Device[]): void {
   }
 }
 
-/** Nodes of one directory share its descriptor, which `parents` holds by path. */
-function addDevice(paths: Paths, device: Device, parents: Map<string, Slot>): void {
-  const { program } = paths;
-  const path = cleanPath(device.path);
-  const does = `make the device "${path}"`;
-  const parts = components(path);
-  const name = parts.pop();
-  if (name === undefined) throw new TypeError("a device at the root itself");
-  const directory = `/${parts.join("/")}`;
-  const parent = parents.get(directory) ?? paths.ensure(directory, "directory", does);
-  parents.set(directory, parent);
-  const done = new Label(paths.name("device"));
+/** A node that the image's own /dev has stays as it is. */
+function makeNode({ program }: Paths, device: Device, parent: Slot, name: string, does: string): void {
   const mode = constant(types[device.type]) | (device.fileMode ?? 0o666);
   const number = device.type === "p" ? 0 : encodeDevice(device.major ?? 0, device.minor ?? 0);
-  const refused = new Label(paths.name("refused"));
-  const made = new Label(paths.name("owner"));
+  const { uid = 0, gid = 0 } = device;
+  const owned = uid === 0 && gid === 0;
+  const done = new Label(`node_${name}`);
   program.add({
     call: "mknodat",
     args: [parent, name, mode, number],
     does,
-    allow: ["EEXIST", "EPERM"],
-    then: made,
-    otherwise: refused,
+    allow: ["EEXIST"],
+    ...(owned ? {} : { otherwise: done }),
+    errors: { EPERM: `${does}: operation not permitted; barge needs CAP_MKNOD, and no device filter around it` },
   });
-  program.bind(refused);
-  // The image's own /dev has it, or there is no right to make nodes: then the host's node is bound.
-  program.add({
-    call: "faccessat2",
-    args: [parent, name, 0, flag("AT_SYMLINK_NOFOLLOW")],
-    does,
-    allow: ["ENOENT"],
-    then: done,
-  });
+  if (owned) return;
+  program.add({ call: "fchownat", args: [parent, name, uid, gid, flag("AT_SYMLINK_NOFOLLOW")], does });
+  program.bind(done);
+}
+
+/** The host's node, where there is no right to make one. */
+function bindNode(paths: Paths, device: Device, parent: Slot, name: string, does: string): void {
+  const { program } = paths;
   const host = program.result(paths.name("host"), {
     call: "open_tree",
-    args: [flag("AT_FDCWD"), path, flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC")],
+    args: [flag("AT_FDCWD"), cleanPath(device.path), flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC")],
     does,
   });
-  program.add({
-    call: "mknodat",
-    args: [parent, name, constant("S_IFREG") | 0o644, 0],
-    does,
-    allow: ["EEXIST"],
-  });
+  program.add({ call: "mknodat", args: [parent, name, constant("S_IFREG") | 0o644, 0], does, allow: ["EEXIST"] });
   const target = program.result(paths.name("path"), {
     call: "openat",
     args: [parent, name, flag("O_PATH", "O_NOFOLLOW", "O_CLOEXEC"), 0],
     does,
   });
-  paths.attach(host, target, does, { then: done });
-  program.bind(made);
-  program.add({
-    call: "fchownat",
-    args: [parent, name, device.uid ?? 0, device.gid ?? 0, flag("AT_SYMLINK_NOFOLLOW")],
-    does,
-  });
-  program.bind(done);
+  paths.attach(host, target, does);
 }

@@ -53,6 +53,13 @@ export interface Facts {
   sources: ReadonlyMap<string, "directory" | "file">;
   /** Where destinations of mounts end up behind links of the root file system; those that have none are left out. */
   destinations: ReadonlyMap<string, string>;
+  /**
+   * What the kernel's own files are that the spec masks or makes read-only, by cleaned path: what a fresh proc or sysfs
+   * shows is the same everywhere. Of paths that are left out nothing is known.
+   */
+  kernelFiles: ReadonlyMap<string, "directory" | "file" | "missing">;
+  /** Whether device nodes can be made; the host's are bound otherwise. */
+  canMakeNodes: boolean;
   cgroups: readonly CgroupPlace[];
   /** Signals that the runtime ignores. */
   ignoredSignals: readonly number[];

@@ -4,12 +4,14 @@
  * @module
  */
 import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
+import type { Facts } from "./facts.ts";
 import { newFileSystem, setAttributes } from "./mounts.ts";
 import { cleanPath, type Paths } from "./paths.ts";
 
 /** Binds each path on itself, read-only with all that is mounted below; a missing one is skipped. */
-export function addReadonlyPaths(paths: Paths, list: readonly string[]): void {
+export function addReadonlyPaths(paths: Paths, list: readonly string[], known: Facts["kernelFiles"]): void {
   for (const path of new Set(list.map(cleanPath))) {
+    if (known.get(path) === "missing") continue;
     const does = `make "${path}" read-only`;
     const skip = new Label(paths.name("skip"));
     const target = paths.openOr(path, skip, does);
@@ -26,23 +28,34 @@ export function addReadonlyPaths(paths: Paths, list: readonly string[]): void {
  * The null device is the host's, cloned before the root changes and read-only as a mount (so its mode cannot be
  * changed through it): the container's own may be anything that an image put there (CVE-2025-31133).
  */
-export function addMaskedPaths(paths: Paths, list: readonly string[], nullDevice: Slot): void {
-  if (list.length === 0) return;
+export function addMaskedPaths(
+  paths: Paths,
+  list: readonly string[],
+  known: Facts["kernelFiles"],
+  nullDevice: Slot,
+): void {
   const { program } = paths;
+  const wanted = [...new Set(list.map(cleanPath))].filter((path) => known.get(path) !== "missing");
+  if (wanted.length === 0) return;
   const empty = newFileSystem(program, paths.name("mask"), "tmpfs", "tmpfs", {
     flags: [],
     parameters: [["nr_blocks", "1"], ["nr_inodes", "2"], ["mode", "755"]],
     attributes: { set: ["MOUNT_ATTR_RDONLY", "MOUNT_ATTR_NOSUID", "MOUNT_ATTR_NODEV", "MOUNT_ATTR_NOEXEC"], clear: [] },
   }, "make an empty directory to hide others behind");
-  for (const path of new Set(list.map(cleanPath))) {
+  for (const path of wanted) {
     const does = `hide "${path}"`;
     const done = new Label(paths.name("masked"));
-    const file = new Label(paths.name("file"));
-    const directory = paths.openOr(path, file, does, "directory");
-    paths.attach(cloneOf(program, paths.name("empty"), empty, does), directory, does, { then: done });
-    program.bind(file);
-    const target = paths.openOr(path, done, does);
-    paths.attach(cloneOf(program, paths.name("null"), nullDevice, does), target, does);
+    const kind = known.get(path);
+    if (kind !== "file") {
+      const file = kind === undefined ? new Label(paths.name("file")) : done;
+      const directory = paths.openOr(path, file, does, "directory");
+      paths.attach(cloneOf(program, paths.name("empty"), empty, does), directory, does, { then: done });
+      if (kind === undefined) program.bind(file);
+    }
+    if (kind !== "directory") {
+      const target = paths.openOr(path, done, does);
+      paths.attach(cloneOf(program, paths.name("null"), nullDevice, does), target, does);
+    }
     program.bind(done);
   }
 }

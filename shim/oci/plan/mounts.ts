@@ -33,6 +33,8 @@ export interface Mounted {
   devpts?: Slot;
   /** Whether `/dev` is a mount of its own that barge fills with nodes. */
   devIsBind: boolean;
+  /** Memory file systems made by this plan, by destination: they are empty but for what the plan puts there. */
+  fresh: Map<string, Slot>;
   /** Mounts that become read-only only when everything stands. */
   readOnlyLater: { mount: Slot; does: string }[];
 }
@@ -131,7 +133,7 @@ export function newFileSystem(
 
 /** Makes the spec's mounts, in order. */
 export function addMounts(paths: Paths, mounts: readonly Mount[], facts: Facts): Mounted {
-  const mounted: Mounted = { devIsBind: false, readOnlyLater: [] };
+  const mounted: Mounted = { devIsBind: false, fresh: new Map(), readOnlyLater: [] };
   for (const mount of mounts) new MountSteps(paths, mount, facts, mounted).add();
   return mounted;
 }
@@ -189,11 +191,28 @@ class MountSteps {
       ...options,
       attributes: { set, clear: [] },
     }, does);
-    const target = kernels ? this.#realDirectory() : this.paths.ensure(this.target, "directory", does);
+    const target = kernels ? this.#realDirectory() : this.#place("directory");
     this.#attach(mount, target);
+    if (this.type === "tmpfs") this.mounted.fresh.set(this.target, mount);
     if (later) this.mounted.readOnlyLater.push({ mount, does: `${does} read-only` });
     if (this.type === "proc" && this.target === "/proc") this.mounted.proc = mount;
     if (this.type === "devpts") this.mounted.devpts = mount;
+  }
+
+  /** The mount point; made without a look where it can only be missing. */
+  #place(kind: "directory" | "file"): Slot {
+    const slash = this.target.lastIndexOf("/");
+    const parent = this.mounted.fresh.get(this.target.slice(0, slash));
+    if (parent !== undefined && kind === "directory") {
+      const name = this.target.slice(slash + 1);
+      this.program.add({ call: "mkdirat", args: [parent, name, 0o755], does: this.does, allow: ["EEXIST"] });
+      return this.program.result(this.paths.name("path"), {
+        call: "openat",
+        args: [parent, name, flag("O_PATH", "O_NOFOLLOW", "O_DIRECTORY", "O_CLOEXEC"), 0],
+        does: this.does,
+      });
+    }
+    return this.paths.ensure(this.target, kind, this.does);
   }
 
   /** proc and sysfs go only to a real directory: a link could point them where another file system is trusted. */
@@ -240,7 +259,7 @@ class MountSteps {
       does,
     });
     setAttributes(program, mount, options.attributes, does);
-    this.#attach(mount, this.paths.ensure(this.target, kind, does));
+    this.#attach(mount, this.#place(kind));
   }
 
   #source(): string {

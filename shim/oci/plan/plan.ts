@@ -178,7 +178,7 @@ function addFileSystems(program: Program, spec: Spec, process: Process, facts: F
   const paths = new Paths(program, root, facts.arch);
   const nullDevice = (linux.maskedPaths ?? []).length > 0 ? addNullDevice(program) : undefined;
   const mounted = addMounts(paths, spec.mounts ?? [], facts);
-  if (!mounted.devIsBind) addDevices(paths, linux.devices ?? []);
+  if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], facts.canMakeNodes);
   paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);
   if (descriptors.console !== undefined) {
     addConsole(program, openPtmx(program, mounted), process, descriptors.console, paths);
@@ -186,8 +186,8 @@ function addFileSystems(program: Program, spec: Spec, process: Process, facts: F
   addPivot(program, root);
   addNames(program, spec.hostname, spec.domainname);
   addSysctls(program, linux.sysctl, mounted.proc);
-  addReadonlyPaths(paths, linux.readonlyPaths ?? []);
-  if (nullDevice !== undefined) addMaskedPaths(paths, linux.maskedPaths ?? [], nullDevice);
+  addReadonlyPaths(paths, linux.readonlyPaths ?? [], facts.kernelFiles);
+  if (nullDevice !== undefined) addMaskedPaths(paths, linux.maskedPaths ?? [], facts.kernelFiles, nullDevice);
   for (const { mount, does } of mounted.readOnlyLater) {
     setAttributes(program, mount, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, does);
   }

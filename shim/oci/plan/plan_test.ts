@@ -19,6 +19,8 @@ const facts: Facts = {
   root: { kind: "directory", path: "/bundle/rootfs" },
   sources: new Map([["/host/dir", "directory"], ["/host/file", "file"]]),
   destinations: new Map(),
+  kernelFiles: new Map([["/proc/known", "file"], ["/proc/gone", "missing"]]),
+  canMakeNodes: true,
   cgroups: [],
   ignoredSignals: [13],
   lastCapability: 40,
@@ -105,6 +107,23 @@ Deno.test("plan() loads seccomp before capabilities are dropped, and last where 
   assert.ok(indexOf(without, "seccomp") < indexOf(without, "capset"));
   const withIt = steps(specOf({ process: { ...process, noNewPrivileges: true } }), { filter });
   assert.equal(withIt[indexOf(withIt, "seccomp") + 1]?.call, "execve");
+});
+
+Deno.test("plan() hides what the kernel shows, and skips what it does not", () => {
+  const list = steps(
+    specOf({ linux: { namespaces: [{ type: "mount" }], maskedPaths: ["/proc/known", "/proc/gone", "/x"] } }),
+  );
+  const opened = list.filter(({ call, does }) => call === "openat2" && does.startsWith("hide")).map(({ args }) =>
+    args[1]
+  );
+  assert.deepEqual(opened, ["/proc/known", "/x", "/x"], "a path of unknown kind is tried as a directory and as a file");
+});
+
+Deno.test("plan() binds the host's devices where it cannot make nodes", () => {
+  const made = steps(specOf());
+  assert.ok(made.some(({ call, args }) => call === "mknodat" && args[1] === "null"));
+  const bound = steps(specOf(), { canMakeNodes: false });
+  assert.ok(bound.some(({ call, args }) => call === "open_tree" && args[1] === "/dev/null"));
 });
 
 Deno.test("plan() makes the cgroup namespace only after the cgroups were joined", () => {
