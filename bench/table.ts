@@ -40,7 +40,11 @@ export function formatTable(rows: readonly Row[]): string {
     const mark = ratio <= row.ratioMax ? "" : " ✗";
     cells.push([
       ...[row.work, `${amount(barge)} ${row.unit}`, `${amount(peer)} ${row.unit}`, row.peer],
-      ...[`${ratio.toFixed(2)}${mark}`, `≤ ${row.ratioMax.toFixed(2)}`, `${row.bargeTimes.length}`],
+      ...[
+        `${ratio.toFixed(2)}${mark}`,
+        row.ratioMax === Infinity ? "" : `≤ ${row.ratioMax.toFixed(2)}`,
+        `${row.bargeTimes.length}`,
+      ],
     ]);
   }
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));

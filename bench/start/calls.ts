@@ -21,7 +21,7 @@ import { plan } from "../../shim/oci/plan/plan.ts";
 export const address = 0x1000_0000_0000n;
 
 /** Numbers of the descriptors that `start.c` holds ready. */
-const descriptors = { stdin: 100, stdout: 101, stderr: 102, report: 103, stub: 104 } as const;
+const descriptors = { stdin: 100, stdout: 101, stderr: 102, report: 103, stub: 104, cgroup: 105 } as const;
 
 /** `start.c` passes over operations with this number. */
 const skipNumber = 0xfffffffe;
@@ -104,7 +104,16 @@ function skipOwnMemory(program: Program, bytes: Uint8Array): void {
 function beforeClone(container: PeerContainer, cgroup: Cgroup): Program {
   const program = new Program();
   const directory = `${container.stateRoot}/${container.id}`;
+  // What is looked at before planning.
+  for (
+    const path of ["/proc/self/mountinfo", "/proc/self/cgroup", "/proc/self/status", "/proc/sys/kernel/cap_last_cap"]
+  ) {
+    readFile(program, path);
+  }
   makeDirectory(program, directory, 0o711);
+  const spec = open(program, `${directory}/config.json`, ["O_WRONLY", "O_CREAT", "O_TRUNC"], 0o600);
+  write(program, spec, JSON.stringify(container.spec));
+  writeState(program, container);
   for (const { path, mountpoint, controllers } of cgroup.places) {
     makeDirectory(program, path, 0o755);
     if (!controllers.includes("cpuset")) continue;
@@ -126,7 +135,12 @@ function beforeClone(container: PeerContainer, cgroup: Cgroup): Program {
     const policy = devicePolicy(resources.devices ?? [], []);
     for (const { file, line } of deviceLines(policy, "a *:* rwm")) writeFile(program, `${devices}/${file}`, line);
   }
-  writeState(program, container);
+  const unified = cgroup.places.find(({ version }) => version === 2);
+  if (unified !== undefined) {
+    const born = open(program, unified.path, ["O_PATH", "O_DIRECTORY"]);
+    program.add({ call: "dup3", args: [born, descriptors.cgroup, flag("O_CLOEXEC")], does: "keep the cgroup" });
+    program.add({ call: "close", args: [born], does: "close" });
+  }
   program.operations.push(returnStep);
   return program;
 }
@@ -150,8 +164,10 @@ function cleanUp(container: PeerContainer, cgroup: Cgroup): Program {
       does: `remove ${path}`,
       allow: ["ENOENT"],
     });
+  program.add({ call: "close", args: [descriptors.cgroup], does: "close", allow: ["EBADF"] });
   for (const { path } of cgroup.places) remove(path, removeDirectory);
   remove(`${directory}/state.json`, 0);
+  remove(`${directory}/config.json`, 0);
   remove(directory, removeDirectory);
   program.operations.push(returnStep);
   return program;
@@ -159,7 +175,12 @@ function cleanUp(container: PeerContainer, cgroup: Cgroup): Program {
 
 function writeState(program: Program, container: PeerContainer): void {
   const directory = `${container.stateRoot}/${container.id}`;
-  const contents = JSON.stringify({ id: container.id, bundle: container.bundle, spec: container.spec });
+  const contents = JSON.stringify({
+    id: container.id,
+    bundle: container.bundle,
+    rootfs: container.rootfs,
+    cgroup: "x".repeat(1500),
+  });
   const file = open(program, `${directory}/state-1`, ["O_WRONLY", "O_CREAT", "O_TRUNC"], 0o600);
   write(program, file, contents);
   program.add({
