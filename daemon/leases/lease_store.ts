@@ -8,6 +8,9 @@ import type { Labels, ObjectKind } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import { FileLock } from "./file_lock.ts";
 
+/** Each attempt fails only where a cleaner looks between two neighbouring calls: so many in a row mean something else. */
+const lockAttemptsMax = 100;
+
 /** A lease as stored. Times are milliseconds since 1970. */
 export interface LeaseInfo {
   readonly id: string;
@@ -90,10 +93,7 @@ export class LeaseStore {
 
   /** Makes a lease that lives as long as this process, or until it is ended. */
   async own(purpose: string): Promise<OwnedLease> {
-    const id = `${purpose}-${crypto.randomUUID()}`;
-    // First the lock and then the row, so that no row is ever seen without its lock.
-    const lock = FileLock.tryAcquire(this.lockPath(id), { create: true });
-    if (lock === undefined) throw new Failure("Internal", `lock of the new lease "${id}" is held already`);
+    const { id, lock } = this.#newLock(purpose);
     try {
       await this.#insert(id, { owned: true, labels: {} });
       return new OwnedLease(id, this, lock);
@@ -101,6 +101,19 @@ export class LeaseStore {
       lock.release({ remove: true });
       throw error;
     }
+  }
+
+  /**
+   * An id with its lock: first the lock and then the row, so that no row is ever seen without its lock. Whoever cleans
+   * up may see the new file before it is locked, takes it for a dead owner's and removes it: then another id is tried.
+   */
+  #newLock(purpose: string): { id: string; lock: FileLock } {
+    for (let attempt = 0; attempt < lockAttemptsMax; attempt++) {
+      const id = `${purpose}-${crypto.randomUUID()}`;
+      const lock = FileLock.tryAcquire(this.lockPath(id), { create: true });
+      if (lock !== undefined) return { id, lock };
+    }
+    throw new Failure("Unavailable", "cannot make a lease: other processes take each new lock file away");
   }
 
   /** Makes a lease that lasts until it is deleted or `expires`. Throws `AlreadyExists`. */
