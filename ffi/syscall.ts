@@ -28,34 +28,27 @@ const waiting = libc({
   },
 });
 
-/** The argument as a register's value. What is pointed to must be referenced until the call is over. */
-function register(arg: CallArg | undefined): bigint {
-  if (arg === undefined) return 0n;
-  if (typeof arg === "number") return BigInt(arg);
-  if (typeof arg === "bigint") return arg;
-  if (typeof arg === "string") throw new TypeError("a path must have become a C string");
-  return arg.byteLength === 0 ? 0n : Deno.UnsafePointer.value(Deno.UnsafePointer.of(arg));
-}
+type Registers = [bigint, bigint, bigint, bigint, bigint, bigint];
 
-/** Strings become C strings, in a list that the caller keeps. */
-function withBytes(args: readonly CallArg[]): CallArg[] {
-  return args.map((arg) => typeof arg === "string" ? cString(arg) : arg);
+/** Six registers' values; strings become C strings. `kept` receives what they point to, to be referenced until the end. */
+function registers(args: readonly CallArg[], kept: unknown[]): Registers {
+  const values: Registers = [0n, 0n, 0n, 0n, 0n, 0n];
+  args.forEach((arg, index) => {
+    if (typeof arg === "bigint") values[index] = arg;
+    else if (typeof arg === "number") values[index] = BigInt(arg);
+    else {
+      const bytes = typeof arg === "string" ? cString(arg) : arg;
+      kept.push(bytes);
+      values[index] = bytes.byteLength === 0 ? 0n : Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
+    }
+  });
+  return values;
 }
 
 /** Performs a call. Throws {@link SyscallError}; its path is the first string among the arguments. */
 export function call(name: CallName, ...args: readonly CallArg[]): number {
-  const kept = withBytes(args);
-  const result = Number(
-    core().syscall(
-      BigInt(numbers[name]),
-      register(kept[0]),
-      register(kept[1]),
-      register(kept[2]),
-      register(kept[3]),
-      register(kept[4]),
-      register(kept[5]),
-    ),
-  );
+  const kept: unknown[] = [];
+  const result = Number(core().syscall(BigInt(numbers[name]), ...registers(args, kept)));
   if (result === -1) {
     throw new SyscallError(name, lastErrno(), args.find((arg) => typeof arg === "string"));
   }
@@ -64,16 +57,9 @@ export function call(name: CallName, ...args: readonly CallArg[]): number {
 
 /** Performs a call that waits, on a thread of Deno's pool. The error is lost there: -1 is all that is known. */
 export async function callOnThread(name: CallName, ...args: readonly CallArg[]): Promise<number> {
-  const kept = withBytes(args);
-  const result = await waiting().syscall(
-    BigInt(numbers[name]),
-    register(kept[0]),
-    register(kept[1]),
-    register(kept[2]),
-    register(kept[3]),
-    register(kept[4]),
-    register(kept[5]),
-  );
-  // Referenced here, so that the memory cannot be collected while the call runs.
-  return kept.length === args.length ? Number(result) : -1;
+  const kept: unknown[] = [];
+  const result = await waiting().syscall(BigInt(numbers[name]), ...registers(args, kept));
+  // Cleared only here, so that the memory is not collected while the call runs.
+  kept.length = 0;
+  return Number(result);
 }

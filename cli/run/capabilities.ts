@@ -4,14 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-
-/** Every capability, by its number in the kernel (linux/capability.h, Linux 6.1). */
-export const capabilityNames = (
-  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE " +
-  "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN " +
-  "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE " +
-  "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-).split(" ").map((name) => `CAP_${name}`);
+import { capabilityNames } from "../../shim/oci/plan/capabilities.ts";
 
 /** What a container has unless it is told otherwise: docker's fourteen. */
 export const defaultCapabilities: readonly string[] = (

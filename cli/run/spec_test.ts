@@ -1,7 +1,8 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { isFailure } from "../../api/errors.ts";
 import type { ImageRunConfig } from "../../api/oci/image_spec.ts";
-import { capabilitiesOfMask, capabilityNames, defaultCapabilities } from "./capabilities.ts";
+import { capabilityNames } from "../../shim/oci/plan/capabilities.ts";
+import { capabilitiesOfMask, defaultCapabilities } from "./capabilities.ts";
 import { parseRun } from "./flags.ts";
 import { buildSpec, type HostFacts, type RunSpec } from "./spec.ts";
 import { resolveUser } from "./user.ts";

@@ -7,7 +7,7 @@ import type { Capabilities } from "../../../api/oci/runtime_spec.ts";
 import { Data, flag, type Program } from "../../../ffi/program/program.ts";
 
 /** The kernel's capabilities in the order of their numbers (linux/capability.h). */
-export const capabilityNames = [
+export const capabilityNames: readonly string[] = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_DAC_READ_SEARCH",
@@ -49,7 +49,7 @@ export const capabilityNames = [
   "CAP_PERFMON",
   "CAP_BPF",
   "CAP_CHECKPOINT_RESTORE",
-] as const;
+];
 
 const numberOf = new Map<string, number>(capabilityNames.map((name, index) => [name, index]));
 
