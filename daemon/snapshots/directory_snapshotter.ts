@@ -13,6 +13,9 @@ import type { SnapshotForm } from "./form.ts";
 import { type SnapshotRow, SnapshotRows } from "./snapshot_rows.ts";
 import type { CommitOptions, Mount, PrepareOptions, SnapshotInfo, Snapshotter, Usage } from "./snapshotter.ts";
 
+/** Each attempt fails only where a cleaner looks between two neighbouring calls: so many in a row mean something else. */
+const freshAttemptsMax = 100;
+
 /**
  * Keeps `snapshots/<id>` for each row, made as `snapshots/new-*` and renamed into place in the transaction that adds the
  * row; and `locks/<id>` for those that were locked.
@@ -59,13 +62,11 @@ export class DirectorySnapshotter implements Snapshotter {
     if (key === "") throw new Failure("InvalidArgument", "a snapshot needs a key that is not empty");
     // Looked at again inside the transaction.
     const parent = await this.#read(() => this.#parentOfNew(options));
-    const fresh = `${this.directory}/snapshots/new-${crypto.randomUUID()}`;
+    let fresh = "";
     let lock: FileLock | undefined;
     try {
-      Deno.mkdirSync(fresh, { mode: 0o700 });
-      // So that nobody takes it for the leftover of a process that died.
-      lock = FileLock.tryAcquire(fresh);
-      if (lock === undefined) throw new Failure("Aborted", `directory "${fresh}" was taken away while it was made`);
+      lock = this.#makeFresh();
+      fresh = lock.path;
       const filling = this.form.fill(fresh, kind, parent === undefined ? undefined : this.#place(parent.id));
       if (filling !== undefined) await filling;
       return await this.#publish(key, kind, options, fresh);
@@ -75,6 +76,24 @@ export class DirectorySnapshotter implements Snapshotter {
     } finally {
       lock?.release();
     }
+  }
+
+  /**
+   * A new directory, locked so that nobody takes it for the leftover of a process that died. Whoever cleans up may look
+   * between the two calls, and take it away: then another one is made.
+   */
+  #makeFresh(): FileLock {
+    for (let attempt = 0; attempt < freshAttemptsMax; attempt++) {
+      const path = `${this.directory}/snapshots/new-${crypto.randomUUID()}`;
+      Deno.mkdirSync(path, { mode: 0o700 });
+      try {
+        const lock = FileLock.tryAcquire(path);
+        if (lock !== undefined) return lock;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+    throw new Failure("Unavailable", `cannot make a directory in "${this.directory}": others take each new one away`);
   }
 
   #parentOfNew({ parent }: PrepareOptions): SnapshotRow | undefined {
