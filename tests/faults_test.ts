@@ -88,7 +88,9 @@ runTest(
         await untilNoProcess(scratch);
       }
       assert.equal(await run.succeed(["--quiet", "--plain-http", name, "echo", "works"]), "works\n");
-      assert.equal((await run.storeFiles()).length, complete.length, `round ${round}: ${await run.storeFiles()}`);
+      // A finished download's ingest may stay for a day where its process died just then.
+      const files = (await run.storeFiles()).filter((path) => !path.includes("/ingest/"));
+      assert.equal(files.length, complete.length, `round ${round}: ${files}`);
     }
   },
 );
