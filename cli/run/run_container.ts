@@ -105,13 +105,12 @@ class Run {
   /** Removes what killed runs have left, in the store and outside. */
   async cleanUpAfterOthers(): Promise<void> {
     const { reapAbandoned } = await import("../../daemon/leases/abandoned.ts");
-    const { containers } = await reapAbandoned(this.store);
-    for (const { id, specPath } of containers) {
-      if (specPath === undefined) continue;
+    await reapAbandoned(this.store, async ({ id, specPath }) => {
+      if (specPath === undefined) return;
       const bundle = Bundle.of(specPath);
-      await deleteContainer(new StateDirectory(`${bundle.stateRoot}`, id), { force: true });
+      await deleteContainer(new StateDirectory(bundle.stateRoot, id), { force: true });
       bundle.remove();
-    }
+    });
   }
 
   async perform(interruption: Interruption): Promise<number> {

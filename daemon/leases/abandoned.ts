@@ -20,7 +20,7 @@ export interface StoreParts {
   readonly trash: Trash;
 }
 
-/** What was found and removed. The caller cleans what lies outside the store: state directories and cgroups. */
+/** What was found and removed. */
 export interface Abandoned {
   readonly leases: readonly string[];
   readonly containers: readonly ContainerInfo[];
@@ -31,13 +31,21 @@ export interface Abandoned {
  * containers, and the active snapshots and views that no remaining container stands on. Unfinished downloads stay for
  * a day, to be resumed. May run in several processes at once and beside anything.
  *
+ * `cleanOutside` removes what a container has outside the store (state directory, cgroups). It is called before the
+ * container's row goes, so that whoever is killed meanwhile leaves the row for the next one; it may be called again for
+ * what is half removed.
+ *
  * Where nobody died it costs a directory listing each of leases, snapshots and trash.
  */
-export async function reapAbandoned(store: StoreParts): Promise<Abandoned> {
+export async function reapAbandoned(
+  store: StoreParts,
+  cleanOutside: (container: ContainerInfo) => Promise<void> = () => Promise.resolve(),
+): Promise<Abandoned> {
   const leases: string[] = [], containers: ContainerInfo[] = [];
   for (const id of await candidates(store.leases)) {
     using lock = FileLock.tryAcquire(store.leases.lockPath(id), { create: true });
     if (lock === undefined) continue;
+    for (const container of await deadContainers(store, id)) await cleanOutside(container);
     const reaped = await reapLease(store, id);
     if (reaped === "in use") continue;
     lock.release({ remove: true });
@@ -62,6 +70,18 @@ async function candidates(leases: LeaseStore): Promise<Set<string>> {
     if (id !== undefined) ids.add(id);
   }
   return ids;
+}
+
+/** The containers that die with a lease whose lock is held here; none where somebody else works in one of them. */
+function deadContainers(store: StoreParts, id: string): Promise<ContainerInfo[]> {
+  return store.leases.objects.database.read(() => {
+    if (!store.leases.existsInside(id)) return [];
+    const resources = store.leases.resources(id);
+    if (resources.some(({ kind, key }) => kind === "snapshot" && isLocked(store, key))) return [];
+    return resources.filter(({ kind }) => kind === "container")
+      .map(({ key }) => store.containers.findInside(key))
+      .filter((container) => container !== undefined);
+  });
 }
 
 /** Removes a dead lease and what dies with it; undefined where there was none. */
