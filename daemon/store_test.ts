@@ -277,6 +277,22 @@ Deno.test("reapAbandoned() removes lease, container and snapshot of a killed own
     assert.deepEqual(names(`${store.root}/io.containerd.snapshotter.v1.native/locks`), []);
   }));
 
+Deno.test("reapAbandoned() keeps a container's row until what is outside of the store was cleaned", () =>
+  withStore(async (store) => {
+    await killedInTheMiddle(
+      store.root,
+      `${oneShot}
+       await store.containers.create({ id: "c1", snapshotter: "native", snapshotKey: "rootfs", lease: lease.id });`,
+    );
+    const stopped = reapAbandoned(store, async ({ id }) => {
+      assert.ok(await store.containers.find(id));
+      throw new Error("the cleaner dies here");
+    });
+    await assert.rejects(stopped, /dies here/);
+    const { containers } = await reapAbandoned(store);
+    assert.deepEqual(containers.map(({ id }) => id), ["c1"]);
+  }));
+
 Deno.test("reapAbandoned() keeps the snapshot of a container that is not under the dead lease", () =>
   withStore(async (store) => {
     await killedInTheMiddle(
