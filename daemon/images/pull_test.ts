@@ -99,12 +99,17 @@ async function mountedView(
 
 const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 
-/** Nothing is left of a pull but what has a name, and `ingests` unfinished downloads. */
-function assertTidy(store: Store, snapshotter: string, ingests = 0): void {
+/**
+ * Nothing is left of a pull but what has a name, and `ingests` unfinished downloads, or at most so many: where one layer
+ * fails, it is chance how far the others are, and what has come of them stays for the next pull.
+ */
+function assertTidy(store: Store, snapshotter: string, ingests: number | { atMost: number } = 0): void {
   const { root, database } = store;
   assert.deepEqual(database.all("SELECT * FROM leases"), []);
   assert.deepEqual(database.all("SELECT * FROM snapshots WHERE kind != 'committed'"), []);
-  assert.equal(names(`${root}/io.containerd.content.v1.content/ingest`).length, ingests);
+  const found = names(`${root}/io.containerd.content.v1.content/ingest`).length;
+  if (typeof ingests === "number") assert.equal(found, ingests);
+  else assert.ok(found <= ingests.atMost, `${found} ingests`);
   for (const part of ["leases", "trash", `io.containerd.snapshotter.v1.${snapshotter}/locks`]) {
     assert.deepEqual(names(`${root}/${part}`), [], part);
   }
@@ -237,7 +242,7 @@ onEach("refuses what is not as its digest says, and leaves nothing", async ({ st
       assert.match(messageOf(error), pattern, what);
       return true;
     });
-    assertTidy(store, snapshotter);
+    assertTidy(store, snapshotter, { atMost: image.layers.length - 1 });
     assert.equal(await store.images.find(source.name), undefined);
     assert.equal(await store.content.find(digest), undefined);
     await collectGarbage(store);
@@ -324,7 +329,7 @@ Deno.test({
           (e) => isFailure(e, "ResourceExhausted") && /no space left/.test(e.message),
         );
         await reapAbandoned(store);
-        assertTidy(store, "overlayfs");
+        assertTidy(store, "overlayfs", { atMost: image.layers.length - 1 });
         await pull(store, new MemorySource(new MemoryImage(tars.slice(0, 1))), {
           platform,
           snapshotter: "overlayfs",
