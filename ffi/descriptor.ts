@@ -57,6 +57,22 @@ export function changeOwner(fd: number, uid: number, gid: number): void {
   call("fchown", fd, uid, gid);
 }
 
+/**
+ * Waits in place, with this whole thread, until the descriptor is readable or at its end; false after `timeMsMax`. For
+ * what comes within a few milliseconds: waiting on the reactor takes one longer.
+ */
+export function waitInPlace(fd: number, timeMsMax: number): boolean {
+  // struct pollfd: fd, events (16 bits), revents (16 bits); POLLIN is EPOLLIN.
+  const poll = new Int32Array([fd, flags("EPOLLIN")]);
+  const time = new BigInt64Array([BigInt(Math.floor(timeMsMax / 1000)), BigInt(timeMsMax % 1000) * 1_000_000n]);
+  try {
+    return call("ppoll", poll, 1, time, 0, 8) === 1;
+  } catch (error) {
+    if (isErrno(error, "EINTR")) return false;
+    throw error;
+  }
+}
+
 let stub: number | undefined;
 
 /**

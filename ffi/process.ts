@@ -4,6 +4,7 @@
  * @module
  */
 import { flags } from "./constants.ts";
+import { waitInPlace } from "./descriptor.ts";
 import { isErrno } from "./errno.ts";
 import { call } from "./syscall.ts";
 import type { Reactor, Watch } from "./reactor.ts";
@@ -55,9 +56,12 @@ export function ended(reactor: Reactor, pidfd: number, signal?: AbortSignal): Pr
   });
 }
 
-/** Waits for a child's end and reaps it. */
-export async function waitForChild(reactor: Reactor, pidfd: number): Promise<ExitStatus> {
-  await ended(reactor, pidfd);
+/**
+ * Waits for a child's end and reaps it. For the first `inPlaceMs` the whole thread waits: a process that is alone with
+ * its child sees an early end a millisecond sooner.
+ */
+export async function waitForChild(reactor: Reactor, pidfd: number, inPlaceMs = 0): Promise<ExitStatus> {
+  if (inPlaceMs === 0 || !waitInPlace(pidfd, inPlaceMs)) await ended(reactor, pidfd);
   const status = reap(pidfd);
   if (status === undefined) throw new Error("a pidfd was readable before its process had ended");
   return status;

@@ -116,7 +116,7 @@ async function follow(
 ): Promise<number> {
   signals.forwardTo(launched.child.pidfd);
   foreground.attach();
-  const status = await waitForChild(reactor, launched.child.pidfd);
+  const status = await waitForChild(reactor, launched.child.pidfd, foreground.idleMs);
   await foreground.drained();
   return exitCode(status);
 }

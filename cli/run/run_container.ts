@@ -140,7 +140,7 @@ class Run {
     const { pidfd } = this.#created.launched.child;
     signals.forwardTo(pidfd);
     foreground.attach();
-    const status = await waitForChild(reactor, pidfd);
+    const status = await waitForChild(reactor, pidfd, foreground.idleMs);
     this.#ended = true;
     await foreground.drained();
     this.#finished = keep;

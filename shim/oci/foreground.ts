@@ -41,6 +41,8 @@ export interface ForegroundOptions {
 
 /** The streams of one container. */
 export interface Foreground extends Disposable {
+  /** How long this thread may wait in place for the container's end; 0 where it has bytes to move itself. */
+  readonly idleMs: number;
   /** For `launch`. */
   readonly streams: Streams;
   /** To be called when the container was launched: gives up the container's ends and begins to move bytes. */
@@ -51,6 +53,8 @@ export interface Foreground extends Disposable {
 
 /** Pipes for a container without a terminal. */
 export class PipedForeground implements Foreground {
+  /** Bytes are moved by other threads; signals wait no longer than this to be forwarded. */
+  readonly idleMs = 20;
   readonly streams: Streams;
   readonly #theirs: Descriptor[] = [];
   readonly #ours: Descriptor[] = [];
@@ -165,6 +169,7 @@ function enterRawMode(): void {
 
 /** A terminal of the container's own, shown on this process's. */
 export class TerminalForeground implements Foreground {
+  readonly idleMs = 0;
   readonly streams: Streams;
   readonly #null: Descriptor;
   readonly #ours: Descriptor;

@@ -91,17 +91,34 @@ export function kernelFiles(spec: Spec): Map<string, "directory" | "file" | "mis
   for (const path of [...spec.linux?.maskedPaths ?? [], ...spec.linux?.readonlyPaths ?? []]) {
     const clean = cleanPath(path);
     if (!whole.some(([directory]) => clean.startsWith(`${directory}/`))) continue;
-    try {
-      files.set(clean, Deno.statSync(clean).isDirectory ? "directory" : "file");
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) files.set(clean, "missing");
-    }
+    const kind = seenKernelFiles.get(clean) ?? kindOf(clean);
+    if (kind === undefined) continue;
+    // A module that is loaded later may bring what is missing now.
+    if (kind !== "missing") seenKernelFiles.set(clean, kind);
+    files.set(clean, kind);
   }
   return files;
 }
 
-/** CAP_MKNOD in the first user namespace. */
+/** What this process has seen to be there. */
+const seenKernelFiles = new Map<string, "directory" | "file">();
+
+function kindOf(path: string): "directory" | "file" | "missing" | undefined {
+  try {
+    return Deno.statSync(path).isDirectory ? "directory" : "file";
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? "missing" : undefined;
+  }
+}
+
+let mayMakeNodes: boolean | undefined;
+
+/** CAP_MKNOD in the first user namespace; neither changes in the life of this process. */
 function canMakeNodes(): boolean {
+  return mayMakeNodes ??= readMayMakeNodes();
+}
+
+function readMayMakeNodes(): boolean {
   const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(processStatus())?.[1] ?? "0";
   if ((BigInt(`0x${hex}`) >> 27n & 1n) === 0n) return false;
   return /^\s*0\s+0\s+4294967295\s*$/.test(Deno.readTextFileSync("/proc/self/uid_map"));
@@ -112,8 +129,15 @@ function processStatus(): string {
   return Deno.readTextFileSync("/proc/self/status");
 }
 
-/** The signals that this process ignores (SigIgn of `/proc/self/status`). Deno itself ignores SIGPIPE. */
+let ignored: number[] | undefined;
+
+/** The signals that this process ignores from its start on. Deno itself ignores SIGPIPE. */
 export function ignoredSignals(): number[] {
+  return ignored ??= readIgnoredSignals();
+}
+
+/** SigIgn of `/proc/self/status`. */
+function readIgnoredSignals(): number[] {
   const hex = /^SigIgn:\s*([0-9a-f]+)$/m.exec(processStatus())?.[1] ?? "0";
   const mask = BigInt(`0x${hex}`);
   const signals: number[] = [];
@@ -123,9 +147,11 @@ export function ignoredSignals(): number[] {
   return signals;
 }
 
+let capability: number | undefined;
+
 /** Number of the kernel's last capability. */
 export function lastCapability(): number {
-  return Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
+  return capability ??= Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
 }
 
 /** The container's /etc/passwd where HOME is to be looked up in it. */

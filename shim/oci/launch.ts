@@ -4,7 +4,15 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import { Descriptor, executableStub, makePipe, openFile, readOnce, setNonBlocking } from "../../ffi/descriptor.ts";
+import {
+  Descriptor,
+  executableStub,
+  makePipe,
+  openFile,
+  readOnce,
+  setNonBlocking,
+  waitInPlace,
+} from "../../ffi/descriptor.ts";
 import { flags } from "../../ffi/constants.ts";
 import { exitCode, joinPidNamespace, signalPidfd, waitForChild } from "../../ffi/process.ts";
 import { type Child, type ChildProgram, spawn } from "../../ffi/program/spawn.ts";
@@ -48,9 +56,13 @@ function lifePipe(): number {
   return life.read.number;
 }
 
+/** A start takes 1 to 3 ms; where it takes longer than this, something in it waits. */
+const startMs = 50;
+
 /** A process that was launched, and the pipe it reports over. */
 export class Launched {
-  constructor(readonly child: Child, readonly report: Descriptor) {}
+  /** @param alone whether this process has nothing else to do while the container starts */
+  constructor(readonly child: Child, readonly report: Descriptor, readonly alone: boolean) {}
 
   /**
    * Waits until the process reports that it is created (`waits`) or executes the command. Throws {@link ProgramFailure}
@@ -71,17 +83,17 @@ export class Launched {
   }
 
   /** Waits for a byte (true) or the end (false) of the report pipe. */
-  #wake(reactor: Reactor): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const watch = reactor.watch(this.report.number, flags("EPOLLIN"), () => {
-        watch.close();
-        try {
-          resolve(readOnce(this.report.number, new Uint8Array(1)) === 1);
-        } catch (error) {
-          reject(error);
-        }
+  async #wake(reactor: Reactor): Promise<boolean> {
+    const { number } = this.report;
+    if (!this.alone || !waitInPlace(number, startMs)) {
+      await new Promise<void>((resolve) => {
+        const watch = reactor.watch(number, flags("EPOLLIN"), () => {
+          watch.close();
+          resolve();
+        });
       });
-    });
+    }
+    return readOnce(number, new Uint8Array(1)) === 1;
   }
 
   async #check(reactor: Reactor, waits: boolean): Promise<void> {
@@ -125,7 +137,7 @@ export function launch(options: Launch): Launched {
     if (options.init !== undefined) given.set("init", BigInt(options.init.number));
     if (cgroup !== undefined) given.set("cgroup", BigInt(cgroup.number));
     const child = inPidNamespace(options.pidNamespace, () => spawn(options.program, given, { alone: options.alone }));
-    return new Launched(child, report.read);
+    return new Launched(child, report.read, options.alone);
   } catch (error) {
     report.read.close();
     throw error;

@@ -10,6 +10,8 @@ import { call } from "../../ffi/syscall.ts";
 
 /** No passwd or group file that is meant seriously is larger. */
 const bytesMax = 1 << 20;
+/** Enough for most. */
+const bytesAtFirst = 8192;
 
 /**
  * The text of a file below `root`, with links resolved as if it were the root directory; undefined where there is no
@@ -24,14 +26,25 @@ export function readInRoot(root: string, path: string): string | undefined {
   try {
     using directory = openFile(root, flags("O_PATH", "O_DIRECTORY"));
     using file = new Descriptor(call("openat2", directory.number, path, how, 24));
-    const buffer = new Uint8Array(bytesMax + 1);
-    let size = 0;
-    for (let count = -1; count !== 0 && size <= bytesMax; size += count) {
-      count = readOnce(file.number, buffer.subarray(size));
-    }
-    return size > bytesMax ? undefined : new TextDecoder().decode(buffer.subarray(0, size));
+    return readText(file.number);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "EACCES", "ENXIO", "EAGAIN")) return undefined;
     throw error;
+  }
+}
+
+/** The whole file as text; undefined where it is too large. */
+function readText(fd: number): string | undefined {
+  let buffer = new Uint8Array(bytesAtFirst);
+  for (let size = 0;;) {
+    const count = readOnce(fd, buffer.subarray(size));
+    if (count === 0) return new TextDecoder().decode(buffer.subarray(0, size));
+    size += count;
+    if (size > bytesMax) return undefined;
+    if (size === buffer.length) {
+      const larger = new Uint8Array(buffer.length * 4);
+      larger.set(buffer);
+      buffer = larger;
+    }
   }
 }
