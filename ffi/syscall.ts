@@ -45,12 +45,19 @@ function registers(args: readonly CallArg[], kept: unknown[]): Registers {
   return values;
 }
 
-/** Performs a call. Throws {@link SyscallError}; its path is the first string among the arguments. */
-export function call(name: CallName, ...args: readonly CallArg[]): number {
+/** The result of a call, or its negative errno: where failing is an answer, an exception is 10 µs too much. */
+export function attempt(name: CallName, ...args: readonly CallArg[]): number {
   const kept: unknown[] = [];
   const result = Number(core().syscall(BigInt(numbers[name]), ...registers(args, kept)));
-  if (result === -1) {
-    throw new SyscallError(name, lastErrno(), args.find((arg) => typeof arg === "string"));
+  return result === -1 ? -lastErrno() : result;
+}
+
+/** Performs a call. Throws {@link SyscallError}; its path is the first string among the arguments. */
+export function call(name: CallName, ...args: readonly CallArg[]): number {
+  const result = attempt(name, ...args);
+  // The kernel's errors end at 4095; below that lie addresses that mmap gave.
+  if (result < 0 && result >= -4095) {
+    throw new SyscallError(name, -result, args.find((arg) => typeof arg === "string"));
   }
   return result;
 }

@@ -5,6 +5,9 @@
  */
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { hostArch } from "../../ffi/arch.ts";
+import { flags } from "../../ffi/constants.ts";
+import { errnoName } from "../../ffi/errno.ts";
+import { attempt, call } from "../../ffi/syscall.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -104,11 +107,13 @@ export function kernelFiles(spec: Spec): Map<string, "directory" | "file" | "mis
 const seenKernelFiles = new Map<string, "directory" | "file">();
 
 function kindOf(path: string): "directory" | "file" | "missing" | undefined {
-  try {
-    return Deno.statSync(path).isDirectory ? "directory" : "file";
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound ? "missing" : undefined;
+  const opened = attempt("openat", flags("AT_FDCWD"), path, flags("O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0);
+  if (opened >= 0) {
+    call("close", opened);
+    return "directory";
   }
+  const errors: Readonly<Record<string, "file" | "missing">> = { ENOTDIR: "file", ENOENT: "missing" };
+  return errors[errnoName(-opened)];
 }
 
 let mayMakeNodes: boolean | undefined;

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { flags } from "../../ffi/constants.ts";
+import { attempt } from "../../ffi/syscall.ts";
 import { components } from "./plan/paths.ts";
 
 /** As many links as the kernel follows in one path. */
@@ -33,10 +35,11 @@ export function resolveInRoot(root: string, path: string): string {
   return `/${resolved.join("/")}`;
 }
 
+const buffer = new Uint8Array(4096);
+const decoder = new TextDecoder();
+
+/** What a link says; undefined where there is no link. */
 function linkTarget(path: string): string | undefined {
-  try {
-    return Deno.lstatSync(path).isSymlink ? Deno.readLinkSync(path) : undefined;
-  } catch {
-    return undefined;
-  }
+  const length = attempt("readlinkat", flags("AT_FDCWD"), path, buffer, buffer.length);
+  return length < 0 ? undefined : decoder.decode(buffer.subarray(0, length));
 }
