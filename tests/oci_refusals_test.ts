@@ -16,6 +16,7 @@ const unrunnable: [what: string, args: string[], prepare: (rootfs: string) => Pr
     (rootfs) => Deno.writeTextFile(`${rootfs}/plain`, "x", { mode: 0o644 }),
     /permission denied/,
   ],
+  ["is a directory", ["/bin"], async () => {}, /is a directory|permission denied/],
 ];
 
 for (const [what, args, prepare, says] of unrunnable) {
@@ -56,7 +57,6 @@ const unexecutable: [what: string, write: (path: string) => Promise<void>, says:
     (path) => Deno.writeTextFile(path, "#!/bin/sh\r\necho no\r\n", { mode: 0o755 }),
     /no such file or directory/,
   ],
-  ["is a directory", (path) => Deno.mkdir(path), /permission denied|is a directory/],
   ["is empty", (path) => Deno.writeTextFile(path, "", { mode: 0o755 }), /exec format error/],
 ];
 

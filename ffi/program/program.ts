@@ -71,6 +71,8 @@ export interface Step {
   into?: Destination;
   /** Not recorded as the step that is under way; for processes that share the header with another. */
   quiet?: boolean;
+  /** The sentence for a result that is not the expected one, where that means something particular. */
+  unexpected?: string;
   /** Sentences for errors that mean something particular here; `does` with the error's text otherwise. */
   errors?: Partial<Record<Errno, string>>;
 }

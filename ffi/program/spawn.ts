@@ -59,7 +59,7 @@ export class ProgramFailure extends Error {
   constructor(readonly step: Step, readonly result: number) {
     const errno = result < 0 ? -result : undefined;
     const code = errno === undefined ? undefined : errnoName(errno);
-    const special = code === undefined ? undefined : (step.errors as Record<string, string> | undefined)?.[code];
+    const special = code === undefined ? step.unexpected : (step.errors as Record<string, string> | undefined)?.[code];
     super(
       special ??
         `${step.does}: ${

@@ -156,7 +156,7 @@ function addExec(program: Program, input: FinishInput, filter: ReturnType<typeof
   const args = process.args ?? [];
   const environment = containerEnvironment(process, facts.passwd);
   const candidates = commandCandidates(args[0] ?? "", environment);
-  addLookup(program, args[0] ?? "", candidates);
+  addLookup(program, args[0] ?? "", candidates, facts.arch);
   if (descriptors.start !== undefined) {
     const does = "report that the container is created";
     program.add({ call: "write", args: [descriptors.report, "r", 1], does, expect: 1 });
@@ -196,7 +196,7 @@ export function commandCandidates(command: string, environment: readonly string[
 }
 
 /** Fails at creation where the command is missing, with the texts that dockerd and podman know (126 and 127). */
-function addLookup(program: Program, command: string, candidates: readonly string[]): void {
+function addLookup(program: Program, command: string, candidates: readonly string[], arch: Facts["arch"]): void {
   const found = new Label("found");
   const quoted = JSON.stringify(command);
   const bySearch = !command.includes("/");
@@ -217,4 +217,15 @@ function addLookup(program: Program, command: string, candidates: readonly strin
     });
   });
   program.bind(found);
+  if (bySearch) return;
+  // Directories may be "executable" as well: the right to search them.
+  const how = openHow(arch, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], []);
+  program.add({
+    call: "openat2",
+    args: [flag("AT_FDCWD"), command, how, openHowSize],
+    does: `find ${quoted}`,
+    allow: ["ENOTDIR"],
+    expect: -1,
+    unexpected: `exec: ${quoted}: is a directory`,
+  });
 }
