@@ -128,6 +128,10 @@ export class Child implements Disposable {
   }
 }
 
+/** What the heap has grown by since the last time is copied: so it is marked again now and then. */
+const spawnsBetweenMarks = 32;
+let spawned = 0;
+
 /** Options of {@link spawn}. */
 export interface SpawnOptions {
   /**
@@ -149,7 +153,9 @@ export function spawn(program: ChildProgram, given: ReadonlyMap<string, bigint>,
     rseq ??= restartableSequences(interpreter);
     const numbers = new Map([...given, ...hygieneNumbers(hostArch, interpreter, arena, rseq)]);
     arena.bytes.set(assembly.at(arena.address, numbers));
-    if (options.alone) leaveOutOfChildren([interpreter, arena, { address: rseq.address, size: 32 }]);
+    if (options.alone && spawned++ % spawnsBetweenMarks === 0) {
+      leaveOutOfChildren([interpreter, arena, { address: rseq.address, size: 32 }]);
+    }
     const pid = Number(interpreter.run(arena.address));
     if (pid < 0) throw new SyscallError("clone3", -pid);
     const pidfd = new DataView(arena.bytes.buffer).getInt32(assembly.offsetOf(program.pidfd), true);

@@ -94,11 +94,16 @@ export function parseHierarchies(mountinfo: string, selfCgroup: string): Hierarc
 
 /** The hierarchies of this host as this process sees them; none where no cgroup file system is mounted. */
 export function readHierarchies(): Hierarchy[] {
-  return parseHierarchies(
-    Deno.readTextFileSync("/proc/self/mountinfo"),
-    Deno.readTextFileSync("/proc/self/cgroup"),
-  );
+  const mountinfo = Deno.readTextFileSync("/proc/self/mountinfo");
+  const selfCgroup = Deno.readTextFileSync("/proc/self/cgroup");
+  if (parsed?.mountinfo !== mountinfo || parsed.selfCgroup !== selfCgroup) {
+    parsed = { mountinfo, selfCgroup, hierarchies: parseHierarchies(mountinfo, selfCgroup) };
+  }
+  return parsed.hierarchies;
 }
+
+/** The last answer: a process that starts many containers reads the same texts each time. */
+let parsed: { mountinfo: string; selfCgroup: string; hierarchies: Hierarchy[] } | undefined;
 
 /** Controller list → own path; the empty list is version 2. */
 function ownPaths(selfCgroup: string): Map<string, string> {
