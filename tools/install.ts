@@ -29,8 +29,11 @@ async function main(args: readonly string[]): Promise<void> {
   const root = new URL("../", import.meta.url);
   Deno.mkdirSync(prefix, { recursive: true });
   const { launcher, links, taken } = await install({ root, prefix: Deno.realPathSync(prefix), links: wantsLinks });
-  const check = await new Deno.Command(launcher, { args: ["help"], stdout: "null", stdin: "null" }).output();
-  if (!check.success) throw new Error(`${launcher} was installed, but "${launcher} help" fails`);
+  // What only a real start compiles gets into the cache, too.
+  for (const args of [["help"], ["run", "--help"], ["oci", "--help"]]) {
+    const check = await new Deno.Command(launcher, { args, stdout: "null", stdin: "null" }).output();
+    if (!check.success) throw new Error(`${launcher} was installed, but "${launcher} ${args.join(" ")}" fails`);
+  }
   foldLogs(`${Deno.realPathSync(prefix)}/lib/barge/cache`);
   console.log(`${launcher}: launcher of the bundled program, with its own copy of Deno ${Deno.version.deno}`);
   for (const link of links) console.log(`${link}: link to barge`);

@@ -8,23 +8,25 @@ import { version } from "../../api/version.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
 import { parseFlags } from "../flags.ts";
 import { renderHelp } from "../flag_help.ts";
+import { kill, list, remove, showPlan, spec, start, state } from "./commands.ts";
 import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
+import { create, exec, run } from "./process_commands.ts";
 
 /** What a command needs: the root of states and its own arguments. Gives text for standard output or an exit code. */
-type Command = (root: string, args: string[]) => Promise<string | number | void>;
+type Command = (root: string, args: string[]) => Promise<string | number | void> | string | void;
 
 const commands: Readonly<Record<string, Command>> = {
-  create: async (root, args) => await (await import("./process_commands.ts")).create(root, args),
-  run: async (root, args) => await (await import("./process_commands.ts")).run(root, args),
-  exec: async (root, args) => await (await import("./process_commands.ts")).exec(root, args),
-  start: async (root, args) => (await import("./commands.ts")).start(root, args),
-  state: async (root, args) => (await import("./commands.ts")).state(root, args),
-  list: async (root, args) => (await import("./commands.ts")).list(root, args),
-  kill: async (root, args) => (await import("./commands.ts")).kill(root, args),
-  delete: async (root, args) => await (await import("./commands.ts")).remove(root, args),
-  spec: async (_root, args) => (await import("./commands.ts")).spec(args),
-  plan: async (_root, args) => await (await import("./commands.ts")).showPlan(args),
+  create,
+  run,
+  exec,
+  start,
+  state,
+  list,
+  kill,
+  delete: remove,
+  spec: (_root, args) => spec(args),
+  plan: (_root, args) => showPlan(args),
 };
 
 /** Prefixes of error messages that callers know; exec fails with 255, everything else with 1. */

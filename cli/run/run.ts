@@ -5,6 +5,7 @@
  */
 import { exitCodeOf, reportFailure } from "./exit.ts";
 import { parseRun, runHelp } from "./flags.ts";
+import { runContainer } from "./run_container.ts";
 
 /** Performs the command line; gives the program's exit code, or docker's 125, 126 and 127. */
 export async function main(args: string[]): Promise<number> {
@@ -14,7 +15,6 @@ export async function main(args: string[]): Promise<number> {
       console.log(runHelp());
       return 0;
     }
-    const { runContainer } = await import("./run_container.ts");
     return await runContainer(command);
   } catch (error) {
     reportFailure(error);

@@ -16,6 +16,12 @@ export type Value = SQLInputValue;
  * for this long only, and we try again by timer.
  */
 const busyTimeoutMs = 20;
+
+/**
+ * The log is folded into the database when it has so many pages. Whoever opens the database reads the whole log first,
+ * so a short one makes starts quick; a container's life writes a dozen pages.
+ */
+const logPagesMax = 64;
 /** How long another process may hold the write lock before we say so; a transaction takes less than a millisecond. */
 const lockDeadlineMs = 30_000;
 
@@ -64,6 +70,7 @@ export class Database implements Disposable {
     try {
       database = new Database(new DatabaseSync(path, { timeout: busyTimeoutMs }), path);
       if (await database.#version(signal) !== migrations.length) await database.#migrate(signal);
+      database.#sqlite.exec(`PRAGMA wal_autocheckpoint = ${logPagesMax}`);
       return database;
     } catch (error) {
       database?.close();

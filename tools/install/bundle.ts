@@ -1,6 +1,7 @@
 /**
- * Bundles barge: one file for each personality and for what several of them share, so that a start reads only what
- * it needs, and no file of `node_modules` or of Deno's cache is wanted afterwards.
+ * Bundles barge: each personality on its own, with chunks for what it loads only sometimes, so that a start reads few
+ * files, and no file of `node_modules` or of Deno's cache is wanted afterwards. What personalities share is there more
+ * than once: sharing it would cut it into a dozen chunks.
  *
  * @module
  */
@@ -14,11 +15,43 @@ export function workersOf(root: URL): string[] {
   return [...sourceFiles(root)].map(({ path }) => path).filter((path) => path.endsWith("_worker_main.ts"));
 }
 
-/** Writes `main.js`, its chunks and the workers into the directory. `main` is for tests. */
+function jsName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1).replace(/\.ts$/, ".js");
+}
+
+/** First word → module of the personalities in the text of `main.ts`. */
+function personalities(text: string): [word: string, path: string][] {
+  return [...text.matchAll(/^ {2}"?([\w-]+)"?: \(\) => import\("(\.\/[^"]+)"\),$/gm)]
+    .map(([, word, path]) => [word!, path!]);
+}
+
+/**
+ * Writes `main.js`, `start-WORD.js` for each personality, their chunks and the workers into the directory. `main` is for
+ * tests.
+ */
 export async function bundle(root: URL, directory: string, main = "main.ts"): Promise<void> {
-  await deno(root, ...common, "--code-splitting", "--outdir", directory, main);
-  for (const path of workersOf(root)) {
-    const name = path.slice(path.lastIndexOf("/") + 1).replace(/\.ts$/, ".js");
-    await deno(root, ...common, "--output", `${directory}/${name}`, path);
+  const mainUrl = new URL(main, root);
+  const found = personalities(Deno.readTextFileSync(mainUrl));
+  const external = found.flatMap(([, path]) => ["--external", path]);
+  await deno(root, ...common, ...external, "--output", `${directory}/main.js`, main);
+  let bundled = Deno.readTextFileSync(`${directory}/main.js`);
+  const scratch = await Deno.makeTempDir();
+  try {
+    for (const [word, path] of found) {
+      const { href } = new URL(path, mainUrl);
+      const start = `${scratch}/start-${word}.ts`;
+      // The same module serves main.js, which then calls what it exports, and the launcher, which starts it.
+      await Deno.writeTextFile(
+        start,
+        `import { main } from ${JSON.stringify(href)};\nexport { main };\n` +
+          `if (import.meta.main) Deno.exit(await main(Deno.args));\n`,
+      );
+      await deno(root, ...common, "--code-splitting", "--outdir", directory, start);
+      bundled = bundled.replace(`"${path}"`, `"./start-${word}.js"`);
+    }
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
   }
+  Deno.writeTextFileSync(`${directory}/main.js`, bundled);
+  for (const path of workersOf(root)) await deno(root, ...common, "--output", `${directory}/${jsName(path)}`, path);
 }

@@ -13,7 +13,7 @@
  */
 import { launcherElf } from "../../ffi/elf/launcher.ts";
 import { bundle } from "./bundle.ts";
-import { linkNames } from "./links.ts";
+import { linkNames, linkWords } from "./links.ts";
 import { warmCodeCache } from "./warm.ts";
 
 /** Options of {@link install}. */
@@ -65,6 +65,11 @@ function writeExecutable(path: string, bytes: Uint8Array): void {
 /** Fills a new directory with everything that belongs to `lib/barge`. */
 async function fillLibrary(root: URL, directory: string): Promise<void> {
   await bundle(root, directory);
+  // A name that stands for one word alone has that word's script.
+  for (const [name, words] of linkWords(Deno.readTextFileSync(new URL("main.ts", root)))) {
+    const [word, ...more] = words;
+    if (more.length === 0) Deno.copyFileSync(`${directory}/start-${word}.js`, `${directory}/start-${name}.js`);
+  }
   for (const { name } of Deno.readDirSync(directory)) Deno.chmodSync(`${directory}/${name}`, 0o644);
   // A copy and no hard link: whoever could write to one would write to the other.
   Deno.copyFileSync(Deno.execPath(), `${directory}/deno`);

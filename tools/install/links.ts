@@ -5,6 +5,14 @@
  * @module
  */
 
+/** Name → the words that it stands for, of `const links` in the text of `main.ts`. */
+export function linkWords(main: string): Map<string, string[]> {
+  const table = /^const links\b[^=]*= \{\n(.*?)^\};/ms.exec(main)?.[1] ?? "";
+  const rows = table.matchAll(/^ {2}"?([\w-]+)"?: (\[.*\]),$/gm);
+  // The table's values are lists of plain strings, which are JSON as well.
+  return new Map([...rows].map(([, name, words]) => [name!, JSON.parse(words!) as string[]]));
+}
+
 /** The keys of `const links` in the text of `main.ts`. Throws where there is no such table. */
 export function linkNames(main: string): string[] {
   const table = /^const links\b[^=]*= \{\n(.*?)^\};/ms.exec(main)?.[1];
