@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { Failure, messageOf } from "../../api/errors.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { ProgramFailure } from "../../ffi/program/spawn.ts";
 
@@ -18,7 +18,10 @@ export function exitCodeOf(error: unknown): number {
 
 /** One sentence on standard error. A mistake of barge's own comes with its stack. */
 export function reportFailure(error: unknown): void {
-  const isOperating = error instanceof Failure || error instanceof ProgramFailure || error instanceof SyscallError;
-  const text = isOperating ? error.message : error instanceof Error ? error.stack ?? error.message : String(error);
+  // Errors of the operating system that Deno throws carry the errno's name as their code.
+  const isSystems = error instanceof Error && "code" in error && /^E[A-Z0-9]+$/.test(String(error.code));
+  const isOperating = error instanceof Failure || error instanceof ProgramFailure || error instanceof SyscallError ||
+    isSystems;
+  const text = isOperating ? messageOf(error) : error instanceof Error ? error.stack ?? error.message : String(error);
   console.error(`barge: ${text}`);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure, isFailure } from "../../api/errors.ts";
+import { diskFailure } from "../metadata/disk_failure.ts";
 import type { Labels, ObjectKind } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import { FileLock } from "./file_lock.ts";
@@ -110,10 +111,18 @@ export class LeaseStore {
   #newLock(purpose: string): { id: string; lock: FileLock } {
     for (let attempt = 0; attempt < lockAttemptsMax; attempt++) {
       const id = `${purpose}-${crypto.randomUUID()}`;
-      const lock = FileLock.tryAcquire(this.lockPath(id), { create: true });
+      const lock = this.#tryLock(id);
       if (lock !== undefined) return { id, lock };
     }
     throw new Failure("Unavailable", "cannot make a lease: other processes take each new lock file away");
+  }
+
+  #tryLock(id: string): FileLock | undefined {
+    try {
+      return FileLock.tryAcquire(this.lockPath(id), { create: true });
+    } catch (error) {
+      throw diskFailure(error, "make a lease", this.directory);
+    }
   }
 
   /** Makes a lease that lasts until it is deleted or `expires`. Throws `AlreadyExists`. */
