@@ -14,7 +14,7 @@ export const globalFlags = {
   root: { kind: "value", value: "DIR", default: defaultRoot, help: "Directory of the containers' states" },
   log: { kind: "value", value: "FILE", help: "Write errors to this file as well" },
   logFormat: { kind: "choice", choices: ["text", "json"], default: "text", help: "Format of the log" },
-  debug: { kind: "boolean", help: "Log the steps of a start as well" },
+  debug: { kind: "boolean", help: "Log each command with the time that it took" },
   version: { kind: "boolean", short: "v", help: "Print the version" },
 } as const satisfies FlagTable;
 

@@ -13,8 +13,8 @@ import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
 import { create, exec, run } from "./process_commands.ts";
 
-/** What a command needs: the root of states and its own arguments. Gives text for standard output or an exit code. */
-type Command = (root: string, args: string[]) => Promise<string | number | void> | string | void;
+/** What a command needs: the root of states, its own arguments and the log. Gives text to print or an exit code. */
+type Command = (root: string, args: string[], log: RuntimeLog) => Promise<string | number | void> | string | void;
 
 const commands: Readonly<Record<string, Command>> = {
   create,
@@ -40,7 +40,8 @@ const description = `An OCI runtime. Commands: ${Object.keys(commands).join(", "
 
 /** Performs one command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
-  let log = new RuntimeLog(undefined, "text");
+  const begin = performance.now();
+  let log = new RuntimeLog(undefined, "text", false);
   let name = "";
   try {
     const { flags, args: [command, ...rest], help } = parseFlags(globalFlags, args, {
@@ -56,12 +57,13 @@ export async function main(args: string[]): Promise<number> {
       return 0;
     }
     name = command;
-    log = new RuntimeLog(flags.log, flags.logFormat);
+    log = new RuntimeLog(flags.log, flags.logFormat, flags.debug);
     const perform = commands[command];
     if (perform === undefined) {
       throw new Failure("NotImplemented", `"${command}" is no command of this runtime; ${description}`);
     }
-    const result = await perform(flags.root, rest);
+    const result = await perform(flags.root, rest, log);
+    log.debug(`${command} ${rest.join(" ")} took ${(performance.now() - begin).toFixed(1)} ms`);
     if (typeof result === "number") return result;
     if (result !== undefined) Deno.stdout.writeSync(new TextEncoder().encode(result));
     return 0;

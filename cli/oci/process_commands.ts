@@ -20,12 +20,13 @@ import { parseProcess } from "../../shim/oci/spec/parse.ts";
 import { type FlagValues, parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
 import { createFlags, execFlags, runFlags } from "./flags.ts";
+import type { RuntimeLog } from "./log.ts";
 import { oneId } from "./one_id.ts";
 
 const dialect = { singleDashLong: true } as const;
 
 /** `create ID`: returns when init waits for its start. */
-export async function create(root: string, args: string[]): Promise<void> {
+export async function create(root: string, args: string[], log: RuntimeLog): Promise<void> {
   const { flags, args: positionals } = parseFlags(createFlags, args, dialect);
   const id = oneId("create", positionals);
   const pidFile = absolute(flags.pidFile);
@@ -33,7 +34,7 @@ export async function create(root: string, args: string[]): Promise<void> {
   const { spec, root: rootSource } = loadBundle(bundle);
   using reactor = new Reactor();
   using console = openConsole(spec.process?.terminal === true, flags.consoleSocket, true);
-  const { launched } = await createContainer(reactor, {
+  const { launched, withoutEffect } = await createContainer(reactor, {
     stateRoot: root,
     id,
     spec,
@@ -45,11 +46,16 @@ export async function create(root: string, args: string[]): Promise<void> {
     alone: true,
     openFiles: readLaunch().nofile,
   });
+  warnOf(withoutEffect, log);
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
 }
 
+function warnOf(withoutEffect: readonly string[], log: RuntimeLog): void {
+  for (const property of withoutEffect) log.warn(`${property} has no effect with this host's cgroups`);
+}
+
 /** `run ID`: create and start, and without `--detach` wait for the end. */
-export async function run(root: string, args: string[]): Promise<number> {
+export async function run(root: string, args: string[], log: RuntimeLog): Promise<number> {
   const { flags, args: positionals } = parseFlags(runFlags, args, dialect);
   const id = oneId("run", positionals);
   const pidFile = absolute(flags.pidFile);
@@ -73,6 +79,7 @@ export async function run(root: string, args: string[]): Promise<number> {
     openFiles: readLaunch().nofile,
   });
   const { launched } = created;
+  warnOf(created.withoutEffect, log);
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
   if (foreground === undefined || signals === undefined) return 0;
   // Without a pid namespace of its own the container's orphans are ours to reap.

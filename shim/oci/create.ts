@@ -10,6 +10,7 @@ import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
 import { readHierarchies } from "./cgroup/hierarchies.ts";
+import { settingsWithoutEffect } from "./cgroup/settings.ts";
 import { type ContainerState, StateDirectory } from "./container_state.ts";
 import { gatherFacts } from "./gather_facts.ts";
 import { launch, type Launched, type Streams } from "./launch.ts";
@@ -51,6 +52,8 @@ export interface Created {
   state: ContainerState;
   launched: Launched;
   cgroup: Cgroup;
+  /** Properties of the resources that this host's cgroups have no use for, see `settingsWithoutEffect`. */
+  withoutEffect: string[];
 }
 
 /**
@@ -102,7 +105,8 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     state.pidStart = processStat(state.pid)?.start ?? "";
     directory.write(state);
     await launched.settled(reactor, options.start === "fifo");
-    return { directory, state, launched, cgroup };
+    const withoutEffect = settingsWithoutEffect(spec.linux?.resources ?? {}, isPure(cgroup) ? 2 : 1);
+    return { directory, state, launched, cgroup, withoutEffect };
   } catch (error) {
     if (launched !== undefined) {
       await launched.kill(reactor);
@@ -123,4 +127,9 @@ function makeFifo(path: string): Descriptor {
     call("umask", mask);
   }
   return openFile(path, flags("O_RDWR"));
+}
+
+/** Whether the host has cgroups of version 2 only. */
+function isPure(cgroup: Cgroup): boolean {
+  return cgroup.places.some(({ version, name }) => version === 2 && name === "");
 }

@@ -18,7 +18,7 @@ import { unifiedCgroup } from "./plan/plan.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
 import { readInRoot } from "./read_in_root.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
-import { refuseUnsupported } from "./spec/unsupported.ts";
+import { refuseUnsupportedProcess } from "./spec/unsupported.ts";
 import { isAlive, statusOf } from "./status.ts";
 
 /** What an exec is made from. */
@@ -49,7 +49,7 @@ export async function execInContainer(
   }
   const spec = specOf(state);
   const process = execProcess(spec, options.process);
-  refuseUnsupported({ ociVersion: spec.ociVersion, process });
+  refuseUnsupportedProcess(process);
   using init = new Descriptor(openPidfd(state.pid));
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");

@@ -75,13 +75,6 @@ export class Launched {
     await this.#check(reactor, waits);
   }
 
-  /** Waits for the command's `execve` after the process was told to go on. Throws as {@link Launched.settled}. */
-  async executed(reactor: Reactor): Promise<void> {
-    while (await this.#wake(reactor));
-    this.report.close();
-    await this.#check(reactor, false);
-  }
-
   /** Waits for a byte (true) or the end (false) of the report pipe. */
   async #wake(reactor: Reactor): Promise<boolean> {
     const { number } = this.report;

@@ -63,14 +63,6 @@ export function capabilityBits(names: readonly string[] | undefined, lastCapabil
   return bits;
 }
 
-/** Names in a list that are no capability. */
-export function unknownCapabilities(capabilities: Capabilities): string[] {
-  const all = [capabilities.bounding, capabilities.effective, capabilities.inheritable, capabilities.permitted];
-  return [...new Set([...all, capabilities.ambient].flatMap((names) => names ?? []))].filter((name) =>
-    !numberOf.has(name)
-  );
-}
-
 /** Drops what the bounding set does not hold; before the user changes, since it needs CAP_SETPCAP. */
 export function addBoundingSet(program: Program, capabilities: Capabilities, lastCapability: number): void {
   const kept = capabilityBits(capabilities.bounding, lastCapability);
