@@ -41,9 +41,14 @@ export class Data {
   readonly pointers: [offset: number, target: Data | Given][] = [];
   /**
    * @param bytes the contents
-   * @param shown how a printed plan shows it
+   * @param how how a printed plan shows it; a function where making the text takes time, which a start has not
    */
-  constructor(readonly bytes: Uint8Array, readonly shown: string) {}
+  constructor(readonly bytes: Uint8Array, readonly how: string | (() => string)) {}
+
+  /** How a printed plan shows it. */
+  get shown(): string {
+    return typeof this.how === "string" ? this.how : this.how();
+  }
 }
 
 /** An argument: a number, a C string, data by address, flags by name, a given number, the result of an earlier step. */
@@ -116,7 +121,7 @@ const encoder = new TextEncoder();
 /** A C string as data. Throws `TypeError` where the text holds a NUL. */
 export function text(value: string): Data {
   if (value.includes("\0")) throw new TypeError(`${JSON.stringify(value)} holds a NUL`);
-  return new Data(encoder.encode(value + "\0"), JSON.stringify(value));
+  return new Data(encoder.encode(value + "\0"), () => JSON.stringify(value));
 }
 
 /** A NULL-terminated array of C strings, as `execve` takes them. */
@@ -135,12 +140,12 @@ function formatWord(value: number | bigint | Data | Given): string {
 }
 
 /** A struct of 64-bit words; data among them become their address, given numbers their value. */
-export function words(values: readonly (number | bigint | Data | Given)[], shown?: string): Data {
+export function words(values: readonly (number | bigint | Data | Given)[], how?: Data["how"]): Data {
   const bytes = new Uint8Array(values.length * 8);
   const view = new DataView(bytes.buffer);
   const data = new Data(
     bytes,
-    shown ?? `{${values.map(formatWord).join(", ")}}`,
+    how ?? (() => `{${values.map(formatWord).join(", ")}}`),
   );
   values.forEach((value, index) => {
     if (typeof value === "object") data.pointers.push([index * 8, value]);

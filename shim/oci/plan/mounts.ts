@@ -41,18 +41,20 @@ export interface Mounted {
 
 /** struct mount_attr: attr_set, attr_clr, propagation, userns_fd. */
 function mountAttr(attributes: Attributes, propagation?: ConstantName): Data {
-  const shown = [
-    attributes.set.length > 0 ? `set=${attributes.set.join("|")}` : "",
-    attributes.clear.length > 0 ? `clear=${attributes.clear.join("|")}` : "",
-    propagation === undefined ? "" : `propagation=${propagation}`,
-  ].filter((text) => text !== "").join(", ");
   const bits = [
     sumOf(attributes.set),
     sumOf(attributes.clear),
     propagation === undefined ? 0 : constant(propagation),
     0,
   ];
-  return words(bits, `{${shown}}`);
+  return words(bits, () => {
+    const parts = [
+      attributes.set.length > 0 ? `set=${attributes.set.join("|")}` : "",
+      attributes.clear.length > 0 ? `clear=${attributes.clear.join("|")}` : "",
+      propagation === undefined ? "" : `propagation=${propagation}`,
+    ];
+    return `{${parts.filter((text) => text !== "").join(", ")}}`;
+  });
 }
 
 /** Changes the attributes of a mount; nothing where there is nothing to change. */

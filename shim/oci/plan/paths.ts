@@ -16,7 +16,7 @@ export const openHowSize = 24;
 
 /** struct open_how: flags, mode, resolve. */
 export function openHow(arch: Arch, open: readonly ConstantName[], resolve: readonly ConstantName[]): Data {
-  return words([sumOf(open, arch), 0, sumOf(resolve)], `{${open.join("|")}, resolve=${resolve.join("|")}}`);
+  return words([sumOf(open, arch), 0, sumOf(resolve)], () => `{${open.join("|")}, resolve=${resolve.join("|")}}`);
 }
 
 /** The components of an absolute or relative path, cleaned lexically; `..` ends at the root. */
