@@ -33,7 +33,10 @@ export async function warmCodeCache(library: string): Promise<void> {
     const urls = [...builtIns, ...names.map((name) => new URL(`file://${library}/${name}`).href)];
     await Deno.writeTextFile(
       script,
-      `for (const url of ${JSON.stringify(urls)}) await import(url);\nDeno.exit(0);\n`,
+      `for (const url of ${JSON.stringify(urls)}) await import(url);\n` +
+        // Parts of Deno that come with the first stream and the first message to a worker.
+        "structuredClone({});\nawait new ReadableStream().cancel();\n" +
+        "Deno.exit(0);\n",
     );
     const cache = `${library}/cache`;
     const { success, stderr } = await new Deno.Command(`${library}/deno`, {
