@@ -126,6 +126,17 @@ Deno.test("plan() binds the host's devices where it cannot make nodes", () => {
   assert.ok(bound.some(({ call, args }) => call === "open_tree" && args[1] === "/dev/null"));
 });
 
+Deno.test("plan() gives the caller's own limit of open files back, unless the spec sets another", () => {
+  const limits = (list: readonly Step[]): string[] =>
+    list.filter(({ call }) => call === "prlimit64").map(({ does }) => does);
+  const openFiles = { soft: 1024n, hard: 4096n };
+  assert.deepEqual(limits(steps(specOf(), { openFiles })), ["set RLIMIT_NOFILE to 1024:4096"]);
+  assert.deepEqual(limits(steps(specOf())), []);
+  const rlimits = [{ type: "RLIMIT_NOFILE", soft: 7, hard: 2 ** 64 }];
+  const process = { ...specOf().process!, rlimits };
+  assert.deepEqual(limits(steps(specOf({ process }), { openFiles })), [`set RLIMIT_NOFILE to 7:${2n ** 64n - 1n}`]);
+});
+
 Deno.test("plan() makes the cgroup namespace only after the cgroups were joined", () => {
   const list = steps(specOf({ linux: { namespaces: [{ type: "mount" }, { type: "cgroup" }] } }), {
     cgroups: [{ version: 1, name: "pids", path: "/sys/fs/cgroup/pids/one" }],
