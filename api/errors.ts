@@ -49,3 +49,13 @@ export function isFailure(error: unknown, code: Code): error is Failure {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * The failure that came first, where cleaning up after it failed as well: a full disk refuses that too, and what was
+ * not cleaned up is left to the next process that looks.
+ */
+export function originalOf(error: unknown): unknown {
+  let original = error;
+  while (original instanceof SuppressedError) original = original.suppressed;
+  return original;
+}

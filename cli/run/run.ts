@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { originalOf } from "../../api/errors.ts";
 import { exitCodeOf, reportFailure } from "./exit.ts";
 import { parseRun, runHelp } from "./flags.ts";
 import { runContainer } from "./run_container.ts";
@@ -16,7 +17,8 @@ export async function main(args: string[]): Promise<number> {
       return 0;
     }
     return await runContainer(command);
-  } catch (error) {
+  } catch (thrown) {
+    const error = originalOf(thrown);
     reportFailure(error);
     return exitCodeOf(error);
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { Failure, originalOf } from "../../api/errors.ts";
 import { type Descriptor, isIndexType, isManifestType, type Platform } from "../../api/oci/image_spec.ts";
 import type { LeaseStore } from "../leases/lease_store.ts";
 import type { Labels } from "../metadata/label_refs.ts";
@@ -47,6 +47,14 @@ export interface PullOptions {
  * (garbage, if nothing else uses them) and resumable downloads was added.
  */
 export async function pull(store: PullStore, source: ImageSource, options: PullOptions): Promise<ImageView> {
+  try {
+    return await pullUnderLease(store, source, options);
+  } catch (error) {
+    throw originalOf(error);
+  }
+}
+
+async function pullUnderLease(store: PullStore, source: ImageSource, options: PullOptions): Promise<ImageView> {
   await using lease = await store.leases.own("pull");
   const { signal, platform } = options;
   const snapshotter = store.snapshotter(options.snapshotter);
