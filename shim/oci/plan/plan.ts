@@ -46,7 +46,7 @@ export interface Descriptors {
 }
 
 /** Numbers the descriptors that a child gets: what is needed longest comes first. */
-export function numberDescriptors(
+function numberDescriptors(
   wanted: { start: boolean; life: boolean; console: boolean; init?: boolean },
 ): Descriptors {
   const placements: Placement[] = ["stdin", "stdout", "stderr", "report"].map((from, to) => ({ from, to }));
@@ -59,6 +59,23 @@ export function numberDescriptors(
   const init = place("init", wanted.init === true);
   const stub = placements.push({ from: "stub", to: placements.length }) - 1;
   return { placements, report: 3, start, life, console, init, stub, firstUnwanted };
+}
+
+/** A program that clones a child into its cgroup and makes it nobody's memory, with the descriptors that it keeps. */
+export function beginChild(
+  namespaces: readonly ConstantName[],
+  facts: Pick<Facts, "arch" | "cgroups" | "ignoredSignals">,
+  wanted: Parameters<typeof numberDescriptors>[0],
+): { program: ChildProgram; descriptors: Descriptors } {
+  const program = new ChildProgram(namespaces, unifiedCgroup(facts) !== undefined);
+  const descriptors = numberDescriptors(wanted);
+  addHygiene(program, {
+    arch: facts.arch,
+    descriptors: descriptors.placements,
+    stub: descriptors.stub,
+    ignoredSignals: facts.ignoredSignals,
+  });
+  return { program, descriptors };
 }
 
 /** A container's program, and the place of its pid namespace where it joins one. */
@@ -80,17 +97,10 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   const linux = spec.linux ?? {};
   if (process === undefined) throw new Failure("InvalidArgument", "config.json has no process");
   const made = new Set((linux.namespaces ?? []).filter(({ path }) => !path).map(({ type }) => type));
-  const program = new ChildProgram(cloneFlags(made), unifiedCgroup(facts) !== undefined);
-  const descriptors = numberDescriptors({
+  const { program, descriptors } = beginChild(cloneFlags(made), facts, {
     start: facts.start === "fifo",
     life: facts.dieWithParent,
     console: process.terminal === true,
-  });
-  addHygiene(program, {
-    arch: facts.arch,
-    descriptors: descriptors.placements,
-    stub: descriptors.stub,
-    ignoredSignals: facts.ignoredSignals,
   });
   if (descriptors.life !== undefined) addLife(program, descriptors.life);
   addOomScore(program, process.oomScoreAdj);

@@ -5,15 +5,14 @@
  */
 import { Failure } from "../../../api/errors.ts";
 import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
-import { addHygiene } from "../../../ffi/program/hygiene.ts";
-import { ChildProgram } from "../../../ffi/program/spawn.ts";
+import type { ChildProgram } from "../../../ffi/program/spawn.ts";
 import { flag, type Program, type Slot } from "../../../ffi/program/program.ts";
 import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { openHow, openHowSize } from "./paths.ts";
-import { addCgroups, namespaceFlags, numberDescriptors, unifiedCgroup } from "./plan.ts";
+import { addCgroups, beginChild, namespaceFlags } from "./plan.ts";
 
 /** The facts that an exec needs. */
 export type ExecFacts = Pick<
@@ -35,18 +34,11 @@ export interface ExecPlan {
  * container's: it says which namespaces there are.
  */
 export function planExec(spec: Spec, process: Process, facts: ExecFacts): ExecPlan {
-  const program = new ChildProgram([], unifiedCgroup(facts) !== undefined);
-  const descriptors = numberDescriptors({
+  const { program, descriptors } = beginChild([], facts, {
     start: false,
     life: false,
     init: true,
     console: process.terminal === true,
-  });
-  addHygiene(program, {
-    arch: facts.arch,
-    descriptors: descriptors.placements,
-    stub: descriptors.stub,
-    ignoredSignals: facts.ignoredSignals,
   });
   addOomScore(program, process.oomScoreAdj);
   addCgroups(program, facts);
