@@ -4,10 +4,11 @@
  * @module
  */
 import { Failure } from "../api/errors.ts";
+import { checkIdentifier } from "../api/identifier.ts";
 import { ContentStore } from "./content/content_store.ts";
 import { ImageStore } from "./images/image_store.ts";
 import { LeaseStore } from "./leases/lease_store.ts";
-import { checkIdentifier, ContainerStore } from "./metadata/container_store.ts";
+import { ContainerStore } from "./metadata/container_store.ts";
 import { Database } from "./metadata/database.ts";
 import { diskFailure } from "./metadata/disk_failure.ts";
 import { Objects } from "./metadata/objects.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { checkIdentifier } from "../../api/identifier.ts";
 import type { Labels } from "./label_refs.ts";
 import type { Objects } from "./objects.ts";
 
@@ -136,19 +137,6 @@ export class ContainerStore {
       labels: this.objects.labels("container", row.id),
     };
   }
-}
-
-const identifier = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;
-
-/**
- * Throws `InvalidArgument`, in containerd's words, where the text cannot name a container or a namespace: 1 to 76 letters and
- * digits, with single `.`, `_` or `-` between them.
- */
-export function checkIdentifier(text: string): void {
-  const fail = (message: string) => new Failure("InvalidArgument", message);
-  if (text === "") throw fail("identifier must not be empty");
-  if (text.length > 76) throw fail(`identifier "${text}" greater than maximum length (76 characters)`);
-  if (!identifier.test(text)) throw fail(`identifier "${text}" must match ${identifier.source}`);
 }
 
 function missing(id: string): Failure {
