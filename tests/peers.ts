@@ -33,6 +33,7 @@ export const peers = {
     shows: "aarch64-linux-gnu-as",
     use: "assembles the machine code for aarch64",
   },
+  "protobuf-compiler": { package: "protobuf-compiler", shows: "protoc", use: "reads the API's .proto files" },
   gcc: { package: "gcc", shows: "gcc", use: "compiles constants and layouts against headers" },
   "libc6-dev": {
     package: "libc6-dev",

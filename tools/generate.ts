@@ -1,8 +1,9 @@
 /**
- * `deno task generate`: writes the generated files from the kernel's headers, the C library, assembly, C and data.
+ * `deno task generate`: writes the generated files from the kernel's headers, the C library, assembly, C, data and the API's
+ * `.proto` files.
  *
- * Needs Debian's gcc, gcc-aarch64-linux-gnu, linux-libc-dev-arm64-cross and linux-libc-dev-armhf-cross. Works
- * offline. With `--check` nothing is written and a difference is an error.
+ * Needs Debian's gcc, gcc-aarch64-linux-gnu, linux-libc-dev-arm64-cross, linux-libc-dev-armhf-cross and
+ * protobuf-compiler, and ts-proto from npm. Works offline where that has been fetched once. With `--check` nothing is written and a difference is an error.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { generateErrno } from "./generate/errno.ts";
 import { generateSyscalls } from "./generate/syscalls.ts";
 import { generateLauncher } from "./generate/launcher.ts";
 import { generateMachineCode } from "./generate/machine_code.ts";
+import { generateMessages } from "./generate/messages.ts";
 
 /** Path below the repository's root → text of every generated file. */
 export async function generated(): Promise<Map<string, string>> {
@@ -20,6 +22,7 @@ export async function generated(): Promise<Map<string, string>> {
     ...await generateSyscalls(),
     ...await generateMachineCode(),
     ...await generateLauncher(),
+    ...await generateMessages(),
   ]);
 }
 
@@ -29,6 +32,7 @@ if (import.meta.main) {
   for (const [path, text] of await generated()) {
     const url = new URL(path, root);
     if (!Deno.args.includes("--check")) {
+      Deno.mkdirSync(new URL("./", url), { recursive: true });
       Deno.writeTextFileSync(url, text);
     } else if (Deno.readTextFileSync(url) !== text) {
       console.error(`${path} is not what its sources give: run deno task generate`);

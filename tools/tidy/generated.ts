@@ -5,13 +5,14 @@
  */
 import { generated } from "../generate.ts";
 
-/** Programs and headers that the generators need, all from Debian's packages. */
+/** Programs and headers that the generators need, all from Debian's packages; ts-proto comes from npm. */
 const needs = [
   "/usr/bin/gcc",
   "/usr/bin/x86_64-linux-gnu-as",
   "/usr/bin/aarch64-linux-gnu-as",
   "/usr/aarch64-linux-gnu/include/asm/unistd.h",
   "/usr/arm-linux-gnueabihf/include/asm/unistd.h",
+  "/usr/bin/protoc",
 ];
 
 /** What the generators lack here; undefined where they can run. */
