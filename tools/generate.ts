@@ -1,9 +1,9 @@
 /**
- * `deno task generate`: writes the generated files from the kernel's headers, the C library, assembly, C, data and the API's
- * `.proto` files.
+ * `deno task generate`: writes the generated files from the kernel's headers, the C library, assembly, C, data and the
+ * API's `.proto` files. With `--check` nothing is written and a difference is an error.
  *
  * Needs Debian's gcc, gcc-aarch64-linux-gnu, linux-libc-dev-arm64-cross, linux-libc-dev-armhf-cross and
- * protobuf-compiler, and ts-proto from npm. Works offline where that has been fetched once. With `--check` nothing is written and a difference is an error.
+ * protobuf-compiler, and ts-proto from npm. Works offline where that has been fetched once.
  *
  * @module
  */

@@ -15,13 +15,13 @@ export function inProcess<D extends ServiceDefinition>(
   service: ServiceOf<D>,
   metadata: Readonly<Record<string, string>> = {},
 ): ClientOf<D> {
-  const calls = Object.keys(definition.methods).map((key) => {
-    const call = (request: unknown, options: CallOptions = {}) => {
-      // By the type of `service`, the method is there and takes this request.
-      const handler = service[key] as (request: unknown, context: CallContext) => unknown;
-      return handler.call(service, request, contextOf(metadata, options));
-    };
-    return [key, call] as const;
+  const calls = Object.entries(definition.methods).map(([key, { responseStream }]) => {
+    // By the type of `service`, the method is there and takes this request.
+    const handler = service[key] as (request: unknown, context: CallContext) => unknown;
+    const call = (request: unknown, options: CallOptions = {}) =>
+      handler.call(service, request, contextOf(metadata, options));
+    // A handler may throw at once; callers expect a promise.
+    return [key, responseStream ? call : async (...args: Parameters<typeof call>) => await call(...args)] as const;
   });
   // One function for each method of the definition, which is what ClientOf says.
   return Object.fromEntries(calls) as unknown as ClientOf<D>;
