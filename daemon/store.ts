@@ -87,6 +87,40 @@ export class Store implements Disposable {
   }
 }
 
+/** So many namespaces' views are kept; making one costs microseconds, and names may come from strangers. */
+const viewsMax = 1000;
+
+/** An open root with the views of all its namespaces. */
+export class Stores implements Disposable {
+  readonly #views = new Map<string, Store>();
+
+  constructor(readonly root: string, readonly database: Database) {}
+
+  /** The store as this namespace sees it. Whether the namespace exists is not looked at; its name was checked before. */
+  of(namespace: string): Store {
+    let view = this.#views.get(namespace);
+    if (view === undefined) {
+      if (this.#views.size >= viewsMax) this.#views.clear();
+      this.#views.set(namespace, view = new Store(this.root, this.database, namespace));
+    }
+    return view;
+  }
+
+  /** Names of the namespaces that exist, in order. Inside `Database.read` or a transaction. */
+  namespaces(): string[] {
+    return this.database.all<{ name: string }>("SELECT name FROM namespaces ORDER BY name").map(({ name }) => name);
+  }
+
+  /** As {@link Store.close}. */
+  close(): void {
+    this.database.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
 /**
  * Opens the store of a root directory, and makes it where there is none. `root` is an absolute path.
  *
@@ -96,6 +130,15 @@ export class Store implements Disposable {
 export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
   const namespace = options.namespace ?? "default";
   checkIdentifier(namespace);
+  return new Store(root, await openDatabase(root, options.signal), namespace);
+}
+
+/** As {@link openStore}, for all namespaces. */
+export async function openStores(root: string, signal?: AbortSignal): Promise<Stores> {
+  return new Stores(root, await openDatabase(root, signal));
+}
+
+async function openDatabase(root: string, signal: AbortSignal | undefined): Promise<Database> {
   // A comma or colon separates mount options and lower directories, a backslash escapes, and a blank ends fields.
   if (!root.startsWith("/") || /[,:\\\s]/.test(root)) {
     throw new Failure(
@@ -112,7 +155,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   }
   const file = `${root}/${metadataPart}/meta.db`;
   if (!exists(file)) makeDirectories(root);
-  return new Store(root, await Database.open(file, options.signal), namespace);
+  return await Database.open(file, signal);
 }
 
 function exists(path: string): boolean {

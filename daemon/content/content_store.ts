@@ -159,7 +159,12 @@ export class ContentStore {
         if (exists) return;
         this.objects.enterNamespace();
         const expires = Date.now() + ingestLifetimeMs;
-        database.run("INSERT OR REPLACE INTO ingests VALUES (?, ?, ?)", namespace, ref, expires);
+        database.run(
+          "INSERT OR REPLACE INTO ingests (namespace, ref, expires) VALUES (?, ?, ?)",
+          namespace,
+          ref,
+          expires,
+        );
         this.objects.hold(options.lease, "ingest", ref);
       });
     } catch (error) {

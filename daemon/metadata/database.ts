@@ -5,6 +5,7 @@
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { Failure, messageOf } from "../../api/errors.ts";
+import { CommitQueue, type Undo } from "./commit_queue.ts";
 import { diskFailure } from "./disk_failure.ts";
 import { migrations } from "./schema.ts";
 
@@ -37,8 +38,14 @@ export interface TransactionOptions {
   readonly durable?: boolean;
 }
 
-/** Steps that take back what a transaction did outside the database; run last to first when it fails. */
-export type Undo = (() => void)[];
+export type { Undo } from "./commit_queue.ts";
+
+/** Counts of what this process has committed; garbage collection is scheduled by them. */
+export interface Changes {
+  readonly mutations: number;
+  /** Objects and leases that were removed. */
+  readonly deletions: number;
+}
 
 /**
  * An open database in WAL mode with full durability: what a finished transaction wrote survives a power cut.
@@ -51,13 +58,27 @@ export type Undo = (() => void)[];
 export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #queue: CommitQueue;
   #durable = true;
+  #mutations = 0;
+  #deletions = 0;
+  /** Why SQLite ended the transaction before its commit, such as a full disk. */
+  #ended: unknown;
+  #watchers: (() => void)[] = [];
   /** Path of the file. */
   readonly path: string;
 
   private constructor(sqlite: DatabaseSync, path: string) {
     this.#sqlite = sqlite;
     this.path = path;
+    this.#queue = new CommitQueue(
+      {
+        atomically: (durable, body) => this.#atomically(durable, body),
+        separately: (body) => this.#separately(body),
+        isBusy,
+      },
+      lockDeadlineMs,
+    );
   }
 
   /**
@@ -128,32 +149,74 @@ export class Database implements Disposable {
   }
 
   /**
-   * Runs the body in one IMMEDIATE transaction: it sees nothing of other writers, and they see all of it or nothing.
-   * Where the body or the commit fails, the database is as before and the steps in `undo` are run.
+   * Runs the body in an IMMEDIATE transaction: it sees nothing of other processes' writers, and they see all of it or
+   * nothing. Bodies that come in one turn of the event loop share the transaction, one after another, and its one wait
+   * for the disk. Where the body fails, what it did is taken back and the steps in `undo` are run, and so where the
+   * commit fails.
    *
    * Throws what the body throws, `ResourceExhausted` where the disk is full, `Unavailable` where another process
    * held the write lock for 30 s.
    */
   async transaction<T>(body: (undo: Undo) => T, options: TransactionOptions = {}): Promise<T> {
     const { durable = true, signal } = options;
-    return await this.#patiently(() => {
-      if (this.#durable !== durable) {
-        this.#sqlite.exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
-        this.#durable = durable;
-      }
-      this.#sqlite.exec("BEGIN IMMEDIATE");
-      const undo: Undo = [];
-      try {
-        const result = body(undo);
-        this.#sqlite.exec("COMMIT");
-        return result;
-      } catch (error) {
-        // A full disk or an I/O error may have ended the transaction already.
-        if (this.#sqlite.isTransaction) this.#sqlite.exec("ROLLBACK");
-        for (const step of undo.reverse()) step();
-        throw diskFailure(error, "write to the store", this.path);
-      }
-    }, signal);
+    try {
+      return await this.#queue.run(body, { durable, signal });
+    } catch (error) {
+      if (isBusy(error)) throw this.#locked(error);
+      throw diskFailure(error, "write to the store", this.path);
+    }
+  }
+
+  #atomically(durable: boolean, body: () => void): void {
+    if (this.#durable !== durable) {
+      this.#sqlite.exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
+      this.#durable = durable;
+    }
+    this.#sqlite.exec("BEGIN IMMEDIATE");
+    const deletions = this.#deletions;
+    try {
+      body();
+      if (!this.#sqlite.isTransaction) throw this.#ended;
+      this.#sqlite.exec("COMMIT");
+    } catch (error) {
+      this.#deletions = deletions;
+      // A full disk or an I/O error may have ended the transaction already.
+      if (this.#sqlite.isTransaction) this.#sqlite.exec("ROLLBACK");
+      throw error;
+    }
+    this.#mutations++;
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  #separately<T>(body: () => T): T {
+    // Without its transaction a savepoint would be one of its own, and commit.
+    if (!this.#sqlite.isTransaction) throw this.#ended;
+    this.#sqlite.exec("SAVEPOINT mutation");
+    try {
+      const result = body();
+      this.#sqlite.exec("RELEASE mutation");
+      return result;
+    } catch (error) {
+      if (this.#sqlite.isTransaction) this.#sqlite.exec("ROLLBACK TO mutation; RELEASE mutation");
+      else this.#ended = error;
+      throw error;
+    }
+  }
+
+  /** Counts the removal of an object for {@link changes}. Inside a transaction. */
+  noteDeletion(): void {
+    this.#deletions++;
+  }
+
+  /** What this process has committed so far. */
+  get changes(): Changes {
+    return { mutations: this.#mutations, deletions: this.#deletions };
+  }
+
+  /** Calls the function after each commit, until the returned function is called. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.push(watcher);
+    return () => this.#watchers = this.#watchers.filter((other) => other !== watcher);
   }
 
   async #patiently<T>(attempt: () => T, signal?: AbortSignal): Promise<T> {
@@ -166,17 +229,21 @@ export class Database implements Disposable {
         if (!isBusy(error)) throw error;
         deadline ??= performance.now() + lockDeadlineMs;
         if (performance.now() > deadline) {
-          const seconds = lockDeadlineMs / 1000;
-          throw new Failure(
-            "Unavailable",
-            `use store "${this.path}": another process has locked it for ${seconds} s: it may be stopped or hang`,
-            { cause: error },
-          );
+          throw this.#locked(error);
         }
       }
       // Random, so that two who collided do not collide again.
       await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
     }
+  }
+
+  #locked(cause: unknown): Failure {
+    const seconds = lockDeadlineMs / 1000;
+    return new Failure(
+      "Unavailable",
+      `use store "${this.path}": another process has locked it for ${seconds} s: it may be stopped or hang`,
+      { cause },
+    );
   }
 
   /** Closes the file; the last one to do so moves the log into it. */

@@ -6,7 +6,15 @@
 import { Failure } from "../../api/errors.ts";
 
 /** Kinds of objects that labels and references are kept for; see `schema.ts` for their keys. */
-export type ObjectKind = "image" | "container" | "lease" | "content" | "ingest" | "snapshot";
+export type ObjectKind =
+  | "image"
+  | "container"
+  | "lease"
+  | "content"
+  | "ingest"
+  | "snapshot"
+  | "sandbox"
+  | "namespace";
 
 /** Labels by key. */
 export type Labels = Readonly<Record<string, string>>;

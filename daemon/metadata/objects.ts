@@ -96,6 +96,7 @@ export class Objects {
     database.run("DELETE FROM labels WHERE namespace = ? AND kind = ? AND key = ?", namespace, kind, key);
     database.run("DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ?", namespace, kind, key);
     this.release(kind, key);
+    database.noteDeletion();
   }
 
   /** Records the namespace, as the first object in it makes it exist. */

@@ -11,6 +11,8 @@
  * | `content` | digest |
  * | `ingest` | ref |
  * | `snapshot` | `snapshotter/key` |
+ * | `sandbox` | id |
+ * | `namespace` | its own name |
  *
  * A lease holds its resources by rows of `refs` as well. Times are milliseconds since 1970.
  *
@@ -86,5 +88,24 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (namespace, from_kind, from_key, to_kind, to_key, name)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX refs_by_target ON refs (namespace, to_kind, to_key);
+  `,
+  `
+  -- Messages of the API are kept as they came: an Any in its wire form, extensions as a Container with those only.
+  ALTER TABLE containers ADD COLUMN runtime TEXT;
+  ALTER TABLE containers ADD COLUMN runtime_options BLOB;
+  ALTER TABLE containers ADD COLUMN spec BLOB;
+  ALTER TABLE containers ADD COLUMN extensions BLOB;
+  ALTER TABLE containers ADD COLUMN sandbox TEXT;
+
+  CREATE TABLE sandboxes (
+    namespace TEXT NOT NULL, id TEXT NOT NULL,
+    sandboxer TEXT NOT NULL, runtime TEXT NOT NULL, runtime_options BLOB,
+    spec BLOB, extensions BLOB,
+    created INTEGER NOT NULL, updated INTEGER NOT NULL,
+    PRIMARY KEY (namespace, id)
+  ) STRICT, WITHOUT ROWID;
+
+  -- What an unfinished write will be, where its writer has said so.
+  ALTER TABLE ingests ADD COLUMN expected TEXT;
   `,
 ];

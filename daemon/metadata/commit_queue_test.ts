@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { Failure } from "../../api/errors.ts";
+import { CommitQueue, type Transactions } from "./commit_queue.ts";
+import { Database } from "./database.ts";
+
+async function withDatabase(body: (db: Database) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "barge-queue-" });
+  try {
+    using db = await Database.open(`${dir}/meta.db`);
+    await body(db);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const add = (db: Database, name: string) => db.run("INSERT INTO namespaces VALUES (?)", name);
+const names = (db: Database) =>
+  db.all<{ name: string }>("SELECT name FROM namespaces ORDER BY name").map(({ name }) => name);
+
+Deno.test("Database.transaction() commits mutations of one turn together, in their order", () =>
+  withDatabase(async (db) => {
+    const before = db.changes.mutations;
+    const order: number[] = [];
+    await Promise.all(Array.from({ length: 100 }, (_, index) =>
+      db.transaction(() => {
+        order.push(index);
+        add(db, `n${index}`);
+      })));
+    assert.deepEqual(order, Array.from({ length: 100 }, (_, index) => index));
+    assert.equal(names(db).length, 100);
+    assert.ok(db.changes.mutations - before < 5, `${db.changes.mutations - before} commits`);
+  }));
+
+Deno.test("Database.transaction() takes back the body that throws and keeps its neighbours", () =>
+  withDatabase(async (db) => {
+    const undone: string[] = [];
+    const results = await Promise.allSettled(["a", "bad", "b"].map((name) =>
+      db.transaction((undo) => {
+        add(db, name);
+        undo.push(() => undone.push(name));
+        if (name === "bad") throw new Failure("InvalidArgument", "bad");
+      })
+    ));
+    assert.deepEqual(results.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+    assert.deepEqual(names(db), ["a", "b"]);
+    assert.deepEqual(undone, ["bad"]);
+  }));
+
+Deno.test("Database.transaction() leaves out a mutation whose signal was aborted before its turn", () =>
+  withDatabase(async (db) => {
+    const controller = new AbortController();
+    const first = db.transaction(() => add(db, "a"));
+    const second = db.transaction(() => add(db, "b"), { signal: controller.signal });
+    controller.abort(new Failure("Canceled", "gone"));
+    await first;
+    await assert.rejects(second, /gone/);
+    assert.deepEqual(names(db), ["a"]);
+  }));
+
+Deno.test("CommitQueue takes back every mutation, last first, where the commit fails", async () => {
+  const undone: number[] = [];
+  const failing: Transactions = {
+    atomically: (_durable, body) => {
+      body();
+      throw new Error("disk full");
+    },
+    separately: (body) => body(),
+    isBusy: () => false,
+  };
+  const queue = new CommitQueue(failing, 1000);
+  const results = await Promise.allSettled([1, 2, 3].map((n) =>
+    queue.run((undo) => {
+      undo.push(() => undone.push(n));
+    }, { durable: true })
+  ));
+  assert.ok(results.every((result) => result.status === "rejected" && /disk full/.test(String(result.reason))));
+  assert.deepEqual(undone, [3, 2, 1]);
+});
+
+Deno.test("CommitQueue tries again while another process is in the way, until the deadline", async () => {
+  const busy = new Error("busy");
+  let left = 3;
+  const transactions: Transactions = {
+    atomically: (_durable, body) => {
+      if (left-- > 0) throw busy;
+      body();
+    },
+    separately: (body) => body(),
+    isBusy: (error) => error === busy,
+  };
+  const queue = new CommitQueue(transactions, 1000);
+  const run = (n: number) => queue.run(() => n, { durable: true });
+  assert.deepEqual(await Promise.all([run(1), run(2)]), [1, 2]);
+  left = 1_000_000;
+  const impatient = new CommitQueue(transactions, 20);
+  await assert.rejects(impatient.run(() => 1, { durable: true }), busy);
+});
