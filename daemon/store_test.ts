@@ -6,7 +6,6 @@ import { isFailure } from "../api/errors.ts";
 import { mediaTypes } from "../api/oci/image_spec.ts";
 import { unpackedLabel, viewImage } from "./images/image_view.ts";
 import { reapAbandoned } from "./leases/abandoned.ts";
-import { collectGarbage } from "./leases/garbage.ts";
 import { openStore, type Store } from "./store.ts";
 
 const signal = new AbortController().signal;
@@ -194,44 +193,6 @@ Deno.test("viewImage() finds manifest, config and chain id of an image, and unde
     assert.equal((await viewImage(store, "name", options))?.unpacked, false);
     await store.content.delete(manifestDigest);
     assert.equal(await viewImage(store, "name", options), undefined);
-  }));
-
-Deno.test("collectGarbage() keeps what an image, a container or a lease refers to, and removes the rest", () =>
-  withStore(async (store) => {
-    const snapshots = store.snapshotter("native");
-    await putImage(store, "kept", "kept-chain");
-    await putImage(store, "gone", "gone-chain");
-    await snapshots.prepare("rootfs", { parent: "gone-chain" });
-    await store.containers.create({ id: "c1", image: "gone", snapshotter: "native", snapshotKey: "rootfs" });
-    const loose = bytes("loose"), looseDigest = digestOf(loose);
-    await store.leases.create("lease");
-    await store.content.put("loose", loose, { expected: looseDigest, lease: "lease", signal });
-    await store.images.delete("gone");
-
-    const first = await collectGarbage(store);
-    assert.equal(first.blobs.length, 3);
-    assert.deepEqual(first.snapshots, []);
-    assert.ok(await store.content.find(looseDigest));
-
-    await store.leases.delete("lease");
-    await store.containers.delete("c1");
-    const second = await collectGarbage(store);
-    assert.deepEqual(second, { blobs: [looseDigest], snapshots: ["native/rootfs", "native/gone-chain"] });
-    assert.deepEqual((await snapshots.list()).map(({ key }) => key), ["kept-chain"]);
-    assert.equal(names(`${store.root}/io.containerd.content.v1.content/blobs/sha256`).length, 3);
-    assert.deepEqual(names(`${store.root}/trash`), []);
-    assert.deepEqual(await collectGarbage(store), { blobs: [], snapshots: [] });
-  }));
-
-Deno.test("collectGarbage() removes expired leases with what only they kept", () =>
-  withStore(async (store) => {
-    const data = bytes("x");
-    await store.leases.create("old", { expires: Date.now() + 50 });
-    await store.content.put("x", data, { lease: "old", signal });
-    assert.deepEqual((await collectGarbage(store)).blobs, []);
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    assert.deepEqual((await collectGarbage(store)).blobs, [digestOf(data)]);
-    assert.deepEqual(await store.leases.list(), []);
   }));
 
 /** Runs a program that opens the store, does something, says "ready" and waits to be killed. */

@@ -87,12 +87,15 @@ export class ImageStore {
 
   /** Takes the name away; what nothing else refers to is garbage then. Throws `NotFound`. */
   async delete(name: string): Promise<void> {
+    await this.objects.database.transaction(() => this.deleteInside(name));
+  }
+
+  /** As {@link delete}, inside a transaction of the caller's. */
+  deleteInside(name: string): void {
     const { database, namespace } = this.objects;
-    await database.transaction(() => {
-      const gone = database.run("DELETE FROM images WHERE namespace = ? AND name = ?", namespace, name);
-      if (gone === 0) throw missing(name);
-      this.objects.forget("image", name);
-    });
+    const gone = database.run("DELETE FROM images WHERE namespace = ? AND name = ?", namespace, name);
+    if (gone === 0) throw missing(name);
+    this.objects.forget("image", name);
   }
 
   #info(row: ImageRow): ImageInfo {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { type Code, isFailure, messageOf } from "../../api/errors.ts";
 import type { Platform } from "../../api/oci/image_spec.ts";
 import { archive } from "../diff/archive_fixture.ts";
+import { collectOnce } from "../gc/collector.ts";
 import { reapAbandoned } from "../leases/abandoned.ts";
-import { collectGarbage } from "../leases/garbage.ts";
 import { overlayProblem } from "../snapshots/overlay_probe.ts";
-import { openStore, type Store } from "../store.ts";
+import { openStore, type Store, Stores } from "../store.ts";
 import { digestOf, MemoryImage, MemorySource } from "./image_fixture.ts";
 import { viewImage } from "./image_view.ts";
 import type { PullProgress } from "./progress.ts";
@@ -117,6 +117,12 @@ function assertTidy(store: Store, snapshotter: string, ingests: number | { atMos
   assert.equal(places.length, database.get<{ n: number }>("SELECT count(*) AS n FROM snapshots")!.n);
 }
 
+/** Collects garbage, and gives the keys of what was removed. */
+async function collected({ root, database }: Store): Promise<string[]> {
+  const { removed } = await collectOnce(new Stores(root, database), undefined, signal);
+  return removed.map(({ key }) => key);
+}
+
 onEach("stores and unpacks all layers, labels what it stored, and keeps it from being collected", async (test) => {
   const { store, snapshotter } = test;
   const image = new MemoryImage(tars);
@@ -125,7 +131,7 @@ onEach("stores and unpacks all layers, labels what it stored, and keeps it from 
   const view = await pull(store, source, { platform, snapshotter, signal, progress: (event) => events.push(event) });
   assertTidy(store, snapshotter);
   assert.equal(view.manifestDigest, image.manifest.digest);
-  assert.deepEqual(await collectGarbage(store), { blobs: [], snapshots: [] });
+  assert.deepEqual(await collected(store), []);
   await mountedView(store, snapshotter, view.chainId!, (place) => {
     assert.deepEqual(names(place), ["etc", "large", "last", "private"]);
     assert.deepEqual(names(`${place}/etc`), ["one", "two"]);
@@ -245,7 +251,7 @@ onEach("refuses what is not as its digest says, and leaves nothing", async ({ st
     assertTidy(store, snapshotter, { atMost: image.layers.length - 1 });
     assert.equal(await store.images.find(source.name), undefined);
     assert.equal(await store.content.find(digest), undefined);
-    await collectGarbage(store);
+    await collected(store);
   }
   await pull(store, new MemorySource(image), { platform, snapshotter, signal });
 });
@@ -257,7 +263,7 @@ onEach("compares diff ids before a layer counts, and says which is wrong", async
     (e) => isFailure(e, "FailedPrecondition") && /^wrong diff id .* calculated on extraction/.test(e.message),
   );
   assertTidy(store, snapshotter);
-  await collectGarbage(store);
+  await collected(store);
   assert.deepEqual(await store.snapshotter(snapshotter).list(), []);
   assert.deepEqual(await store.content.list(), []);
 });
