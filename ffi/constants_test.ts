@@ -19,6 +19,7 @@ const kernelHeaders = [
   "linux/resource.h",
   "linux/stat.h",
   "linux/fs.h",
+  "linux/loop.h",
   "linux/falloc.h",
   "linux/capability.h",
   "linux/securebits.h",

@@ -15,6 +15,7 @@ interface Layout {
 }
 
 const kernel: readonly Layout[] = [
+  { header: "linux/loop.h", type: "struct loop_config", size: 304, offsets: { fd: 0, info: 8, "info.lo_flags": 60 } },
   {
     header: "linux/sched.h",
     type: "struct clone_args",
