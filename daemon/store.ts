@@ -16,10 +16,10 @@ import { Trash } from "./metadata/trash.ts";
 import { DirectorySnapshotter } from "./snapshots/directory_snapshotter.ts";
 import { nativeForm } from "./snapshots/native_form.ts";
 import { overlayForm } from "./snapshots/overlay_form.ts";
+import { type OwnOptions, ownRoot, type RootLock, stockDatabase, visitRoot } from "./root_lock.ts";
 
 const contentPart = "io.containerd.content.v1.content";
 const metadataPart = "io.barge.metadata.v1.sqlite";
-const stockMetadata = "io.containerd.metadata.v1.bolt/meta.db";
 const snapshotterPart = (name: string) => `io.containerd.snapshotter.v1.${name}`;
 const forms = [overlayForm, nativeForm];
 
@@ -44,7 +44,11 @@ export class Store implements Disposable {
   readonly leases: LeaseStore;
   readonly containers: ContainerStore;
 
-  constructor(readonly root: string, readonly database: Database, readonly namespace: string) {
+  readonly #lock: RootLock | undefined;
+
+  /** `lock` is let go with the database. */
+  constructor(readonly root: string, readonly database: Database, readonly namespace: string, lock?: RootLock) {
+    this.#lock = lock;
     this.objects = new Objects(database, namespace);
     this.trash = new Trash(`${root}/trash`);
     this.content = new ContentStore(this.objects, `${root}/${contentPart}`, this.trash);
@@ -80,6 +84,7 @@ export class Store implements Disposable {
   /** Closes the database. A process that ends soon can leave it: nothing is lost, and the next one opens it faster. */
   close(): void {
     this.database.close();
+    this.#lock?.release();
   }
 
   [Symbol.dispose](): void {
@@ -94,7 +99,12 @@ const viewsMax = 1000;
 export class Stores implements Disposable {
   readonly #views = new Map<string, Store>();
 
-  constructor(readonly root: string, readonly database: Database) {}
+  readonly #lock: RootLock | undefined;
+
+  /** `lock` is let go with the database. */
+  constructor(readonly root: string, readonly database: Database, lock?: RootLock) {
+    this.#lock = lock;
+  }
 
   /** The store as this namespace sees it. Whether the namespace exists is not looked at; its name was checked before. */
   of(namespace: string): Store {
@@ -114,6 +124,7 @@ export class Stores implements Disposable {
   /** As {@link Store.close}. */
   close(): void {
     this.database.close();
+    this.#lock?.release();
   }
 
   [Symbol.dispose](): void {
@@ -122,23 +133,60 @@ export class Stores implements Disposable {
 }
 
 /**
- * Opens the store of a root directory, and makes it where there is none. `root` is an absolute path.
+ * Opens the store of a root directory, and makes it where there is none. `root` is an absolute path. Others may have it
+ * open as well, but no daemon.
  *
- * Throws `PermissionDenied`, `FailedPrecondition` (read-only disk, a stock containerd's root, a newer barge's store),
- * `ResourceExhausted`, `Unavailable`, `InvalidArgument` for a path that cannot be used.
+ * Throws `PermissionDenied`, `FailedPrecondition` (read-only disk, a daemon's or a stock containerd's root, a newer
+ * barge's store), `ResourceExhausted`, `Unavailable`, `InvalidArgument` for a path that cannot be used.
  */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
   const namespace = options.namespace ?? "default";
   checkIdentifier(namespace);
-  return new Store(root, await openDatabase(root, options.signal), namespace);
+  const [database, lock] = await openAsGuest(root, options.signal);
+  return new Store(root, database, namespace, lock);
 }
 
 /** As {@link openStore}, for all namespaces. */
 export async function openStores(root: string, signal?: AbortSignal): Promise<Stores> {
-  return new Stores(root, await openDatabase(root, signal));
+  const [database, lock] = await openAsGuest(root, signal);
+  return new Stores(root, database, lock);
 }
 
-async function openDatabase(root: string, signal: AbortSignal | undefined): Promise<Database> {
+/**
+ * As {@link openStores}, for a daemon: nobody else has the root open until it is closed. A stock containerd's root can be
+ * owned as well while that is not running: its blobs and snapshots stay where they are.
+ */
+export async function ownStores(root: string, options: OwnOptions = {}): Promise<Stores> {
+  const { file, directory } = prepare(root);
+  const lock = await ownRoot(root, directory, options);
+  try {
+    return new Stores(root, await Database.open(file, options.signal), lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openAsGuest(root: string, signal: AbortSignal | undefined): Promise<[Database, RootLock]> {
+  if (exists(`${root}/${stockDatabase}`)) {
+    throw new Failure(
+      "FailedPrecondition",
+      `open store: "${root}" belongs to a stock containerd, and two owners would delete each other's data: ` +
+        `choose another directory with --root`,
+    );
+  }
+  const { file, directory } = prepare(root);
+  const lock = visitRoot(root, directory);
+  try {
+    return [await Database.open(file, signal), lock];
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Checks the root and makes its directories where they are missing. */
+function prepare(root: string): { file: string; directory: string } {
   // A comma or colon separates mount options and lower directories, a backslash escapes, and a blank ends fields.
   if (!root.startsWith("/") || /[,:\\\s]/.test(root)) {
     throw new Failure(
@@ -146,16 +194,10 @@ async function openDatabase(root: string, signal: AbortSignal | undefined): Prom
       `open store: "${root}" cannot be a root: want an absolute path without blank, comma, colon and backslash`,
     );
   }
-  if (exists(`${root}/${stockMetadata}`)) {
-    throw new Failure(
-      "FailedPrecondition",
-      `open store: "${root}" belongs to a stock containerd, and two owners would delete each other's data: ` +
-        `choose another directory with --root`,
-    );
-  }
-  const file = `${root}/${metadataPart}/meta.db`;
+  const directory = `${root}/${metadataPart}`;
+  const file = `${directory}/meta.db`;
   if (!exists(file)) makeDirectories(root);
-  return await Database.open(file, signal);
+  return { file, directory };
 }
 
 function exists(path: string): boolean {
