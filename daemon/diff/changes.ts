@@ -1,0 +1,185 @@
+/**
+ * What changed between two directory trees, by the rules of containerd's `fs.Changes`: both are walked at once, names
+ * in the order of their bytes.
+ *
+ * @module
+ */
+import { flags } from "../../ffi/constants.ts";
+import { Descriptor, openFile } from "../../ffi/descriptor.ts";
+import {
+  type FileStatus,
+  listDirectory,
+  openBeneath,
+  readAt,
+  readLinkAt,
+  S_IFDIR,
+  S_IFLNK,
+  statAtIfThere,
+} from "../../ffi/files.ts";
+import { encodePath } from "../../ffi/path.ts";
+import { getXattrAt } from "../../ffi/xattr.ts";
+import type { Place } from "./copy_up.ts";
+
+/** A name that is there afterwards; `unmodified` ones only where other names share the file. */
+export interface Present {
+  readonly kind: "added" | "modified" | "unmodified";
+  readonly path: string;
+  /** Where it is: open until the next change is asked for. */
+  readonly place: Place;
+  readonly status: FileStatus;
+}
+
+/** A name that was there before, with all below it. */
+export interface Deleted {
+  readonly kind: "deleted";
+  readonly path: string;
+}
+
+/** One change. Paths are below the trees' roots, without a slash at their start. */
+export type Change = Present | Deleted;
+
+const typeMask = flags("S_IFMT");
+const regular = flags("S_IFREG");
+const directoryFlags = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW");
+
+/** Whether it is a directory. */
+export function isDirectory(status: FileStatus): boolean {
+  return (status.mode & typeMask) === S_IFDIR;
+}
+
+/** Names in the order of their bytes, which is not that of UTF-16. */
+export function sortNames(names: string[]): string[] {
+  // deno-lint-ignore no-control-regex -- ASCII begins with control characters, and names may hold them
+  if (names.every((name) => /^[\x00-\x7f]*$/.test(name))) return names.sort();
+  const bytes = new Map(names.map((name) => [name, encodePath(name)]));
+  return names.sort((a, b) => compareBytes(bytes.get(a)!, bytes.get(b)!));
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let at = 0; at < a.length && at < b.length; at++) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return a.length - b.length;
+}
+
+/** A pair of directories under way; each side is missing where there is none. */
+interface Frame {
+  readonly path: string;
+  readonly lower: Descriptor | undefined;
+  readonly upper: Descriptor;
+  readonly lowerNames: ReadonlySet<string>;
+  readonly upperNames: ReadonlySet<string>;
+  readonly names: readonly string[];
+  next: number;
+}
+
+function openDirectory(dir: number, name: string): Descriptor {
+  return new Descriptor(openBeneath(dir, name, directoryFlags));
+}
+
+function frameOf(path: string, lower: Descriptor | undefined, upper: Descriptor): Frame {
+  const lowerNames = new Set(lower === undefined ? [] : listDirectory(lower.number));
+  const upperNames = new Set(listDirectory(upper.number));
+  return { path, lower, upper, lowerNames, upperNames, names: sortNames([...lowerNames.union(upperNames)]), next: 0 };
+}
+
+/**
+ * The changes from `lower` to `upper`, both directories; from nothing without the former. Neither may change meanwhile.
+ * Throws {@link SyscallError}.
+ */
+export function* walkBoth(lower: string | undefined, upper: string): Generator<Change> {
+  // The roots are the daemon's own paths, and may have links in their parents.
+  const open = (path: string) => openFile(path, flags("O_RDONLY", "O_DIRECTORY"));
+  const frames: Frame[] = [];
+  try {
+    frames.push(frameOf("", lower === undefined ? undefined : open(lower), open(upper)));
+    for (let frame; (frame = frames.at(-1)) !== undefined;) {
+      const name = frame.names[frame.next++];
+      if (name === undefined) {
+        closeFrame(frames.pop()!);
+        continue;
+      }
+      const below = yield* changesOf(frame, name);
+      if (below !== undefined) frames.push(below);
+    }
+  } finally {
+    for (const frame of frames) closeFrame(frame);
+  }
+}
+
+function closeFrame({ lower, upper }: Frame): void {
+  lower?.close();
+  upper.close();
+}
+
+function* changesOf(frame: Frame, name: string): Generator<Change, Frame | undefined> {
+  const path = frame.path === "" ? name : `${frame.path}/${name}`;
+  if (!frame.upperNames.has(name)) {
+    if (statAtIfThere(frame.lower!.number, name) !== undefined) yield { kind: "deleted", path };
+    return undefined;
+  }
+  const place = { dir: frame.upper.number, name };
+  const status = statAtIfThere(place.dir, name);
+  // Overlayfs lists whiteouts of directories that are in one layer only, and has no such files.
+  if (status === undefined) return undefined;
+  let lower: Descriptor | undefined;
+  const before = frame.lower === undefined ? undefined : { dir: frame.lower.number, name };
+  const beforeStatus = before && frame.lowerNames.has(name) ? statAtIfThere(before.dir, name) : undefined;
+  if (before !== undefined && beforeStatus !== undefined) {
+    const same = isSameFile(before, beforeStatus, place, status);
+    if (!same) yield { kind: "modified", path, place, status };
+    else if (!isDirectory(status) && status.links > 1) yield { kind: "unmodified", path, place, status };
+    if (isDirectory(status) && isDirectory(beforeStatus)) lower = openDirectory(before.dir, name);
+  } else {
+    yield { kind: "added", path, place, status };
+  }
+  return isDirectory(status) ? frameOf(path, lower, openDirectory(place.dir, name)) : undefined;
+}
+
+const capability = "security.capability";
+const compareBytesMax = 64 * 1024;
+
+/**
+ * Whether both are the same file as far as a layer can tell: one inode, or equal in type, mode, owner, device number and
+ * capabilities, and, but for directories, in size and time. Times without a fraction may have been cut, and prove
+ * nothing: then the contents count.
+ */
+export function isSameFile(before: Place, beforeStatus: FileStatus, after: Place, status: FileStatus): boolean {
+  const { device: was } = beforeStatus;
+  const { device: is } = status;
+  if (beforeStatus.inode === status.inode && was.major === is.major && was.minor === is.minor) return true;
+  if (beforeStatus.mode !== status.mode || beforeStatus.uid !== status.uid || beforeStatus.gid !== status.gid) {
+    return false;
+  }
+  if (beforeStatus.major !== status.major || beforeStatus.minor !== status.minor) return false;
+  if (!equalBytes(getXattrAt(before.dir, before.name, capability), getXattrAt(after.dir, after.name, capability))) {
+    return false;
+  }
+  if (isDirectory(status)) return true;
+  const { mtime: then } = beforeStatus;
+  const { mtime: now } = status;
+  if (beforeStatus.size !== status.size || then.seconds !== now.seconds || then.nanos !== now.nanos) return false;
+  if (now.nanos !== 0) return true;
+  if ((status.mode & typeMask) === S_IFLNK) {
+    return readLinkAt(before.dir, before.name) === readLinkAt(after.dir, after.name);
+  }
+  if (status.size === 0 || (status.mode & typeMask) !== regular) return true;
+  return equalContents(before, after);
+}
+
+function equalBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return (a?.length ?? 0) === (b?.length ?? 0);
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+function equalContents(before: Place, after: Place): boolean {
+  using first = new Descriptor(openBeneath(before.dir, before.name, flags("O_RDONLY")));
+  using second = new Descriptor(openBeneath(after.dir, after.name, flags("O_RDONLY")));
+  const a = new Uint8Array(compareBytesMax);
+  const b = new Uint8Array(compareBytesMax);
+  for (let at = 0;;) {
+    const count = readAt(first.number, a, at);
+    if (readAt(second.number, b, at) !== count) return false;
+    for (let index = 0; index < count; index++) if (a[index] !== b[index]) return false;
+    if (count < compareBytesMax) return true;
+    at += count;
+  }
+}
