@@ -5,7 +5,7 @@
  * @module
  */
 import { messageOf } from "../../api/errors.ts";
-import type { CallsInFlight } from "./calls_in_flight.ts";
+import { type CallInFlight, callLines } from "./call_lines.ts";
 import { cpuProfile } from "./cpu_profile.ts";
 
 const profiles: Readonly<Record<string, string>> = {
@@ -25,19 +25,19 @@ const unavailable: Readonly<Record<string, string>> = {
   trace: "V8 has no execution trace: take a CPU profile (profile)",
 };
 
-/** Answers the debug socket's requests. */
-export function debugPages(calls: CallsInFlight): (request: Request) => Promise<Response> | Response {
+/** Answers the debug socket's requests; the function gives the calls that are being answered, the oldest first. */
+export function debugPages(calls: () => readonly CallInFlight[]): (request: Request) => Promise<Response> | Response {
   return (request) => {
     if (request.method !== "GET") return text("want GET", 405);
     const url = new URL(request.url);
     if (url.pathname === "/debug/vars") return vars();
-    if (url.pathname === "/debug/pprof" || url.pathname === "/debug/pprof/") return index(calls);
+    if (url.pathname === "/debug/pprof" || url.pathname === "/debug/pprof/") return index(calls().length);
     const name = /^\/debug\/pprof\/(\w+)$/.exec(url.pathname)?.[1] ?? "";
     switch (name) {
       case "cmdline":
         return text(commandLine().join("\0"));
       case "goroutine":
-        return text(`${calls.size} calls in flight, ${calls.answered} answered\n${[...calls.lines()].join("\n")}\n`);
+        return text(callLines(calls()));
       case "heap":
         return heap();
       case "profile":
@@ -67,10 +67,10 @@ function vars(): Response {
   });
 }
 
-function index(calls: CallsInFlight): Response {
+function index(calls: number): Response {
   const rows = Object.entries(profiles).map(([name, what]) =>
     `<tr><td>${
-      name === "goroutine" ? calls.size : 0
+      name === "goroutine" ? calls : 0
     }</td><td><a href='${name}?debug=1'>${name}</a></td><td>${what}</td></tr>`
   );
   const body = `<html><head><title>/debug/pprof/</title></head><body>/debug/pprof/<br>\n<table>\n` +

@@ -43,8 +43,9 @@ export class HealthService implements ServiceOf<typeof HealthDefinition> {
     if (service !== "") {
       yield { status: SERVICE_UNKNOWN };
     } else {
-      yield this.#status();
-      if (!this.#isDraining) {
+      const first = this.#status();
+      yield first;
+      if (first.status === SERVING) {
         await Promise.race([gone, this.#draining.promise]);
         if (!signal.aborted) yield this.#status();
       }

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import {
+  CreateTaskRequest,
+  ExecProcessRequest,
+  GetRequest,
+  TasksDefinition,
+} from "../../api/gen/services/tasks/v1/tasks.ts";
+import { Failure } from "../../api/errors.ts";
+import { inProcess } from "../../api/rpc/in_process.ts";
+import { openStores } from "../store.ts";
+import { TasksService } from "./tasks.ts";
+
+async function withTasks(body: (client: ReturnType<typeof inProcess<typeof TasksDefinition>>) => Promise<void>) {
+  const directory = await Deno.makeTempDir();
+  try {
+    using stores = await openStores(`${directory}/root`);
+    await stores.of("default").containers.create({ id: "there" });
+    await body(inProcess(TasksDefinition, new TasksService({ stores }), { "containerd-namespace": "default" }));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function fails(code: Failure["code"], text: string | RegExp): (error: unknown) => boolean {
+  return (error) =>
+    error instanceof Failure && error.code === code &&
+    (typeof text === "string" ? error.message === text : text.test(error.message));
+}
+
+Deno.test("TasksService asks for the container's record first, then for its task", () =>
+  withTasks(async (client) => {
+    const get = (containerId: string) => client.get(GetRequest.fromPartial({ containerId }));
+    await assert.rejects(get("none"), fails("NotFound", 'container "none" in namespace "default"'));
+    await assert.rejects(get("there"), fails("NotFound", "task there not found"));
+    const waiting = client.wait({ containerId: "there", execId: "" });
+    await assert.rejects(waiting, fails("NotFound", "task there not found"));
+    const exec = client.exec(ExecProcessRequest.fromPartial({ containerId: "there" }));
+    await assert.rejects(exec, fails("InvalidArgument", "exec id cannot be empty"));
+  }));
+
+Deno.test("TasksService.create() says what is missing", () =>
+  withTasks(async (client) => {
+    const create = (containerId: string) => client.create(CreateTaskRequest.fromPartial({ containerId }));
+    await assert.rejects(create("there"), fails("NotImplemented", /create task "there": this daemon has no shim/));
+    await assert.rejects(create("none"), fails("NotFound", /container "none"/));
+  }));
+
+Deno.test("TasksService has empty lists, in a namespace", () =>
+  withTasks(async (client) => {
+    assert.deepEqual(await client.list({ filter: "!" }), { tasks: [] });
+    assert.deepEqual(await client.metrics({ filters: [] }), { metrics: [] });
+    const metadata = { "containerd-namespace": "" };
+    await assert.rejects(
+      client.list({ filter: "" }, { metadata }),
+      fails("FailedPrecondition", /namespace is required/),
+    );
+    await assert.rejects(client.metrics({ filters: ["=="] }), fails("Unknown", /filters: parse error/));
+  }));
