@@ -8,7 +8,7 @@
  * @module
  */
 import { Failure } from "../api/errors.ts";
-import { nearestName } from "./nearest_name.ts";
+import { nearestName } from "../api/nearest_name.ts";
 
 /** What every flag has. */
 interface FlagBase {

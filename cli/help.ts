@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { nearestName } from "./nearest_name.ts";
+import { nearestName } from "../api/nearest_name.ts";
 
 const commands: readonly [name: string, description: string][] = [
   ["run", "Run a program in a container from an image, without a daemon"],
