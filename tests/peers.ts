@@ -74,6 +74,8 @@ export const peers = {
   python3: { package: "python3", shows: "python3", use: "small peers on sockets and terminals" },
   strace: { package: "strace", shows: "strace", use: "fails the n-th system call" },
   iproute2: { package: "iproute2", shows: "ip", use: "looks at network namespaces" },
+  "nghttp2-client": { package: "nghttp2-client", shows: "h2load", use: "another HTTP/2 client for the gRPC engine" },
+  nodejs: { package: "nodejs", shows: "node", use: "runs @grpc/grpc-js, as another gRPC engine" },
   "util-linux": { package: "util-linux", shows: "unshare", use: "namespaces without a container" },
 } as const satisfies Record<string, Peer>;
 
