@@ -1,0 +1,457 @@
+/**
+ * An HTTP/2 connection (RFC 9113), either side: reading and checking frames, windows, limits, orderly ends.
+ *
+ * @module
+ */
+import type { Connection } from "../rpc/connection.ts";
+import {
+  ConnectionError,
+  defaultFrameMax,
+  defaultWindow,
+  errorCodes,
+  frame,
+  frameFlags,
+  frameTypes,
+  goAwayFrame,
+  numberFrame,
+  preface,
+  settings,
+  settingsFrame,
+  uint32At,
+  windowMax,
+} from "./frames.ts";
+import { HeaderDecoder } from "./hpack/decoder.ts";
+import type { Field } from "./hpack/static_table.ts";
+import { FloodGuard } from "./flood.ts";
+import { type HeaderBlock, HeaderBlocks, unpadded } from "./payload.ts";
+import { ours } from "./limits.ts";
+import { Output } from "./output.ts";
+import { FrameReader } from "./reader.ts";
+import { Sender } from "./sender.ts";
+import { Stream, type StreamEvents } from "./stream.ts";
+
+/** A peer that does not read our answers to its PINGs and SETTINGS gets no more of them. */
+const unreadMax = 1 << 22;
+
+/** Time for reading what is left of a connection that cannot be written to. */
+const lastWordsMs = 100;
+
+/** What the owner of a connection decides. */
+export interface ConnectionEvents {
+  /** A stream that the peer opened; undefined refuses it. */
+  accept(stream: Stream, fields: readonly Field[] | undefined): StreamEvents | undefined;
+  /** The peer said GOAWAY: streams above `lastStream` were not looked at. */
+  goneAway(lastStream: number, code: number): void;
+  /** A stream has ended on both sides. */
+  ended(): void;
+  /** The connection has ended; all streams were told before. */
+  closed(): void;
+}
+
+/** See the module. `run` reads until the end. */
+export class Http2Connection {
+  readonly #blocks = new HeaderBlocks(
+    new HeaderDecoder({ tableBytesMax: ours.headerTable, listBytesMax: ours.headerListMax }),
+    ours.headerListMax,
+  );
+  readonly #streams = new Map<number, Stream>();
+  readonly #output: Output;
+  readonly #flood = new FloodGuard();
+  readonly #sender: Sender;
+  readonly #reader: FrameReader;
+  #receivedUncredited = 0;
+  #lastPeerStream = 0;
+  #nextStream = 1;
+  #state: "open" | "draining" | "closed" = "open";
+  #settled = false;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly role: "server" | "client",
+    private readonly events: ConnectionEvents,
+  ) {
+    this.#output = new Output(connection, () => this.#pump(), () => this.#unwritable());
+    this.#sender = new Sender(this.#output, (stream) => this.#closeLocal(stream));
+    this.#reader = new FrameReader(connection, ours.frameMax);
+    if (role === "client") this.#output.add(preface);
+    this.#output.add(settingsFrame([
+      ...(role === "client" ? [[settings.enablePush, 0]] as const : []),
+      [settings.initialWindowSize, ours.streamWindow],
+      [settings.maxFrameSize, ours.frameMax],
+      [settings.maxHeaderListSize, ours.headerListMax],
+    ]));
+    this.#output.add(numberFrame(frameTypes.windowUpdate, 0, ours.connectionWindow - defaultWindow));
+  }
+
+  /** Streams that have not ended. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  /** Whether new streams can be opened. */
+  get open(): boolean {
+    return this.#state === "open";
+  }
+
+  /** Reads until the connection ends. Never throws. */
+  async run(): Promise<void> {
+    try {
+      if (this.role === "server") await this.#reader.expect(preface);
+      await this.#reader.run((type, flags, stream, buffer, from, to) =>
+        this.#frame(type, flags, stream, buffer, from, to)
+      );
+    } catch (error) {
+      if (error instanceof ConnectionError) await this.#refuse(error);
+    }
+    this.#end();
+  }
+
+  /** Says why, gives the peer a moment to read it, and ends. */
+  async #refuse(error: ConnectionError): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#output.add(goAwayFrame(this.#lastPeerStream, error.code, error.message));
+    this.#state = "draining";
+    // Two turns: one for the write to begin, one for it to be taken.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  /** Ends the connection and its streams at once. */
+  close(): void {
+    this.#end();
+  }
+
+  /** The peer takes nothing any more. What it said last, such as GOAWAY, may still be there to be read. */
+  #unwritable(): void {
+    setTimeout(() => this.#end(), lastWordsMs);
+  }
+
+  #end(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    try {
+      this.connection.close();
+    } catch {
+      // The peer was quicker.
+    }
+    for (const stream of this.#streams.values()) this.#tellReset(stream, errorCodes.cancel);
+    this.#streams.clear();
+    this.events.closed();
+  }
+
+  /** Says that no further stream is taken, and ends when those that are open have. */
+  drain(): void {
+    if (this.#state !== "open") return;
+    this.#state = "draining";
+    this.#output.add(goAwayFrame(this.#lastPeerStream, errorCodes.noError, ""));
+    this.#endIfDrained();
+  }
+
+  /** The peer takes no streams after this one: those that were opened end, unseen by it. */
+  leave(lastStream: number): void {
+    if (this.#state !== "open") return;
+    this.#state = "draining";
+    for (const stream of [...this.#streams.values()]) {
+      if (stream.id <= lastStream) continue;
+      this.#forget(stream);
+      this.#tellReset(stream, errorCodes.refusedStream);
+    }
+    this.#endIfDrained();
+  }
+
+  #endIfDrained(): void {
+    if (this.#state !== "draining" || this.#streams.size > 0) return;
+    if (this.#output.backlog === 0) this.#end();
+  }
+
+  #frame(type: number, flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (this.#state === "closed") return;
+    const { unfinished } = this.#blocks;
+    if (unfinished !== undefined && (type !== frameTypes.continuation || id !== unfinished)) {
+      throw new ConnectionError(errorCodes.protocolError, "a header block was interrupted");
+    }
+    if (!this.#settled) {
+      if (type !== frameTypes.settings || (flags & frameFlags.ack) !== 0) {
+        throw new ConnectionError(errorCodes.protocolError, "the first frame is not SETTINGS");
+      }
+      this.#settled = true;
+    }
+    switch (type) {
+      case frameTypes.data:
+        return this.#onData(flags, id, buffer, from, to);
+      case frameTypes.headers:
+        return this.#onHeaders(flags, id, buffer, from, to);
+      case frameTypes.continuation:
+        return this.#onContinuation(flags, buffer, from, to);
+      case frameTypes.windowUpdate:
+        return this.#onWindowUpdate(id, buffer, from, to);
+      case frameTypes.rstStream:
+        return this.#onReset(id, buffer, from, to);
+      case frameTypes.settings:
+        return this.#onSettings(flags, id, buffer, from, to);
+      case frameTypes.ping:
+        return this.#onPing(flags, id, buffer, from, to);
+      case frameTypes.goAway:
+        if (id !== 0) throw new ConnectionError(errorCodes.protocolError, "GOAWAY on a stream");
+        if (to - from < 8) throw new ConnectionError(errorCodes.frameSizeError, "GOAWAY is too short");
+        return this.events.goneAway(uint32At(buffer, from) & windowMax, uint32At(buffer, from + 4));
+      case frameTypes.priority:
+        if (id === 0) throw new ConnectionError(errorCodes.protocolError, "PRIORITY without a stream");
+        if (to - from !== 5) throw new ConnectionError(errorCodes.frameSizeError, "PRIORITY has not 5 bytes");
+        return this.#flood.control();
+      case frameTypes.pushPromise:
+        throw new ConnectionError(errorCodes.protocolError, "PUSH_PROMISE was not allowed");
+      default:
+        // RFC 9113 section 4.1: frames of unknown types are ignored.
+        return this.#flood.control();
+    }
+  }
+
+  #onData(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (id === 0 || this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `DATA on stream ${id}`);
+    const bytes = to - from;
+    const end = (flags & frameFlags.endStream) !== 0;
+    if (bytes === 0 && !end) this.#flood.control();
+    else this.#flood.useful();
+    this.#receivedUncredited += bytes;
+    if (this.#receivedUncredited > ours.connectionWindow) {
+      throw new ConnectionError(errorCodes.flowControlError, "the connection's window is exceeded");
+    }
+    if (this.#receivedUncredited >= ours.connectionWindow >>> 2) {
+      this.#output.add(numberFrame(frameTypes.windowUpdate, 0, this.#receivedUncredited));
+      this.#receivedUncredited = 0;
+    }
+    const [dataFrom, dataTo] = unpadded(flags, buffer, from, to);
+    const stream = this.#streams.get(id);
+    // One that has ended here may still have been sent to.
+    if (stream === undefined) return;
+    if (stream.remoteClosed) return this.reset(stream, errorCodes.streamClosed);
+    stream.receiveWindow -= bytes;
+    if (stream.receiveWindow < 0) return this.reset(stream, errorCodes.flowControlError);
+    stream.uncredited += bytes;
+    stream.remoteClosed = end;
+    stream.events?.onData(buffer, dataFrom, dataTo, end);
+    if (end) this.#forgetIfEnded(stream);
+  }
+
+  /** Lets the peer send as much again as the stream's owner has taken. */
+  credit(stream: Stream): void {
+    if (stream.remoteClosed || stream.uncredited < ours.streamWindow >>> 2 || this.#state === "closed") return;
+    this.#output.add(numberFrame(frameTypes.windowUpdate, stream.id, stream.uncredited));
+    stream.receiveWindow += stream.uncredited;
+    stream.uncredited = 0;
+  }
+
+  #isIdle(id: number): boolean {
+    const ownParity = this.role === "client" ? 1 : 0;
+    return id % 2 === ownParity ? id >= this.#nextStream : id > this.#lastPeerStream;
+  }
+
+  #onHeaders(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (id === 0) throw new ConnectionError(errorCodes.protocolError, "HEADERS without a stream");
+    this.#onBlock(this.#blocks.headers(flags, id, buffer, from, to));
+  }
+
+  #onContinuation(flags: number, buffer: Uint8Array, from: number, to: number): void {
+    if (from === to) this.#flood.control();
+    this.#onBlock(this.#blocks.continuation(flags, buffer, from, to));
+  }
+
+  #onBlock(block: HeaderBlock | undefined): void {
+    if (block !== undefined) this.#headers(block.stream, block.end, block.fields);
+  }
+
+  /** `fields` is undefined where they were too many. */
+  #headers(id: number, end: boolean, fields: Field[] | undefined): void {
+    this.#flood.useful();
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) {
+      if (stream.remoteClosed) return this.reset(stream, errorCodes.streamClosed);
+      if (this.role === "server" && !end) return this.reset(stream, errorCodes.protocolError);
+      if (fields === undefined) return this.reset(stream, errorCodes.enhanceYourCalm);
+      stream.remoteClosed = end;
+      stream.events?.onHeaders(fields, end);
+      if (end) this.#forgetIfEnded(stream);
+      return;
+    }
+    if (this.role === "client") {
+      if (this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `HEADERS on idle stream ${id}`);
+      return;
+    }
+    if (id % 2 === 0) throw new ConnectionError(errorCodes.protocolError, `a client's stream has the number ${id}`);
+    // A stream of ours that has ended: these are trailers that crossed our end.
+    if (id <= this.#lastPeerStream) return;
+    this.#lastPeerStream = id;
+    if (this.#state !== "open") return this.#sendReset(id, errorCodes.refusedStream);
+    const opened = new Stream(id, this.#sender.initialWindow, ours.streamWindow);
+    opened.remoteClosed = end;
+    this.#streams.set(id, opened);
+    opened.events = this.events.accept(opened, fields);
+    if (opened.events === undefined) return this.#forgetIfEnded(opened);
+    if (end) opened.events.onData(empty, 0, 0, true);
+    this.#forgetIfEnded(opened);
+  }
+
+  #onWindowUpdate(id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (to - from !== 4) throw new ConnectionError(errorCodes.frameSizeError, "WINDOW_UPDATE has not 4 bytes");
+    const more = uint32At(buffer, from) & windowMax;
+    if (id === 0) {
+      if (more === 0) throw new ConnectionError(errorCodes.protocolError, "WINDOW_UPDATE of 0");
+      if (!this.#sender.widen(more)) throw new ConnectionError(errorCodes.flowControlError, "window overflow");
+      return this.#pump();
+    }
+    const stream = this.#streams.get(id);
+    if (stream === undefined) {
+      if (this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, "WINDOW_UPDATE on an idle stream");
+      return this.#flood.control();
+    }
+    if (more === 0) return this.reset(stream, errorCodes.protocolError);
+    if (!this.#sender.widenStream(stream, more)) return this.reset(stream, errorCodes.flowControlError);
+    this.#pump();
+  }
+
+  #onReset(id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (to - from !== 4) throw new ConnectionError(errorCodes.frameSizeError, "RST_STREAM has not 4 bytes");
+    if (id === 0 || this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `RST_STREAM of stream ${id}`);
+    const stream = this.#streams.get(id);
+    if (this.role === "server") this.#flood.reset();
+    if (stream === undefined) return this.#flood.control();
+    this.#forget(stream);
+    this.#tellReset(stream, uint32At(buffer, from));
+  }
+
+  #onSettings(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (id !== 0) throw new ConnectionError(errorCodes.protocolError, "SETTINGS on a stream");
+    this.#flood.control();
+    if (flags & frameFlags.ack) {
+      if (from !== to) throw new ConnectionError(errorCodes.frameSizeError, "an acknowledgement with SETTINGS");
+      return;
+    }
+    if ((to - from) % 6 !== 0) throw new ConnectionError(errorCodes.frameSizeError, "SETTINGS of odd length");
+    for (let at = from; at < to; at += 6) this.#setting((buffer[at]! << 8) | buffer[at + 1]!, uint32At(buffer, at + 2));
+    this.#checkUnread();
+    this.#output.add(frame(frameTypes.settings, frameFlags.ack, 0, empty));
+    this.#pump();
+  }
+
+  #setting(id: number, value: number): void {
+    switch (id) {
+      case settings.enablePush:
+        if (value > 1) throw new ConnectionError(errorCodes.protocolError, `ENABLE_PUSH is ${value}`);
+        return;
+      case settings.initialWindowSize: {
+        if (value > windowMax) throw new ConnectionError(errorCodes.flowControlError, "INITIAL_WINDOW_SIZE too large");
+        if (!this.#sender.setInitialWindow(value, this.#streams.values())) {
+          throw new ConnectionError(errorCodes.flowControlError, "window overflow");
+        }
+        return;
+      }
+      case settings.maxFrameSize:
+        if (value < defaultFrameMax || value > 0xff_ffff) {
+          throw new ConnectionError(errorCodes.protocolError, `MAX_FRAME_SIZE is ${value}`);
+        }
+        this.#sender.frameMax = value;
+    }
+  }
+
+  #onPing(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (id !== 0) throw new ConnectionError(errorCodes.protocolError, "PING on a stream");
+    if (to - from !== 8) throw new ConnectionError(errorCodes.frameSizeError, "PING has not 8 bytes");
+    this.#flood.control();
+    if (flags & frameFlags.ack) return;
+    this.#checkUnread();
+    this.#output.add(frame(frameTypes.ping, frameFlags.ack, 0, buffer.subarray(from, to)));
+  }
+
+  #checkUnread(): void {
+    if (this.#output.backlog > unreadMax) {
+      throw new ConnectionError(errorCodes.enhanceYourCalm, "answers are not read");
+    }
+  }
+
+  /** Sends a PING; the answer shows as traffic, nothing more. */
+  ping(): void {
+    this.#output.add(frame(frameTypes.ping, 0, 0, new Uint8Array(8)));
+  }
+
+  /** Opens a stream of ours with these header fields. `end`: nothing follows. */
+  openStream(block: Uint8Array, end: boolean, events: StreamEvents): Stream {
+    const stream = new Stream(this.#nextStream, this.#sender.initialWindow, ours.streamWindow);
+    this.#nextStream += 2;
+    stream.events = events;
+    this.#streams.set(stream.id, stream);
+    this.sendHeaders(stream, block, end);
+    return stream;
+  }
+
+  /** Sends a header block now. To be used before any message of the stream; `end`: nothing follows. */
+  sendHeaders(stream: Stream, block: Uint8Array, end: boolean): void {
+    if (stream.localClosed || this.#state === "closed") return;
+    this.#sender.headers(stream.id, block, end);
+    if (end) this.#closeLocal(stream);
+  }
+
+  /**
+   * Sends a gRPC message: a prefix of five bytes and the message, which belongs to the stream from then on. Gives a
+   * promise where the caller should wait before it sends more.
+   */
+  sendMessage(stream: Stream, message: Uint8Array): Promise<void> | undefined {
+    if (stream.localClosed || this.#state === "closed") return undefined;
+    return this.#sender.message(stream, message);
+  }
+
+  /** Ends our side of the stream after its messages: with trailers, or, as a client does, without. */
+  finish(stream: Stream, trailers: Uint8Array | undefined): void {
+    if (stream.localClosed || this.#state === "closed") return;
+    this.#sender.finish(stream, trailers);
+  }
+
+  #closeLocal(stream: Stream): void {
+    stream.localClosed = true;
+    // The client need not send the rest of a request that is answered: RFC 9113 section 8.1.
+    if (this.role === "server" && !stream.remoteClosed) {
+      this.#sendReset(stream.id, errorCodes.noError);
+      stream.remoteClosed = true;
+    }
+    this.#forgetIfEnded(stream);
+  }
+
+  /** Ends a stream at once, and tells its owner. */
+  reset(stream: Stream, code: number): void {
+    if (!this.#streams.has(stream.id)) return;
+    this.#sendReset(stream.id, code);
+    this.#forget(stream);
+    this.#tellReset(stream, code);
+  }
+
+  #sendReset(id: number, code: number): void {
+    this.#output.add(numberFrame(frameTypes.rstStream, id, code));
+  }
+
+  #tellReset(stream: Stream, code: number): void {
+    stream.localClosed = stream.remoteClosed = true;
+    stream.queue.length = 0;
+    stream.drained?.resolve();
+    const { events } = stream;
+    stream.events = undefined;
+    events?.onReset(code);
+  }
+
+  #pump(): void {
+    if (this.#state === "closed") return;
+    this.#sender.pump();
+    this.#endIfDrained();
+  }
+
+  #forgetIfEnded(stream: Stream): void {
+    if (stream.localClosed && stream.remoteClosed) this.#forget(stream);
+  }
+
+  #forget(stream: Stream): void {
+    if (!this.#streams.delete(stream.id)) return;
+    this.#sender.forget(stream);
+    this.events.ended();
+    this.#endIfDrained();
+  }
+}
+
+const empty = new Uint8Array();
