@@ -12,11 +12,24 @@ export interface Reference {
   readonly name: string;
 }
 
+/**
+ * A back reference stays where the object that it comes from is gone, as it is written on its target; such an edge keeps
+ * nothing.
+ */
+const comesFromSomething = `(name NOT GLOB 'containerd.io/gc.bref.*' OR CASE from_kind
+  WHEN 'image' THEN EXISTS (SELECT 1 FROM images i WHERE i.namespace = refs.namespace AND i.name = from_key)
+  WHEN 'container' THEN EXISTS (SELECT 1 FROM containers c WHERE c.namespace = refs.namespace AND c.id = from_key)
+  WHEN 'content' THEN EXISTS (SELECT 1 FROM blobs b WHERE b.namespace = refs.namespace AND b.digest = from_key)
+  WHEN 'snapshot' THEN EXISTS (SELECT 1 FROM snapshots s WHERE s.namespace = refs.namespace
+    AND s.snapshotter = substr(from_key, 1, instr(from_key, '/') - 1)
+    AND s.key = substr(from_key, instr(from_key, '/') + 1))
+  END)`;
+
 /** The references that point to an object. */
 export function referencesTo(reader: Reader, { namespace, kind, key }: ObjectName): Reference[] {
   return reader.all<{ kind: string; key: string; name: string }>(
     "SELECT from_kind AS kind, from_key AS key, name FROM refs WHERE namespace = ? AND to_kind = ? AND to_key = ? " +
-      "ORDER BY from_kind, from_key, name",
+      `AND ${comesFromSomething} ORDER BY from_kind, from_key, name`,
     namespace,
     kind,
     key,

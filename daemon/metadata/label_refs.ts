@@ -1,5 +1,5 @@
 /**
- * What labels refer to: `containerd.io/gc.ref.*`.
+ * What labels refer to: `containerd.io/gc.ref.*` and, the other way round, `containerd.io/gc.bref.*`.
  *
  * @module
  */
@@ -29,7 +29,10 @@ export interface LabelRef {
 /** Bytes of a label's key and value together, as containerd limits them. */
 export const labelBytesMax = 4096;
 
-const prefix = "containerd.io/gc.ref.";
+/** How labels begin that make references. */
+export const refPrefix = "containerd.io/gc.ref.";
+/** How labels begin that make back references: their holder lives while the object that they name lives. */
+export const backRefPrefix = "containerd.io/gc.bref.";
 
 /**
  * The references that labels make: `…gc.ref.content[.suffix]`, `…gc.ref.image[.suffix]` and
@@ -37,12 +40,25 @@ const prefix = "containerd.io/gc.ref.";
  * name may hold dots.
  */
 export function labelRefs(labels: Labels): LabelRef[] {
+  return refsOf(labels, refPrefix, /^(content|image)(?:$|[./])/);
+}
+
+/**
+ * The back references that labels make, from the other objects to the holder of the labels; they are written as
+ * references are, and there is `…gc.bref.container[.suffix]` as well.
+ */
+export function labelBackRefs(labels: Labels): LabelRef[] {
+  return refsOf(labels, backRefPrefix, /^(content|image|container)(?:$|[./])/);
+}
+
+function refsOf(labels: Labels, prefix: string, named: RegExp): LabelRef[] {
   const refs: LabelRef[] = [];
   for (const [name, value] of Object.entries(labels)) {
     if (!name.startsWith(prefix)) continue;
     const rest = name.slice(prefix.length);
-    if (/^content($|[./])/.test(rest)) refs.push({ kind: "content", key: value, name });
-    else if (/^image($|[./])/.test(rest)) refs.push({ kind: "image", key: value, name });
+    // The expressions have object kinds as their only group.
+    const kind = named.exec(rest)?.[1] as ObjectKind | undefined;
+    if (kind !== undefined) refs.push({ kind, key: value, name });
     else if (rest.startsWith("snapshot.")) {
       const snapshotter = rest.slice("snapshot.".length).split("/", 1)[0]!;
       refs.push({ kind: "snapshot", key: `${snapshotter}/${value}`, name });
@@ -53,14 +69,20 @@ export function labelRefs(labels: Labels): LabelRef[] {
 
 const encoder = new TextEncoder();
 
-/** Throws `InvalidArgument` where a label is too long to be kept. */
-export function checkLabels(labels: Labels): void {
+/**
+ * Throws `InvalidArgument` where a label is too long to be kept, in containerd's words; `place` begins the text, such as
+ * `image.Labels: `.
+ */
+export function checkLabels(labels: Labels, place = ""): void {
   for (const [key, value] of Object.entries(labels)) {
+    // A character is three bytes at most: usual labels need not be encoded to be counted.
+    if ((key.length + value.length) * 3 <= labelBytesMax) continue;
     const bytes = encoder.encode(key).length + encoder.encode(value).length;
     if (bytes > labelBytesMax) {
       throw new Failure(
         "InvalidArgument",
-        `label "${key.slice(0, 64)}" is too long: key and value have ${bytes} bytes, at most ${labelBytesMax} are kept`,
+        `${place}label key and value length (${bytes} bytes) greater than maximum size (${labelBytesMax} bytes), ` +
+          `key: ${key.slice(0, 64)}`,
       );
     }
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Failure } from "../../api/errors.ts";
-import { checkLabels, labelRefs } from "./label_refs.ts";
+import { checkLabels, labelBackRefs, labelRefs } from "./label_refs.ts";
 
 Deno.test("labelRefs() finds content, images and snapshots behind every form of label", () => {
   const refs = labelRefs({
@@ -23,10 +23,29 @@ Deno.test("labelRefs() finds content, images and snapshots behind every form of 
   ]);
 });
 
+Deno.test("labelBackRefs() reads what its holder lives with, containers as well", () => {
+  const refs = labelBackRefs({
+    "containerd.io/gc.bref.container": "c1",
+    "containerd.io/gc.bref.content.x": "sha256:a",
+    "containerd.io/gc.bref.image/main": "debian",
+    "containerd.io/gc.bref.snapshot.over.layfs/2": "k",
+    "containerd.io/gc.bref.images": "no",
+    "containerd.io/gc.ref.image": "no",
+  });
+  assert.deepEqual(refs.map(({ kind, key }) => `${kind} ${key}`), [
+    "container c1",
+    "content sha256:a",
+    "image debian",
+    "snapshot over.layfs/k",
+  ]);
+  assert.deepEqual(labelRefs({ "containerd.io/gc.ref.container": "c1" }), []);
+});
+
 Deno.test("checkLabels() counts bytes of key and value together", () => {
   checkLabels({ k: "v".repeat(4095) });
   assert.throws(
     () => checkLabels({ k: "ü".repeat(2048) }),
-    (e) => e instanceof Failure && /4097 bytes/.test(e.message),
+    (e) =>
+      e instanceof Failure && /length \(4097 bytes\) greater than maximum size \(4096 bytes\), key: k$/.test(e.message),
   );
 });

@@ -5,7 +5,15 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { Database } from "./database.ts";
-import { checkLabels, labelRefs, type Labels, type ObjectKind } from "./label_refs.ts";
+import {
+  backRefPrefix,
+  checkLabels,
+  labelBackRefs,
+  labelRefs,
+  type Labels,
+  type ObjectKind,
+  refPrefix,
+} from "./label_refs.ts";
 
 /** Labels and references of one namespace's objects. Methods that change something run inside a transaction. */
 export class Objects {
@@ -22,27 +30,69 @@ export class Objects {
     return Object.fromEntries(rows.map(({ label, value }) => [label, value]));
   }
 
-  /** Gives an object that is new its labels, and the references that they make. An empty value is no label. */
+  /**
+   * Labels of the objects with keys from `first` to `last`, by key: one query for a page of a list. Objects without
+   * labels are not in it.
+   */
+  labelsBetween(kind: ObjectKind, first: string, last: string): Map<string, Record<string, string>> {
+    const byKey = new Map<string, Record<string, string>>();
+    const rows = this.database.all<{ key: string; label: string; value: string }>(
+      "SELECT key, label, value FROM labels WHERE namespace = ? AND kind = ? AND key >= ? AND key <= ?",
+      this.namespace,
+      kind,
+      first,
+      last,
+    );
+    for (const { key, label, value } of rows) {
+      let labels = byKey.get(key);
+      if (labels === undefined) byKey.set(key, labels = {});
+      labels[label] = value;
+    }
+    return byKey;
+  }
+
+  /**
+   * Gives an object that is new its labels, and the references that they make. An empty value is no label. Throws
+   * `InvalidArgument` for a label that is too long; those of leases may have any length, as in containerd.
+   */
   initLabels(kind: ObjectKind, key: string, labels: Labels): void {
-    checkLabels(labels);
-    const kept = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
-    for (const [label, value] of Object.entries(kept)) {
+    if (kind !== "lease") checkLabels(labels);
+    const kept: Record<string, string> = {};
+    let refers = false;
+    for (const [label, value] of Object.entries(labels)) {
+      if (value === "") continue;
+      kept[label] = value;
+      refers ||= label.startsWith(refPrefix) || label.startsWith(backRefPrefix);
       this.database.run("INSERT INTO labels VALUES (?, ?, ?, ?, ?)", this.namespace, kind, key, label, value);
     }
+    if (!refers) return;
     for (const ref of labelRefs(kept)) this.link(kind, key, ref.kind, ref.key, ref.name);
+    // An edge from the other object, which need not exist: it counts only while that lives.
+    for (const ref of labelBackRefs(kept)) this.link(ref.kind, ref.key, kind, key, ref.name);
   }
 
   /** Replaces the labels and the references that they make. */
   setLabels(kind: ObjectKind, key: string, labels: Labels): void {
-    const { database, namespace } = this;
-    database.run("DELETE FROM labels WHERE namespace = ? AND kind = ? AND key = ?", namespace, kind, key);
-    database.run(
-      "DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ? AND name LIKE 'containerd.io/%'",
-      namespace,
+    this.#forgetLabels(kind, key);
+    this.database.run(
+      `DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ? AND name GLOB '${refPrefix}*'`,
+      this.namespace,
       kind,
       key,
     );
     this.initLabels(kind, key, labels);
+  }
+
+  /** Takes away labels and the back references that they make. */
+  #forgetLabels(kind: ObjectKind, key: string): void {
+    const { database, namespace } = this;
+    database.run("DELETE FROM labels WHERE namespace = ? AND kind = ? AND key = ?", namespace, kind, key);
+    database.run(
+      `DELETE FROM refs WHERE namespace = ? AND to_kind = ? AND to_key = ? AND name GLOB '${backRefPrefix}*'`,
+      namespace,
+      kind,
+      key,
+    );
   }
 
   /** Adds or changes some labels and keeps the others. */
@@ -75,7 +125,7 @@ export class Objects {
     if (lease === undefined) return;
     const { database, namespace } = this;
     if (database.get("SELECT id FROM leases WHERE namespace = ? AND id = ?", namespace, lease) === undefined) {
-      throw new Failure("NotFound", `lease "${lease}" does not exist`);
+      throw new Failure("NotFound", "lease does not exist");
     }
     this.link("lease", lease, kind, key, "lease");
   }
@@ -90,11 +140,19 @@ export class Objects {
     );
   }
 
-  /** Forgets labels, references and leases of an object that is removed. */
+  /**
+   * Forgets labels, references and leases of an object that is removed. Back references are their holders', and stay for
+   * another object of this name.
+   */
   forget(kind: ObjectKind, key: string): void {
     const { database, namespace } = this;
-    database.run("DELETE FROM labels WHERE namespace = ? AND kind = ? AND key = ?", namespace, kind, key);
-    database.run("DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ?", namespace, kind, key);
+    this.#forgetLabels(kind, key);
+    database.run(
+      `DELETE FROM refs WHERE namespace = ? AND from_kind = ? AND from_key = ? AND name NOT GLOB '${backRefPrefix}*'`,
+      namespace,
+      kind,
+      key,
+    );
     this.release(kind, key);
     database.noteDeletion();
   }
