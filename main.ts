@@ -14,12 +14,14 @@ interface Personality {
 const personalities: Record<string, () => Promise<Personality>> = {
   run: () => import("./cli/run/run.ts"),
   oci: () => import("./cli/oci/oci.ts"),
+  daemon: () => import("./cli/daemon/daemon.ts"),
   help: () => import("./cli/help.ts"),
 };
 
 /** Name of the executable or of a link to it → the words that it stands for. */
 const links: Record<string, string[]> = {
   runc: ["oci"],
+  containerd: ["daemon"],
 };
 
 // The launcher passes its own name on; a compiled executable has it itself.
