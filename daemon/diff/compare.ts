@@ -5,12 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import { type Digest, parseDigest } from "../../api/digest.ts";
-import { Failure, messageOf } from "../../api/errors.ts";
+import { Failure } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { openFile } from "../../ffi/descriptor.ts";
 import { truncateFile, writeAt } from "../../ffi/files.ts";
-import { PrivateMounts } from "../../ffi/mount.ts";
-import { mountAll, type MountPart } from "../mounts/perform.ts";
+import { enterPrivateMounts, type MountPart, mountTemporary } from "../mounts/perform.ts";
 import { layerFailure } from "./apply_failure.ts";
 import { type Change, walkBoth } from "./changes.ts";
 import { planTrees, type Tree, type TreePlan } from "./compare_trees.ts";
@@ -43,8 +42,12 @@ export interface CompareResult {
   readonly diffSize: number;
 }
 
-/** After so many changes without a wait the thread looks for messages: an abort must not wait for a large tree. */
+/**
+ * After so many changes, or bytes, the thread looks for messages: an abort must not wait for a large tree or file. The
+ * compressor's waits do not let every message in.
+ */
 const turnChanges = 2_000;
+const turnBytes = 8 << 20;
 
 /** Performs a comparison. Rejects with {@link Failure}, `Canceled` once `isAborted` says so. */
 export async function compare(job: CompareJob, isAborted: () => boolean): Promise<CompareResult> {
@@ -68,17 +71,6 @@ async function compareBy(plan: TreePlan, job: CompareJob, isAborted: () => boole
   return await writeLayer(walkBoth(lower, upper), upper, job, isAborted);
 }
 
-/** Mounts of this thread's own, with the sentence for one who may not have them. */
-export function enterPrivateMounts(): PrivateMounts {
-  try {
-    return new PrivateMounts();
-  } catch (error) {
-    throw new Failure("PermissionDenied", `mounting needs the right to mount (CAP_SYS_ADMIN): ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
 function makeDirectory(path: string): string {
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   return path;
@@ -87,13 +79,7 @@ function makeDirectory(path: string): string {
 function placeOf(tree: Tree, mountPoint: string): string | undefined {
   if (tree === undefined) return undefined;
   if ("directory" in tree) return tree.directory;
-  makeDirectory(mountPoint);
-  try {
-    mountAll(tree.mounts, mountPoint);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    throw new Failure(error.code, `failed to mount ${mountPoint}: ${error.message}`, { cause: error });
-  }
+  mountTemporary(tree.mounts, mountPoint);
   return mountPoint;
 }
 
@@ -120,8 +106,10 @@ async function writeLayer(
   try {
     using writer = new LayerWriter(root, async (bytes) => {
       archive.update(bytes);
+      const turn = Math.floor(diffSize / turnBytes);
       diffSize += bytes.length;
       await pack.write(bytes);
+      if (Math.floor(diffSize / turnBytes) > turn) await takeTurn(isAborted);
     }, { mtimeMax: job.mtimeMax });
     await writeChanges(changes, writer, isAborted);
     await writer.end();
@@ -144,10 +132,13 @@ async function writeChanges(changes: Iterable<Change>, writer: LayerWriter, isAb
   let count = 0;
   for (const change of changes) {
     await writer.write(change);
-    // Messages come in between only while the thread waits for the compressor, and at these turns.
-    if (++count % turnChanges === 0) await new Promise((resolve) => setTimeout(resolve, 0));
-    if (isAborted()) throw new Failure("Canceled", "comparing: canceled");
+    if (++count % turnChanges === 0) await takeTurn(isAborted);
   }
+}
+
+async function takeTurn(isAborted: () => boolean): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  if (isAborted()) throw new Failure("Canceled", "comparing: canceled");
 }
 
 function openOutput(path: string): ReturnType<typeof openFile> {

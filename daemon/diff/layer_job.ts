@@ -5,6 +5,7 @@
  */
 import type { Digest } from "../../api/digest.ts";
 import type { Code } from "../../api/errors.ts";
+import type { MountPart } from "../mounts/perform.ts";
 import type { ApplyForm, UnresolvedLink } from "./apply.ts";
 
 /** Where a layer is applied. */
@@ -13,6 +14,12 @@ export interface LayerTarget {
   dir: string;
   /** "overlay": `dir` is an upper directory, whiteouts become devices and marks; "plain": whiteouts remove. */
   form: ApplyForm;
+  /** Mounted at `dir` first, for the worker's thread alone, and gone afterwards. */
+  mounts?: readonly MountPart[];
+  /** In the overlay form: directories below `dir`, nearest first, with which the layer is settled at once. */
+  lowers?: readonly string[];
+  /** A path of a file system that is to be on disk when the job is done. */
+  sync?: string;
 }
 
 /** One layer: where its bytes come from and where they go. */
@@ -36,6 +43,8 @@ export interface LayerResult {
   size: number;
   /** Digest of the tar archive, everything after its end included; absent without a target. */
   diffId?: Digest;
+  /** Number of the archive's bytes, everything after its end included; absent without a target. */
+  diffSize?: number;
   /** For `settleLayer()`; empty without a target and in the plain form. */
   impliedDirs: string[];
   /** For `settleLayer()`; empty without a target and in the plain form. */

@@ -13,11 +13,14 @@ import { Failure } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { type Descriptor, openFile } from "../../ffi/descriptor.ts";
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
-import { readAt, statAt, truncateFile, writeAt } from "../../ffi/files.ts";
+import { readAt, statAt, syncFileSystem, truncateFile, writeAt } from "../../ffi/files.ts";
+import type { PrivateMounts } from "../../ffi/mount.ts";
+import { mountPrivately } from "../mounts/perform.ts";
 import { type Applied, LayerApplier } from "./apply.ts";
 import { type Decompressor, decompressor } from "./decompress.ts";
 import type { LayerJob, LayerResult } from "./layer_job.ts";
 import { packingOf } from "./media_type.ts";
+import { settleLayer } from "./settle.ts";
 import { TarReader } from "./tar_reader.ts";
 
 /** Files are read in pieces of this size. */
@@ -41,6 +44,7 @@ export class LayerPipeline implements Disposable {
   readonly #hash = createHash("sha256");
   readonly #unpacking: Unpacking | undefined;
   readonly #ingest: Descriptor | undefined;
+  readonly #mounts: PrivateMounts | undefined;
   #size = 0;
   #applied = 0;
   /** Set from outside to make a running read of a file end with `Canceled`. */
@@ -51,6 +55,8 @@ export class LayerPipeline implements Disposable {
     this.#job = job;
     this.#progress = progress;
     try {
+      const { mounts, dir } = job.target ?? {};
+      if (mounts !== undefined && dir !== undefined) this.#mounts = mountPrivately(mounts, dir);
       if (job.target !== undefined) this.#unpacking = this.#openTarget(job.mediaType, job.target);
       if (job.ingestData !== undefined) this.#ingest = openIngest(job.ingestData, job.offset);
     } catch (error) {
@@ -124,6 +130,8 @@ export class LayerPipeline implements Disposable {
       if (this.#unpacking === undefined || applied === undefined) return result;
       const { inflate, hash } = this.#unpacking;
       result.diffId = inflate.verbatim ? digest : parseDigest(`sha256:${hash.digest("hex")}`);
+      result.diffSize = this.#applied;
+      this.#settle(applied);
       result.impliedDirs = applied.impliedDirs;
       result.unresolvedLinks = applied.unresolvedLinks;
       if (applied.warnings.length > 0) result.warnings = applied.warnings;
@@ -133,11 +141,21 @@ export class LayerPipeline implements Disposable {
     }
   }
 
+  #settle(applied: Applied): void {
+    const { dir, lowers, sync } = this.#job.target ?? {};
+    if (dir !== undefined && lowers !== undefined) settleLayer(dir, lowers, applied);
+    if (sync === undefined) return;
+    using file = openNamed(sync, flags("O_RDONLY"), "synchronising");
+    onFile("synchronising", sync, () => syncFileSystem(file.number));
+  }
+
   /** Closes everything; what has been written stays. A second call does nothing. */
   close(): void {
     this.#unpacking?.inflate.close();
     this.#unpacking?.applier[Symbol.dispose]();
     this.#ingest?.close();
+    // Last, so that nothing of ours is open in what goes.
+    this.#mounts?.close();
   }
 
   [Symbol.dispose](): void {

@@ -12,18 +12,23 @@ const docker = /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.ta
 const oci = /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?<suffix>(?:\+[^+]*)*)$/;
 
 /**
- * How to unpack a layer of this media type.
+ * How to unpack a layer of this media type; undefined where the type is no layer or needs a processor first, as
+ * `+encrypted` does.
  *
  * Only OCI's plain `tar` is taken at its word. For all others the first bytes decide, as in containerd: images with
  * gzip under Docker's plain type, or plain tar under a gzip type, are common enough.
- *
- * Throws `NotImplemented` where the type is no layer or needs a processor, as `+encrypted` does.
  */
-export function packingOf(mediaType: string): Packing {
+export function knownPacking(mediaType: string): Packing | undefined {
   if (docker.test(mediaType)) return "sniff";
   const suffix = oci.exec(mediaType)?.groups?.["suffix"];
   if (suffix === "") return "none";
-  if (suffix === "+gzip" || suffix === "+zstd") return "sniff";
+  return suffix === "+gzip" || suffix === "+zstd" ? "sniff" : undefined;
+}
+
+/** As {@link knownPacking}. Throws `NotImplemented` where that knows none. */
+export function packingOf(mediaType: string): Packing {
+  const packing = knownPacking(mediaType);
+  if (packing !== undefined) return packing;
   throw new Failure(
     "NotImplemented",
     `no processor for media-type "${mediaType}": want an OCI or Docker layer that is plain, gzip or zstd`,

@@ -10,7 +10,7 @@ import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile } from "../../ffi/descriptor.ts";
 import { isErrno, SyscallError } from "../../ffi/errno.ts";
-import { attachLoop, inDirectory, mountDataBytesMax, performMount, unmount } from "../../ffi/mount.ts";
+import { attachLoop, inDirectory, mountDataBytesMax, performMount, PrivateMounts, unmount } from "../../ffi/mount.ts";
 import { call } from "../../ffi/syscall.ts";
 import { inUserNamespace } from "../diff/user_namespace.ts";
 import { compactLowers, type ParsedOptions, parseMountOptions } from "./mount_options.ts";
@@ -34,6 +34,43 @@ export function mountAll(mounts: readonly MountPart[], target: string): void {
     } catch (error) {
       throw mountFailure(error, mount, target);
     }
+  }
+}
+
+/** Mounts of this thread's own, with the sentence for one who may not have them. Throws `PermissionDenied`. */
+export function enterPrivateMounts(): PrivateMounts {
+  try {
+    return new PrivateMounts();
+  } catch (error) {
+    throw new Failure("PermissionDenied", `mounting needs the right to mount (CAP_SYS_ADMIN): ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Performs mounts that this thread alone sees, until the result is closed; makes the target where it is missing. Throws
+ * {@link Failure}; nothing is left mounted then.
+ */
+export function mountPrivately(mounts: readonly MountPart[], target: string): PrivateMounts {
+  const own = enterPrivateMounts();
+  try {
+    mountTemporary(mounts, target);
+    return own;
+  } catch (error) {
+    own.close();
+    throw error;
+  }
+}
+
+/** As {@link mountAll}, with the target made where it is missing, and containerd's words for temporary mounts. */
+export function mountTemporary(mounts: readonly MountPart[], target: string): void {
+  Deno.mkdirSync(target, { recursive: true, mode: 0o700 });
+  try {
+    mountAll(mounts, target);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(error.code, `failed to mount ${target}: ${error.message}`, { cause: error });
   }
 }
 
