@@ -7,6 +7,7 @@ import { Failure, isFailure } from "../../api/errors.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
 import type { Labels, ObjectKind } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
+import { pagesOf, type PageSource } from "../metadata/pages.ts";
 import { FileLock } from "./file_lock.ts";
 
 /** Each attempt fails only where a cleaner looks between two neighbouring calls: so many in a row mean something else. */
@@ -70,6 +71,22 @@ interface LeaseRow {
   expires: number | null;
 }
 
+const source: PageSource<LeaseRow, LeaseInfo> = {
+  kind: "lease",
+  sql: "SELECT id, owned, created, expires FROM leases WHERE namespace = ? AND id > ? ORDER BY id LIMIT ?",
+  keyOf: ({ id }) => id,
+  info: infoOf,
+};
+
+/** What the caller of {@link LeaseStore.insertInside} decides. Times are milliseconds since 1970. */
+export interface NewLease {
+  readonly labels: Labels;
+  readonly owned?: boolean;
+  readonly expires?: number | undefined;
+  /** Else now. */
+  readonly created?: number;
+}
+
 /** The leases of one namespace. `directory` holds the lock files of owned ones. */
 export class LeaseStore {
   constructor(readonly objects: Objects, readonly directory: string) {}
@@ -131,22 +148,27 @@ export class LeaseStore {
     await this.#insert(id, { owned: false, labels: options.labels ?? {}, expires: options.expires });
   }
 
-  async #insert(id: string, lease: { owned: boolean; labels: Labels; expires?: number | undefined }): Promise<void> {
-    const { database, namespace } = this.objects;
-    await database.transaction(() => {
-      this.objects.enterNamespace();
-      const made = database.run(
-        "INSERT OR IGNORE INTO leases (namespace, id, owned, expires, created) VALUES (?, ?, ?, ?, ?)",
-        namespace,
-        id,
-        lease.owned ? 1 : 0,
-        lease.expires ?? null,
-        Date.now(),
-      );
-      if (made === 0) throw new Failure("AlreadyExists", `lease "${id}" already exists`);
-      this.objects.initLabels("lease", id, lease.labels);
+  async #insert(id: string, lease: NewLease & { owned: boolean }): Promise<void> {
+    await this.objects.database.transaction(() => {
+      if (!this.insertInside(id, lease)) throw new Failure("AlreadyExists", `lease "${id}" already exists`);
       // An owned one does not outlive the power anyway.
     }, { durable: !lease.owned });
+  }
+
+  /** Adds a lease, inside a transaction of the caller's; says whether the id was free. */
+  insertInside(id: string, { labels, owned = false, expires, created = Date.now() }: NewLease): boolean {
+    const { database, namespace } = this.objects;
+    this.objects.enterNamespace();
+    const made = database.run(
+      "INSERT OR IGNORE INTO leases (namespace, id, owned, expires, created) VALUES (?, ?, ?, ?, ?)",
+      namespace,
+      id,
+      owned ? 1 : 0,
+      expires ?? null,
+      created,
+    );
+    if (made > 0) this.objects.initLabels("lease", id, labels);
+    return made > 0;
   }
 
   /** Removes a lease, and not what it holds. Throws `NotFound`. */
@@ -162,21 +184,27 @@ export class LeaseStore {
     if (gone === 0) throw new Failure("NotFound", `lease "${id}" does not exist`);
   }
 
+  /** All leases, by id, in pages. */
+  pages(signal?: AbortSignal): AsyncGenerator<LeaseInfo[]> {
+    return pagesOf(this.objects, source, signal);
+  }
+
+  /** The lease, or undefined; inside `Database.read` or a transaction. */
+  findInside(id: string): LeaseInfo | undefined {
+    const { database, namespace } = this.objects;
+    const row = database.get<LeaseRow>(
+      "SELECT id, owned, created, expires FROM leases WHERE namespace = ? AND id = ?",
+      namespace,
+      id,
+    );
+    return row === undefined ? undefined : infoOf(row, this.objects.labels("lease", id));
+  }
+
   /** All leases, oldest first. */
   async list(): Promise<LeaseInfo[]> {
-    const { database, namespace } = this.objects;
-    return await database.read(() =>
-      database.all<LeaseRow>(
-        "SELECT id, owned, created, expires FROM leases WHERE namespace = ? ORDER BY created, id",
-        namespace,
-      ).map(({ id, owned, created, expires }) => ({
-        id,
-        owned: owned === 1,
-        created,
-        ...(expires === null ? {} : { expires }),
-        labels: this.objects.labels("lease", id),
-      }))
-    );
+    const leases = (await Array.fromAsync(this.pages())).flat();
+    // The sort is stable: those of one millisecond stay in the order of their ids.
+    return leases.sort((a, b) => a.created - b.created);
   }
 
   /** What a lease holds; empty for a lease that does not exist. To be called in `Database.read` or a transaction. */
@@ -189,4 +217,23 @@ export class LeaseStore {
       id,
     );
   }
+
+  /** Takes one thing off a lease, inside a transaction of the caller's; fine where it is not on it. */
+  releaseInside(id: string, { kind, key }: LeaseResource): void {
+    const { database, namespace } = this.objects;
+    const gone = database.run(
+      "DELETE FROM refs WHERE namespace = ? AND from_kind = 'lease' AND from_key = ? AND to_kind = ? AND to_key = ? " +
+        "AND name = 'lease'",
+      namespace,
+      id,
+      kind,
+      key,
+    );
+    // It may be garbage now.
+    if (gone > 0) database.noteDeletion();
+  }
+}
+
+function infoOf({ id, owned, created, expires }: LeaseRow, labels: Labels): LeaseInfo {
+  return { id, owned: owned === 1, created, ...(expires === null ? {} : { expires }), labels };
 }
