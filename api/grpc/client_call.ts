@@ -92,8 +92,8 @@ export class ClientCall implements StreamEvents {
   }
 
   onReset(code: number): void {
-    const never = code === errorCodes.refusedStream;
-    const reason = never
+    this.refused = code === errorCodes.refusedStream;
+    const reason = this.refused
       ? "the server takes no more calls"
       : code === errorCodes.enhanceYourCalm
       ? "the server asks for calm"

@@ -23,7 +23,7 @@ import {
 import { HeaderDecoder } from "./hpack/decoder.ts";
 import type { Field } from "./hpack/static_table.ts";
 import { FloodGuard } from "./flood.ts";
-import { type HeaderBlock, HeaderBlocks, unpadded } from "./payload.ts";
+import { checkGoAway, checkPriority, type HeaderBlock, HeaderBlocks, unpadded } from "./payload.ts";
 import { ours } from "./limits.ts";
 import { Output } from "./output.ts";
 import { FrameReader } from "./reader.ts";
@@ -191,12 +191,10 @@ export class Http2Connection {
       case frameTypes.ping:
         return this.#onPing(flags, id, buffer, from, to);
       case frameTypes.goAway:
-        if (id !== 0) throw new ConnectionError(errorCodes.protocolError, "GOAWAY on a stream");
-        if (to - from < 8) throw new ConnectionError(errorCodes.frameSizeError, "GOAWAY is too short");
+        checkGoAway(id, to - from);
         return this.events.goneAway(uint32At(buffer, from) & windowMax, uint32At(buffer, from + 4));
       case frameTypes.priority:
-        if (id === 0) throw new ConnectionError(errorCodes.protocolError, "PRIORITY without a stream");
-        if (to - from !== 5) throw new ConnectionError(errorCodes.frameSizeError, "PRIORITY has not 5 bytes");
+        checkPriority(id, to - from);
         return this.#flood.control();
       case frameTypes.pushPromise:
         throw new ConnectionError(errorCodes.protocolError, "PUSH_PROMISE was not allowed");

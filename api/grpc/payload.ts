@@ -17,6 +17,18 @@ export function unpadded(flags: number, buffer: Uint8Array, from: number, to: nu
   return [from + 1, to - padding];
 }
 
+/** Throws `ConnectionError` where a GOAWAY of so many bytes on this stream is not allowed. */
+export function checkGoAway(stream: number, bytes: number): void {
+  if (stream !== 0) throw new ConnectionError(errorCodes.protocolError, "GOAWAY on a stream");
+  if (bytes < 8) throw new ConnectionError(errorCodes.frameSizeError, "GOAWAY is too short");
+}
+
+/** As {@link checkGoAway}, for PRIORITY. */
+export function checkPriority(stream: number, bytes: number): void {
+  if (stream === 0) throw new ConnectionError(errorCodes.protocolError, "PRIORITY without a stream");
+  if (bytes !== 5) throw new ConnectionError(errorCodes.frameSizeError, "PRIORITY has not 5 bytes");
+}
+
 /** The fields of a whole header block; undefined where they are more than the limit. */
 export interface HeaderBlock {
   readonly stream: number;
