@@ -15,6 +15,9 @@ const personalities: Record<string, () => Promise<Personality>> = {
   run: () => import("./cli/run/run.ts"),
   oci: () => import("./cli/oci/oci.ts"),
   daemon: () => import("./cli/daemon/daemon.ts"),
+  gc: () => import("./cli/store/gc.ts"),
+  why: () => import("./cli/store/why.ts"),
+  df: () => import("./cli/store/df.ts"),
   help: () => import("./cli/help.ts"),
 };
 

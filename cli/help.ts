@@ -8,6 +8,10 @@ import { nearestName } from "../api/nearest_name.ts";
 const commands: readonly [name: string, description: string][] = [
   ["run", "Run a program in a container from an image, without a daemon"],
   ["oci", "The OCI runtime: create, start, state, kill, delete, exec, run, plan"],
+  ["daemon", "The daemon, with containerd's API, configuration and flags"],
+  ["gc", "Collect garbage, or show what would go and why"],
+  ["why", "Show what keeps a blob, snapshot or image from being collected"],
+  ["df", "Show what takes the disk"],
   ["help", "Show this text"],
 ];
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { messageOf } from "../../api/errors.ts";
 import { findDead, type Marks } from "./mark.ts";
-import type { DeadObject, ObjectName, Reader } from "./reader.ts";
+import { ReadConnection } from "./read_connection.ts";
+import type { DeadObject, ObjectName } from "./reader.ts";
 
 /** What the thread is asked. */
 export interface MarkRequest {
@@ -29,23 +29,11 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-/** Another process's checkpoint may be in the way for a moment; nobody waits for this thread. */
-const busyTimeoutMs = 10_000;
 const pieceMax = 500;
 
 function mark({ path, now }: MarkRequest): Marks {
-  const sqlite = new DatabaseSync(path, { readOnly: true, timeout: busyTimeoutMs });
-  try {
-    const reader: Reader = {
-      // The query's text says what its columns are.
-      all: <T extends object>(sql: string, ...values: SQLInputValue[]) =>
-        sqlite.prepare(sql).all(...values) as unknown as T[],
-    };
-    sqlite.exec("BEGIN");
-    return findDead(reader, now);
-  } finally {
-    sqlite.close();
-  }
+  using reader = ReadConnection.open(path);
+  return findDead(reader, now);
 }
 
 function* pieces<T>(objects: readonly T[]): Generator<T[]> {
