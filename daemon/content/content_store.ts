@@ -4,28 +4,18 @@
  * @module
  */
 import type { Digest } from "../../api/digest.ts";
-import { splitDigest } from "../../api/digest.ts";
-import { Failure } from "../../api/errors.ts";
+import { Failure, isFailure } from "../../api/errors.ts";
 import type { Undo } from "../metadata/database.ts";
-import { diskFailure } from "../metadata/disk_failure.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
+import { pagesOf, type PageSource } from "../metadata/pages.ts";
 import type { Trash } from "../metadata/trash.ts";
 import { BlobFiles } from "./blob_files.ts";
-import { Ingest } from "./ingest.ts";
-import { IngestFiles } from "./ingest_files.ts";
+import { type BlobInfo, type BlobRow, BlobRows } from "./blob_rows.ts";
+import type { Ingest } from "./ingest.ts";
+import { ingestLifetimeMs, Ingests } from "./ingests.ts";
 
-/** How long an unfinished write without a lease is kept for being resumed. */
-export const ingestLifetimeMs = 24 * 60 * 60 * 1000;
-
-/** A blob of a namespace. Times are milliseconds since 1970. */
-export interface BlobInfo {
-  readonly digest: Digest;
-  readonly size: number;
-  readonly created: number;
-  readonly updated: number;
-  readonly labels: Labels;
-}
+export type { BlobInfo } from "./blob_rows.ts";
 
 /** Options of {@link ContentStore.openIngest}. */
 export interface IngestOptions {
@@ -38,12 +28,12 @@ export interface IngestOptions {
   readonly signal: AbortSignal;
 }
 
-interface BlobRow {
-  digest: Digest;
-  size: number;
-  created: number;
-  updated: number;
-}
+const pages: PageSource<BlobRow, BlobInfo> = {
+  kind: "content",
+  sql: "SELECT digest, size, created, updated FROM blobs WHERE namespace = ? AND digest > ? ORDER BY digest LIMIT ?",
+  keyOf: ({ digest }) => digest,
+  info: (row, labels) => ({ ...row, labels }),
+};
 
 /**
  * The blobs of one namespace. The files are shared by all namespaces; a blob exists in a namespace by its row. A file
@@ -51,9 +41,15 @@ interface BlobRow {
  */
 export class ContentStore {
   readonly files: BlobFiles;
+  /** The rows of the blobs; what it does belongs into transactions. */
+  readonly rows: BlobRows;
+  /** The unfinished writes. */
+  readonly ingests: Ingests;
 
   constructor(readonly objects: Objects, directory: string, private readonly trash: Trash) {
     this.files = new BlobFiles(directory);
+    this.rows = new BlobRows(objects, this.files, trash);
+    this.ingests = new Ingests(this.rows);
   }
 
   /** Path of a blob's file, for reading. Whether it exists is not looked at. */
@@ -73,7 +69,7 @@ export class ContentStore {
 
   /** The blob, or undefined where the namespace has none. */
   async find(digest: Digest): Promise<BlobInfo | undefined> {
-    return await this.objects.database.read(() => this.#find(digest));
+    return await this.objects.database.read(() => this.rows.find(digest));
   }
 
   /** The blob. Throws `NotFound`. */
@@ -83,25 +79,16 @@ export class ContentStore {
     return info;
   }
 
-  #find(digest: Digest): BlobInfo | undefined {
-    const { database, namespace } = this.objects;
-    const row = database.get<BlobRow>(
-      "SELECT digest, size, created, updated FROM blobs WHERE namespace = ? AND digest = ?",
-      namespace,
-      digest,
-    );
-    return row === undefined ? undefined : { ...row, labels: this.objects.labels("content", digest) };
-  }
-
   /** All blobs, by digest. */
   async list(): Promise<BlobInfo[]> {
-    const { database, namespace } = this.objects;
-    return await database.read(() =>
-      database.all<BlobRow>(
-        "SELECT digest, size, created, updated FROM blobs WHERE namespace = ? ORDER BY digest",
-        namespace,
-      ).map((row) => ({ ...row, labels: this.objects.labels("content", row.digest) }))
-    );
+    const all: BlobInfo[] = [];
+    for await (const page of this.pages()) all.push(...page);
+    return all;
+  }
+
+  /** All blobs, by digest, some at a time. */
+  pages(signal?: AbortSignal): AsyncGenerator<BlobInfo[]> {
+    return pagesOf(this.objects, pages, signal);
   }
 
   /**
@@ -109,29 +96,7 @@ export class ContentStore {
    * another namespace has is taken over; one that has not the right size is thrown away.
    */
   async claim(digest: Digest, options: { size?: number; lease?: string | undefined }): Promise<boolean> {
-    return await this.objects.database.transaction((undo) => this.#claim(digest, options, undo));
-  }
-
-  #claim(digest: Digest, options: { size?: number; lease?: string | undefined }, undo: Undo): boolean {
-    const size = this.files.size(digest);
-    const row = this.#find(digest);
-    // A power cut may have taken the end of the file of a row, or all of it.
-    if (size === undefined || size !== (row?.size ?? options.size ?? size)) {
-      if (row !== undefined) this.#remove(digest, undo);
-      else if (size !== undefined) this.trash.take(this.files.path(digest), undo);
-      return false;
-    }
-    if (options.size !== undefined && options.size !== size) return false;
-    if (row === undefined) this.#insert(digest, size);
-    this.objects.hold(options.lease, "content", digest);
-    return true;
-  }
-
-  #insert(digest: Digest, size: number): void {
-    const { database, namespace } = this.objects;
-    const now = Date.now();
-    this.objects.enterNamespace();
-    database.run("INSERT INTO blobs VALUES (?, ?, ?, ?, ?)", namespace, digest, size, now, now);
+    return await this.objects.database.transaction((undo) => this.rows.claim(digest, options, undo));
   }
 
   /**
@@ -140,32 +105,17 @@ export class ContentStore {
    * is aborted.
    */
   async openIngest(ref: string, options: IngestOptions): Promise<Ingest> {
-    const { database, namespace } = this.objects;
+    const { expected, lease, signal } = options;
     const existing = () =>
-      new Failure("AlreadyExists", `blob ${options.expected} exists already, so "${ref}" need not be written`);
-    const claim = { ...(options.size === undefined ? {} : { size: options.size }), lease: options.lease };
-    if (options.expected !== undefined && await this.claim(options.expected, claim)) throw existing();
-    let files: IngestFiles;
-    try {
-      const directory = `${this.files.directory}/ingest`;
-      files = await IngestFiles.open(directory, `${namespace}/${ref}`, options.size, options.signal);
-    } catch (error) {
-      throw diskFailure(error, `store "${ref}"`, this.files.directory);
-    }
+      new Failure("AlreadyExists", `blob ${expected} exists already, so "${ref}" need not be written`);
+    const claim = { ...(options.size === undefined ? {} : { size: options.size }), lease };
+    if (expected !== undefined && await this.claim(expected, claim)) throw existing();
+    const files = await this.ingests.open(ref, options.size, signal);
     let exists = false;
     try {
-      await database.transaction((undo) => {
-        exists = options.expected !== undefined && this.#claim(options.expected, claim, undo);
-        if (exists) return;
-        this.objects.enterNamespace();
-        const expires = Date.now() + ingestLifetimeMs;
-        database.run(
-          "INSERT OR REPLACE INTO ingests (namespace, ref, expires) VALUES (?, ?, ?)",
-          namespace,
-          ref,
-          expires,
-        );
-        this.objects.hold(options.lease, "ingest", ref);
+      await this.objects.database.transaction((undo) => {
+        exists = expected !== undefined && this.rows.claim(expected, claim, undo);
+        if (!exists) this.ingests.enter(ref, { lease, lifetimeMs: ingestLifetimeMs });
       });
     } catch (error) {
       files.close();
@@ -175,45 +125,7 @@ export class ContentStore {
       files.remove();
       throw existing();
     }
-    return new Ingest(
-      ref,
-      files,
-      (digest, size, labels) => this.#publish(ref, files, { digest, size, labels, lease: options.lease }),
-      () => database.transaction(() => this.#forgetIngest(ref)),
-    );
-  }
-
-  async #publish(
-    ref: string,
-    files: IngestFiles,
-    blob: { digest: Digest; size: number; labels: Labels; lease: string | undefined },
-  ): Promise<void> {
-    const path = this.files.path(blob.digest);
-    const directory = path.slice(0, path.lastIndexOf("/"));
-    Deno.mkdirSync(`${this.files.directory}/blobs/${splitDigest(blob.digest).algorithm}`, { recursive: true });
-    await this.objects.database.transaction((undo) => {
-      if (this.#claim(blob.digest, { size: blob.size, lease: blob.lease }, undo)) {
-        // Its labels are somebody's; ours come on top.
-        this.objects.addLabels("content", blob.digest, blob.labels);
-      } else {
-        Deno.renameSync(files.data, path);
-        undo.push(() => Deno.renameSync(path, files.data));
-        Deno.chmodSync(path, 0o444);
-        this.#insert(blob.digest, blob.size);
-        this.objects.initLabels("content", blob.digest, blob.labels);
-        this.objects.hold(blob.lease, "content", blob.digest);
-      }
-      this.#forgetIngest(ref);
-    });
-    // Not inside, where others wait for us. A row whose file's name a power cut took is noticed by claim().
-    using synced = await Deno.open(directory);
-    await synced.sync();
-  }
-
-  #forgetIngest(ref: string): void {
-    const { database, namespace } = this.objects;
-    database.run("DELETE FROM ingests WHERE namespace = ? AND ref = ?", namespace, ref);
-    this.objects.forget("ingest", ref);
+    return this.ingests.writer(ref, files, { lease, expected, existing: "merge" });
   }
 
   /** Stores a few bytes as a blob. A blob that is there already is success. Throws `FailedPrecondition` as commit. */
@@ -226,7 +138,7 @@ export class ContentStore {
     try {
       ingest = await this.openIngest(ref, options);
     } catch (error) {
-      if (!(error instanceof Failure && error.code === "AlreadyExists") || options.expected === undefined) throw error;
+      if (!isFailure(error, "AlreadyExists") || options.expected === undefined) throw error;
       if (options.labels !== undefined) await this.addLabels(options.expected, options.labels);
       return;
     }
@@ -247,14 +159,26 @@ export class ContentStore {
 
   /** Adds or changes labels of a blob; an empty value removes one. Throws `NotFound`. */
   async addLabels(digest: Digest, labels: Labels): Promise<void> {
-    const { database, namespace } = this.objects;
     const old = await this.info(digest);
     // Most blobs of a pull have theirs from the time before, and a commit is a disk's synchronisation.
     if (Object.entries(labels).every(([key, value]) => (old.labels[key] ?? "") === value)) return;
-    await database.transaction(() => {
-      const updated = "UPDATE blobs SET updated = ? WHERE namespace = ? AND digest = ?";
-      if (database.run(updated, Date.now(), namespace, digest) === 0) throw missing(digest);
-      this.objects.addLabels("content", digest, labels);
+    await this.update(digest, (stored) => ({ ...stored.labels, ...labels }));
+  }
+
+  /**
+   * Replaces the labels of a blob by what the function makes of it, and gives it as it is then. Throws `NotFound`, and
+   * what the function throws.
+   */
+  async update(digest: Digest, change: (stored: BlobInfo) => Labels): Promise<BlobInfo> {
+    const { database, namespace } = this.objects;
+    return await database.transaction(() => {
+      const stored = this.rows.find(digest);
+      if (stored === undefined) throw missing(digest);
+      const labels = change(stored);
+      const updated = Date.now();
+      database.run("UPDATE blobs SET updated = ? WHERE namespace = ? AND digest = ?", updated, namespace, digest);
+      this.objects.setLabels("content", digest, labels);
+      return { ...stored, updated, labels: this.objects.labels("content", digest) };
     });
   }
 
@@ -266,34 +190,17 @@ export class ContentStore {
 
   /** As {@link delete}, inside a transaction of the caller's. Gives what is to be done after it. */
   deleteInside(digest: Digest, undo: Undo): () => Promise<void> {
-    if (this.#find(digest) === undefined) throw missing(digest);
-    const place = this.#remove(digest, undo);
+    if (this.rows.row(digest) === undefined) throw missing(digest);
+    const place = this.rows.remove(digest, undo);
     return () => this.trash.remove(place);
   }
 
   /** Removes unfinished writes that nobody has gone on with for a day, and that no lease keeps. */
   async discardExpiredIngests(): Promise<void> {
-    const { database, namespace } = this.objects;
-    const sql = "SELECT ref FROM ingests WHERE namespace = ?1 AND expires < ?2 AND NOT EXISTS (SELECT 1 FROM refs " +
-      "WHERE namespace = ?1 AND to_kind = 'ingest' AND to_key = ref AND from_kind = 'lease')";
-    const expired = await database.read(() => database.all<{ ref: string }>(sql, namespace, Date.now()));
-    for (const { ref } of expired) {
-      const files = await IngestFiles.take(`${this.files.directory}/ingest`, `${namespace}/${ref}`);
-      if (files === "in use") continue;
-      await database.transaction(() => this.#forgetIngest(ref));
-      files?.remove();
-    }
-  }
-
-  #remove(digest: Digest, undo: Undo): string | undefined {
-    const { database, namespace } = this.objects;
-    database.run("DELETE FROM blobs WHERE namespace = ? AND digest = ?", namespace, digest);
-    this.objects.forget("content", digest);
-    const others = database.get("SELECT namespace FROM blobs WHERE digest = ? LIMIT 1", digest);
-    return others === undefined ? this.trash.take(this.files.path(digest), undo) : undefined;
+    await this.ingests.discardExpired();
   }
 }
 
 function missing(digest: Digest, cause?: unknown): Failure {
-  return new Failure("NotFound", `blob ${digest} does not exist`, cause === undefined ? {} : { cause });
+  return new Failure("NotFound", `content digest ${digest}`, cause === undefined ? {} : { cause });
 }

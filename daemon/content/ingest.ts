@@ -8,10 +8,19 @@ import { type Digest, parseDigest, splitDigest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
 import type { Labels } from "../metadata/label_refs.ts";
-import type { IngestFiles } from "./ingest_files.ts";
+import { chunkBytesMax, hashFile } from "./hash_file.ts";
+import type { IngestFiles, IngestStatus } from "./ingest_files.ts";
 
-/** What a commit leads to: the row, and the file in its place. Given by the content store. */
-export type Publish = (digest: Digest, size: number, labels: Labels) => Promise<void>;
+/** How a commit came out: `existed` where the namespace had the blob already, and the bytes went. */
+export type Published = "created" | "existed";
+
+/** What an ingest needs of the store that it belongs to. */
+export interface IngestStore {
+  /** What a commit leads to: the row, and the file in its place. */
+  publish(digest: Digest, size: number, labels: Labels): Promise<Published>;
+  /** Removes the row of the ingest. */
+  forget(): Promise<void>;
+}
 
 /** Options of {@link Ingest.commit}. */
 export interface CommitOptions {
@@ -24,7 +33,8 @@ export interface CommitOptions {
   readonly computed?: Digest;
 }
 
-const chunkBytes = 1 << 20;
+/** Up to so many bytes are written at once: to hand them to another thread takes longer. */
+const smallBytesMax = 64 * 1024;
 
 /**
  * A write in progress, which this process alone has. It ends in one of three ways:
@@ -40,12 +50,16 @@ export class Ingest implements Disposable {
   #hash: Hash | undefined;
   #open = true;
   #offset: number;
+  /** A write that the disk has not done yet; nobody else may have the file before. */
+  #writing = false;
+  #releaseLater: (() => void) | undefined;
 
+  /** `algorithm` is that of the digest which the bytes will be known by. */
   constructor(
     readonly ref: string,
     private readonly files: IngestFiles,
-    private readonly publish: Publish,
-    private readonly forget: () => Promise<void>,
+    private readonly store: IngestStore,
+    readonly algorithm = "sha256",
   ) {
     this.#offset = files.size();
   }
@@ -60,20 +74,65 @@ export class Ingest implements Disposable {
     return this.#offset;
   }
 
-  /** Appends. Throws `ResourceExhausted` where the disk is full; what was written then stays for the next try. */
-  async write(bytes: Uint8Array): Promise<void> {
+  /** As it is on disk. */
+  status(): IngestStatus {
+    this.#mustBeOpen();
+    return this.files.status();
+  }
+
+  /** The digest of the bytes so far. Where there were some at the opening, they are read first. */
+  async digest(): Promise<Digest> {
     this.#mustBeOpen();
     const hash = await this.#hashSoFar();
+    // A copy, so that more can be written.
+    return parseDigest(`${this.algorithm}:${hash.copy().digest("hex")}`);
+  }
+
+  /**
+   * Appends. The bytes may not change before it resolves. Throws `ResourceExhausted` where the disk is full; what was
+   * written then stays for the next try.
+   */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#mustBeOpen();
     try {
-      this.#file ??= Deno.openSync(this.dataPath, { append: true });
-      for (let done = 0; done < bytes.length;) {
-        const taken = this.#file.writeSync(bytes.subarray(done));
-        hash.update(bytes.subarray(done, done + taken));
-        done += taken;
-        this.#offset += taken;
+      const hash = await this.#hashSoFar();
+      this.#mustBeOpen();
+      const file = this.#file ??= Deno.openSync(this.dataPath, { append: true });
+      this.#writing = true;
+      for (let at = 0; at < bytes.length; at += chunkBytesMax) {
+        await this.#append(file, hash, bytes.subarray(at, at + chunkBytesMax));
       }
     } catch (error) {
+      this.#resynchronize();
       throw diskFailure(error, `store "${this.ref}"`, this.dataPath);
+    } finally {
+      this.#writing = false;
+      this.#releaseLater?.();
+    }
+  }
+
+  /** Another thread copies the bytes into the file while this one hashes them. */
+  async #append(file: Deno.FsFile, hash: Hash, bytes: Uint8Array): Promise<void> {
+    let done = 0;
+    if (bytes.length <= smallBytesMax) {
+      while (done < bytes.length) done += file.writeSync(bytes.subarray(done));
+      hash.update(bytes);
+    } else {
+      const first = file.write(bytes);
+      hash.update(bytes);
+      done = await first;
+      while (done < bytes.length) done += await file.write(bytes.subarray(done));
+    }
+    this.#offset += bytes.length;
+  }
+
+  /** After a failure the file may have less than was hashed. */
+  #resynchronize(): void {
+    this.#hash = undefined;
+    try {
+      this.#offset = this.files.size();
+    } catch {
+      // The disk has failed once, and that failure is told; whoever goes on will meet this one.
     }
   }
 
@@ -85,84 +144,97 @@ export class Ingest implements Disposable {
     this.#offset = 0;
   }
 
-  async #hashSoFar(algorithm?: string): Promise<Hash> {
-    if (this.#hash !== undefined && algorithm === undefined) return this.#hash;
-    const { createHash } = await import("node:crypto");
-    const hash = createHash(algorithm ?? "sha256");
-    using file = Deno.openSync(this.dataPath);
-    const chunk = new Uint8Array(chunkBytes);
-    for (let taken; (taken = await file.read(chunk)) !== null;) hash.update(chunk.subarray(0, taken));
-    if (algorithm === undefined) this.#hash = hash;
-    return hash;
+  async #hashSoFar(): Promise<Hash> {
+    if (this.#hash === undefined) {
+      const hash = await hashFile(this.dataPath, this.algorithm, this.#offset);
+      this.#hash = hash;
+    }
+    return this.#hash;
   }
 
-  async #digest(algorithm: string): Promise<Digest> {
-    const hash = algorithm === "sha256" ? await this.#hashSoFar() : await this.#hashSoFar(algorithm);
-    // A copy, so that more can be written where the commit fails.
-    return parseDigest(`${algorithm}:${hash.copy().digest("hex")}`);
+  async #digestBy(algorithm: string): Promise<Digest> {
+    if (algorithm === this.algorithm) return await this.digest();
+    const hash = await hashFile(this.dataPath, algorithm, this.#offset);
+    return parseDigest(`${algorithm}:${hash.digest("hex")}`);
   }
 
   /**
    * Makes the bytes a blob and answers its digest: synchronises them to disk, moves the file to its place and adds the
-   * row. A blob that is there already is success: the bytes go.
+   * row. Where the blob is there already the bytes go, and the store says by `published` what that means.
    *
    * Throws `FailedPrecondition` where size or digest are not as expected. After any failure the write is still open,
    * to be closed or aborted.
    */
   async commit(options: CommitOptions = {}): Promise<Digest> {
+    return (await this.publish(options)).digest;
+  }
+
+  /** As {@link commit}, and says whether the blob was there already. */
+  async publish(options: CommitOptions = {}): Promise<{ digest: Digest; size: number; published: Published }> {
     this.#mustBeOpen();
     try {
       const size = this.files.size();
       if (options.size !== undefined && options.size !== size) {
         throw new Failure("FailedPrecondition", `commit "${this.ref}": it has ${size} bytes, expected ${options.size}`);
       }
-      const algorithm = options.expected === undefined ? "sha256" : splitDigest(options.expected).algorithm;
-      const digest = options.computed ?? await this.#digest(algorithm);
+      const algorithm = options.expected === undefined ? this.algorithm : splitDigest(options.expected).algorithm;
+      const digest = options.computed ?? await this.#digestBy(algorithm);
       if (options.expected !== undefined && options.expected !== digest) {
-        const message = `commit "${this.ref}": its digest is ${digest}, expected ${options.expected}`;
+        const message = `unexpected commit digest ${digest}, expected ${options.expected}`;
         throw new Failure("FailedPrecondition", message);
       }
-      await synchronize(this.dataPath);
-      await this.publish(digest, size, options.labels ?? {});
-      this.#release();
+      await this.#synchronize();
+      this.#mustBeOpen();
+      const published = await this.store.publish(digest, size, options.labels ?? {});
+      this.#open = false;
+      this.#file?.close();
       this.files.remove();
-      return digest;
+      return { digest, size, published };
     } catch (error) {
       throw diskFailure(error, `store "${this.ref}"`, this.dataPath);
     }
   }
 
+  /** Waits until the bytes, and not necessarily their times, are on disk. Off the main thread. */
+  async #synchronize(): Promise<void> {
+    this.#file ??= Deno.openSync(this.dataPath, { append: true });
+    await this.#file.syncData();
+  }
+
   /** Throws the bytes away. */
   async abort(): Promise<void> {
     if (!this.#open) return;
-    this.#release();
-    this.files.remove();
-    await this.forget();
+    const { isRemoved } = this.files;
+    this.#end(() => this.files.remove());
+    // Otherwise the ref may be another writer's by now.
+    if (!isRemoved) await this.store.forget();
   }
 
-  /** Keeps the bytes for the next writer. A second call does nothing. */
+  /** Keeps the bytes for the next writer, once those under way are written. A second call does nothing. */
   close(): void {
-    if (!this.#open) return;
-    this.#release();
-    this.files.close();
+    if (this.#open) this.#end(() => this.files.close());
   }
 
-  #release(): void {
+  #end(release: () => void): void {
     this.#open = false;
-    this.#file?.close();
-    this.#file = undefined;
+    const finish = () => {
+      this.#releaseLater = undefined;
+      this.#file?.close();
+      this.#file = undefined;
+      release();
+    };
+    if (this.#writing) this.#releaseLater = finish;
+    else finish();
   }
 
   #mustBeOpen(): void {
     if (!this.#open) throw new Failure("FailedPrecondition", `the write of "${this.ref}" has ended already`);
+    if (this.files.isRemoved) {
+      throw new Failure("Aborted", `the write of "${this.ref}" was aborted by another call`);
+    }
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-async function synchronize(path: string): Promise<void> {
-  using file = await Deno.open(path, { read: true, write: true });
-  await file.sync();
 }

@@ -6,21 +6,60 @@
 import { Failure } from "../../api/errors.ts";
 import { FileLock } from "../leases/file_lock.ts";
 
+/** What is known of an unfinished write from outside. Times are milliseconds since 1970. */
+export interface IngestStatus {
+  /** Bytes so far. */
+  readonly offset: number;
+  /** Bytes that it is to have; 0 where that is not known. */
+  readonly total: number;
+  readonly started: number;
+  readonly updated: number;
+}
+
+/** Each attempt fails only where another finishes between two neighbouring calls: so many in a row mean something else. */
+const attemptsMax = 100;
+
+/** A directory that this process writes to. */
+interface Held {
+  readonly since: number;
+  removed: boolean;
+}
+
+/**
+ * The directories that this process has open, by path, whatever store they belong to: the locks of the kernel say that
+ * somebody has one, and not since when, and nobody can be told that it is gone.
+ */
+const held = new Map<string, Held>();
+
 /**
  * The directory of one unfinished write, whose lock this process holds. The lock lies on the directory, which goes when
  * the write is finished: whoever waited for it finds none at its path, and begins again.
  */
 export class IngestFiles implements Disposable {
-  private constructor(readonly directory: string, readonly lock: FileLock) {}
+  readonly #held: Held = { since: Date.now(), removed: false };
+
+  private constructor(readonly directory: string, readonly lock: FileLock) {
+    held.set(directory, this.#held);
+  }
 
   /** Path of the bytes so far. */
   get data(): string {
     return `${this.directory}/data`;
   }
 
+  /** Whether it was {@link discard}ed while we had it: then nothing at its path is ours. */
+  get isRemoved(): boolean {
+    return this.#held.removed;
+  }
+
   /** Bytes so far. */
   size(): number {
     return Deno.statSync(this.data).size;
+  }
+
+  /** As {@link readIngestStatus}; the directory is complete while we have it. */
+  status(): IngestStatus {
+    return readStatus(this.directory);
   }
 
   /**
@@ -33,31 +72,42 @@ export class IngestFiles implements Disposable {
     size: number | undefined,
     signal: AbortSignal,
   ): Promise<IngestFiles> {
-    const directory = `${ingestDirectory}/${await sha256Hex(ref)}`;
-    for (;;) {
+    const directory = await ingestPath(ingestDirectory, ref);
+    return await retryWhileGone(async () => {
       Deno.mkdirSync(directory, { recursive: true });
-      let lock: FileLock;
-      try {
-        lock = await FileLock.acquire(directory, signal);
-      } catch (error) {
-        // Finished and removed by another between the two steps, or while we waited.
-        if (error instanceof Deno.errors.NotFound) continue;
-        throw error;
-      }
-      const files = new IngestFiles(directory, lock);
-      try {
-        if (!files.#fits(ref, size)) files.#begin(ref, size);
-        return files;
-      } catch (error) {
-        lock.release();
-        throw error;
-      }
+      return IngestFiles.#begin(directory, ref, size, await FileLock.acquire(directory, signal));
+    });
+  }
+
+  /** As {@link open}, but throws `Unavailable`, in containerd's words, where another holds it. */
+  static async tryOpen(ingestDirectory: string, ref: string, size: number | undefined): Promise<IngestFiles> {
+    const directory = await ingestPath(ingestDirectory, ref);
+    return await retryWhileGone(() => {
+      Deno.mkdirSync(directory, { recursive: true });
+      const lock = FileLock.tryAcquire(directory);
+      if (lock === undefined) throw lockedFailure(directory, ref);
+      return IngestFiles.#begin(directory, ref, size, lock);
+    });
+  }
+
+  static #begin(directory: string, ref: string, size: number | undefined, lock: FileLock): IngestFiles {
+    const files = new IngestFiles(directory, lock);
+    try {
+      if (!files.#fits(ref, size)) files.#create(ref, size);
+      return files;
+    } catch (error) {
+      files.#release();
+      throw error;
     }
   }
 
   /** The directory of a ref as it is; undefined where there is none. */
   static async take(ingestDirectory: string, ref: string): Promise<IngestFiles | "in use" | undefined> {
-    const directory = `${ingestDirectory}/${await sha256Hex(ref)}`;
+    return IngestFiles.takeAt(await ingestPath(ingestDirectory, ref));
+  }
+
+  /** As {@link take}, by the directory's path. */
+  static takeAt(directory: string): IngestFiles | "in use" | undefined {
     try {
       const lock = FileLock.tryAcquire(directory);
       return lock === undefined ? "in use" : new IngestFiles(directory, lock);
@@ -68,25 +118,31 @@ export class IngestFiles implements Disposable {
   }
 
   #fits(ref: string, size: number | undefined): boolean {
-    // It is written last, so its presence says that the others are there.
+    // It is written last, so its presence says that the others were there.
     if (readText(`${this.directory}/ref`) !== ref) return false;
+    let offset: number;
+    try {
+      offset = this.size();
+    } catch (error) {
+      // The bytes are in their place already, and the process was killed before it could take away the rest.
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
     if (size === undefined || size === 0) return true;
     const total = readText(`${this.directory}/total`);
-    return (total === undefined || Number(total) === size) && this.size() <= size;
+    return (total === undefined || Number(total) === size) && offset <= size;
   }
 
-  #begin(ref: string, size: number | undefined): void {
+  #create(ref: string, size: number | undefined): void {
+    const path = (name: string) => `${this.directory}/${name}`;
+    removeIfThere(path("ref"));
+    removeIfThere(path("total"));
     Deno.writeFileSync(this.data, new Uint8Array());
     const now = new Date().toISOString();
-    this.#put("startedat", now);
-    this.#put("updatedat", now);
-    if (size !== undefined && size > 0) this.#put("total", String(size));
-    this.#put("ref", ref);
-  }
-
-  #put(name: string, text: string): void {
-    Deno.writeTextFileSync(`${this.directory}/${name}.tmp`, text);
-    Deno.renameSync(`${this.directory}/${name}.tmp`, `${this.directory}/${name}`);
+    Deno.writeTextFileSync(path("startedat"), now);
+    Deno.writeTextFileSync(path("updatedat"), now);
+    if (size !== undefined && size > 0) Deno.writeTextFileSync(path("total"), String(size));
+    Deno.writeTextFileSync(path("ref"), ref);
   }
 
   /** Throws the bytes away and keeps the directory and its lock. */
@@ -97,22 +153,101 @@ export class IngestFiles implements Disposable {
   /** Keeps everything on disk for the next one, and lets go. */
   close(): void {
     try {
-      this.#put("updatedat", new Date().toISOString());
+      if (!this.isRemoved) {
+        Deno.writeTextFileSync(`${this.directory}/updatedat.tmp`, new Date().toISOString());
+        Deno.renameSync(`${this.directory}/updatedat.tmp`, `${this.directory}/updatedat`);
+      }
     } catch {
       // It is information only, and the disk may be full, which is why we stop.
     }
-    this.lock.release();
+    this.#release();
   }
 
   /** Removes the directory with what is left in it, and lets go. */
   remove(): void {
-    Deno.removeSync(this.directory, { recursive: true });
+    try {
+      if (!this.isRemoved) Deno.removeSync(this.directory, { recursive: true });
+    } finally {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    if (held.get(this.directory) === this.#held) held.delete(this.directory);
     this.lock.release();
   }
 
   [Symbol.dispose](): void {
-    this.lock.release();
+    this.#release();
   }
+}
+
+/** The directory of a ref. Throws `InvalidArgument` where that is empty. */
+async function ingestPath(ingestDirectory: string, ref: string): Promise<string> {
+  if (ref === "") throw new Failure("InvalidArgument", "an ingest needs a ref that is not empty");
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(ref));
+  return `${ingestDirectory}/${new Uint8Array(digest).toHex()}`;
+}
+
+/** Tries again where the directory was finished and removed by another between two steps, or while we waited. */
+async function retryWhileGone<T>(attempt: () => T | Promise<T>): Promise<T> {
+  for (let left = attemptsMax;; left--) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) || left === 0) throw error;
+    }
+  }
+}
+
+function lockedFailure(directory: string, ref: string): Failure {
+  const since = held.get(directory)?.since;
+  if (since === undefined) return new Failure("Unavailable", `ref ${ref} locked by another process`);
+  const text = new Date(since).toISOString();
+  return new Failure("Unavailable", `ref ${ref} locked for ${(Date.now() - since) / 1000}s (since ${text})`);
+}
+
+/** What is known of the unfinished write of a ref; undefined where there is none, or none that is complete. */
+export async function readIngestStatus(ingestDirectory: string, ref: string): Promise<IngestStatus | undefined> {
+  try {
+    return readStatus(await ingestPath(ingestDirectory, ref));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function readStatus(directory: string): IngestStatus {
+  const { size, mtime } = Deno.statSync(`${directory}/data`);
+  const written = mtime?.getTime() ?? 0;
+  const time = (name: string) => Date.parse(readText(`${directory}/${name}`) ?? "");
+  const started = time("startedat");
+  const updated = time("updatedat");
+  return {
+    offset: size,
+    total: Number(readText(`${directory}/total`) ?? 0),
+    started: Number.isNaN(started) ? written : started,
+    updated: Number.isNaN(updated) ? written : Math.max(updated, written),
+  };
+}
+
+/**
+ * Removes the directory of a ref, also while this process writes to it: its writer finds out when it goes on. Says
+ * whether there was one. Throws `Unavailable` where another process has it.
+ */
+export async function discardIngestFiles(ingestDirectory: string, ref: string): Promise<boolean> {
+  const directory = await ingestPath(ingestDirectory, ref);
+  const ours = held.get(directory);
+  if (ours === undefined) {
+    const files = IngestFiles.takeAt(directory);
+    if (files === "in use") throw lockedFailure(directory, ref);
+    files?.remove();
+    return files !== undefined;
+  }
+  if (ours.removed) return false;
+  ours.removed = true;
+  Deno.removeSync(directory, { recursive: true });
+  return true;
 }
 
 function readText(path: string): string | undefined {
@@ -124,8 +259,10 @@ function readText(path: string): string | undefined {
   }
 }
 
-async function sha256Hex(text: string): Promise<string> {
-  if (text === "") throw new Failure("InvalidArgument", "an ingest needs a ref that is not empty");
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toHex();
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }

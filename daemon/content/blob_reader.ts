@@ -1,0 +1,105 @@
+/**
+ * Reading blobs in pieces.
+ *
+ * @module
+ */
+import type { Digest } from "../../api/digest.ts";
+import { Failure } from "../../api/errors.ts";
+import type { BlobFiles } from "./blob_files.ts";
+import type { BlobRow } from "./blob_rows.ts";
+import { chunkBytesMax } from "./hash_file.ts";
+
+/** Part of a blob, in bytes. */
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * Throws where the file of a blob is not as its row says: `NotFound` where it has gone, `DataLoss` where it has another
+ * size. A writer of the same digest notices it too and makes it anew.
+ */
+export function checkBlobFile(files: BlobFiles, { digest, size }: BlobRow): void {
+  const actual = files.size(digest);
+  if (actual === undefined) throw missingFile(digest);
+  if (actual !== size) throw brokenFile(digest, actual, size);
+}
+
+function missingFile(digest: Digest, cause?: unknown): Failure {
+  const message = `content ${digest}: its file has gone from the disk: fetch it again`;
+  return new Failure("NotFound", message, cause === undefined ? {} : { cause });
+}
+
+function brokenFile(digest: Digest, actual: number, size: number): Failure {
+  return new Failure("DataLoss", `content ${digest}: its file has ${actual} of ${size} bytes: fetch it again`);
+}
+
+/**
+ * A range of a blob in pieces of at most 1 MiB. The range must be inside of it. The file is opened once, at the first
+ * piece, and read off the main thread, one piece ahead of the reader. Throws as {@link checkBlobFile}, and the signal's
+ * reason.
+ */
+export async function* readBlob(
+  files: BlobFiles,
+  row: BlobRow,
+  { offset, length }: Range,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (length === 0) return;
+  signal.throwIfAborted();
+  using file = await open(files, row);
+  // A reader that has gone may leave us at a `yield` for ever.
+  using _closing = onAbort(signal, () => file[Symbol.dispose]());
+  if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);
+  let left = length;
+  const next = () => {
+    const pending = left === 0 ? undefined : readFully(file, Math.min(left, chunkBytesMax));
+    // It is looked at in the next turn, or not at all where the reader stops before.
+    pending?.catch(() => {});
+    left -= Math.min(left, chunkBytesMax);
+    return pending;
+  };
+  for (let pending = next(); pending !== undefined;) {
+    let chunk: Uint8Array | undefined;
+    try {
+      chunk = await pending;
+    } finally {
+      // It is the reason of whatever else went wrong.
+      signal.throwIfAborted();
+    }
+    if (chunk === undefined) throw brokenFile(row.digest, (await file.stat()).size, row.size);
+    pending = next();
+    yield chunk;
+  }
+}
+
+function onAbort(signal: AbortSignal, action: () => void): Disposable {
+  signal.addEventListener("abort", action, { once: true });
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", action) };
+}
+
+async function open(files: BlobFiles, { digest, size }: BlobRow): Promise<Deno.FsFile> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(files.path(digest));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw missingFile(digest, error);
+    throw error;
+  }
+  const { size: actual } = file.statSync();
+  if (actual === size) return file;
+  file.close();
+  throw brokenFile(digest, actual, size);
+}
+
+/** So many bytes; undefined where the file ends before. */
+async function readFully(file: Deno.FsFile, bytes: number): Promise<Uint8Array | undefined> {
+  // Not used again: whoever gets it may keep it.
+  const chunk = new Uint8Array(bytes);
+  for (let done = 0; done < bytes;) {
+    const taken = await file.read(done === 0 ? chunk : chunk.subarray(done));
+    if (taken === null) return undefined;
+    done += taken;
+  }
+  return chunk;
+}
