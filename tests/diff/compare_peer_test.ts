@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { type Containerd, containerdPrograms, startContainerd } from "../../bench/containerd.ts";
 import { type CompareJob, type CompareResult } from "../../daemon/diff/compare.ts";
+import { Differ } from "../../daemon/diff/differ.ts";
 import { JobWorker, workerUrl } from "../../daemon/diff/job_worker.ts";
 import { blockSize } from "../../daemon/diff/tar_header.ts";
 import { systemTest } from "../command.ts";
@@ -89,14 +90,40 @@ async function compareWithStock(scratch: Scratch, containerd: Containerd, snapsh
   }
 }
 
+/** The layer that leads to a snapshot, applied to another one on the same parent, must give the same tree. */
+async function applyLayer(scratch: Scratch, containerd: Containerd, snapshotter: string): Promise<void> {
+  const ctr = (...args: string[]) => containerd.ctr("snapshots", "--snapshotter", snapshotter, ...args);
+  await outputOf(ctr("prepare", "k6", "c2"));
+  const mounts = async (name: string) => await mountsOf(containerd, snapshotter, name);
+  const changed = await mounts("k3");
+  const applied = await mounts("k6");
+  const layer = await ours(scratch, { lower: await mounts("v-c2"), upper: changed });
+  const blob = `${scratch.path}/blob`;
+  await Deno.writeFile(blob, layer.archive);
+  using differ = new Differ({ mountDirectory: `${scratch.path}/tmpmounts` });
+  const { digest } = layer.result;
+  const job = { mediaType: plain, digest, blob, mounts: applied, sync: true, payloads: new Map() };
+  const { diffId, diffSize } = await differ.apply(job, AbortSignal.timeout(30_000));
+  equal(diffId, digest);
+  equal(diffSize, layer.archive.length);
+  const want = await ours(scratch, { lower: [], upper: changed });
+  const have = await ours(scratch, { lower: [], upper: applied });
+  // Times before 1970 and after 2262 become 1970, as in containerd.
+  const entries = (archive: Uint8Array) =>
+    comparable(archive).filter((entry) => !/^(?:PaxHeaders.0\/)?(?:old|future) /.test(entry));
+  deepEqual(entries(have.archive), entries(want.archive));
+}
+
 for (const snapshotter of ["overlayfs", "native"]) {
   systemTest(
-    `compare() gives the bytes of containerd's layers on ${snapshotter}`,
+    `compare() gives the bytes of containerd's layers on ${snapshotter}, and Differ.apply() the tree again`,
     [...containerdPrograms, ...snapshotPrograms],
     async () => {
       await using scratch = await makeScratch();
       await using containerd = await startContainerd(scratch.path, scratch.path);
       await compareWithStock(scratch, containerd, snapshotter);
+      await applyLayer(scratch, containerd, snapshotter);
+      deepEqual(scratch.mounts(), [], "nothing stays mounted");
     },
   );
 }
