@@ -6,17 +6,15 @@
 import { Failure, originalOf } from "../../api/errors.ts";
 import { type Descriptor, isIndexType, isManifestType, type Platform } from "../../api/oci/image_spec.ts";
 import type { LeaseStore } from "../leases/lease_store.ts";
-import type { Labels } from "../metadata/label_refs.ts";
 import type { ContentStore } from "../content/content_store.ts";
 import type { DirectorySnapshotter } from "../snapshots/directory_snapshotter.ts";
 import { chooseManifest, formatPlatform, runsOn } from "../sources/platform.ts";
 import type { ImageSource } from "../sources/source.ts";
-import { childLabels, sourceLabels } from "./content_labels.ts";
+import { DocumentFetcher } from "./document_fetcher.ts";
 import { parseConfig, parseIndex, parseManifest } from "./documents.ts";
 import type { ImageStore } from "./image_store.ts";
 import { type ImageView, indexDepthMax, unpackedLabel } from "./image_view.ts";
 import type { ProgressListener } from "./progress.ts";
-import { transferDocument } from "./transfer.ts";
 import { unpackLayers } from "./unpack.ts";
 
 /** The parts of a store that a pull fills. */
@@ -56,11 +54,26 @@ export async function pull(store: PullStore, source: ImageSource, options: PullO
 
 async function pullUnderLease(store: PullStore, source: ImageSource, options: PullOptions): Promise<ImageView> {
   await using lease = await store.leases.own("pull");
-  const { signal, platform } = options;
-  const snapshotter = store.snapshotter(options.snapshotter);
-  const target = await source.resolve(signal);
+  const target = await source.resolve(options.signal);
   options.progress?.({ kind: "resolved", name: source.name, digest: target.digest });
-  const fetcher = new DocumentFetcher(store.content, source, lease.id, signal);
+  const view = await fetchAndUnpack(store, source, target, { ...options, lease: lease.id });
+  await store.images.put(source.name, target);
+  return view;
+}
+
+/**
+ * As {@link pull}, for a root that is known already, and without giving the image its name: that is to be done while
+ * the lease lives.
+ */
+export async function fetchAndUnpack(
+  store: Omit<PullStore, "images" | "leases">,
+  source: ImageSource,
+  target: Descriptor,
+  options: PullOptions & { readonly lease: string },
+): Promise<ImageView> {
+  const { signal, platform, lease } = options;
+  const snapshotter = store.snapshotter(options.snapshotter);
+  const fetcher = new DocumentFetcher(store.content, source, lease, signal);
   const { descriptor, manifest } = await fetchManifest(fetcher, target, platform, source.name);
   const { config: configDescriptor, layers } = manifest;
   const config = parseConfig(await fetcher.fetch("config", configDescriptor), configDescriptor.digest, layers.length);
@@ -75,14 +88,13 @@ async function pullUnderLease(store: PullStore, source: ImageSource, options: Pu
     source,
     layers,
     diffIds: config.rootfs.diff_ids,
-    lease: lease.id,
+    lease,
     signal,
     progress: options.progress,
   });
   if (chainId !== undefined) {
     await store.content.addLabels(configDescriptor.digest, { [unpackedLabel(snapshotter.name)]: chainId });
   }
-  await store.images.put(source.name, target);
   const view = { name: source.name, target, manifestDigest: descriptor.digest, manifest, config, unpacked: true };
   return chainId === undefined ? view : { ...view, chainId };
 }
@@ -108,47 +120,4 @@ async function fetchManifest(fetcher: DocumentFetcher, target: Descriptor, platf
     return [config, ...layers];
   };
   return { descriptor, manifest: parseManifest(await fetcher.fetch("manifest", descriptor, children), digest) };
-}
-
-/** Fetches documents into the store, where they are not there yet, and keeps them under a lease. */
-class DocumentFetcher {
-  constructor(
-    private readonly content: ContentStore,
-    private readonly source: ImageSource,
-    private readonly lease: string,
-    private readonly signal: AbortSignal,
-  ) {}
-
-  /** The document's bytes; `children` finds what its blob is to keep alive. Throws `DataLoss` for other content. */
-  async fetch(
-    kind: "index" | "manifest" | "config",
-    document: Descriptor,
-    children: (bytes: Uint8Array) => readonly Descriptor[] = () => [],
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const { digest, size } = document;
-    const { lease, signal } = this;
-    if (await this.content.claim(digest, { size, lease })) {
-      const bytes = this.content.read(digest);
-      await this.content.addLabels(digest, this.#labels(children(bytes), (await this.content.info(digest)).labels));
-      return bytes;
-    }
-    const what = `download ${kind} ${digest} of ${this.source.name}`;
-    const bytes = await transferDocument(this.source, document, signal, what);
-    await verify(bytes, document, `${kind} ${digest} of ${this.source.name}`);
-    const labels = this.#labels(children(bytes), {});
-    await this.content.put(`${kind}-${digest}`, bytes, { expected: digest, size, lease, signal, labels });
-    return bytes;
-  }
-
-  #labels(children: readonly Descriptor[], old: Labels): Labels {
-    return { ...childLabels(children), ...sourceLabels(this.source.distribution, old) };
-  }
-}
-
-/** Before anything is parsed or stored, so that the sentence can say where it came from. */
-async function verify(bytes: Uint8Array, { digest }: Descriptor, what: string): Promise<void> {
-  const { createHash } = await import("node:crypto");
-  const algorithm = digest.slice(0, digest.indexOf(":"));
-  const actual = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
-  if (actual !== digest) throw new Failure("DataLoss", `${what} came with other content: its digest is ${actual}`);
 }

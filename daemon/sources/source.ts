@@ -41,6 +41,10 @@ export interface SourceOptions {
   readonly plainHttp?: boolean;
   /** Login for the registry of the reference, instead of the one in docker's configuration. */
   readonly credentials?: Credentials;
+  /**
+   * Asked for the login of a host, once and only where it wants one, instead of docker's configuration. Undefined: none.
+   */
+  readonly findCredentials?: (host: string) => Promise<Credentials | undefined>;
   /** Ends the opening (unpacking a compressed archive can take long). */
   readonly signal?: AbortSignal;
   /** Where a compressed archive is unpacked to (into a file without name). Default: the system's. */

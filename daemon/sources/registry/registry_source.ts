@@ -48,9 +48,9 @@ export class RegistrySource implements ImageSource {
       credentials: (url) => {
         // Compared as URLs, which drop a scheme's own port. Only the registry itself gets the caller's login.
         const isOwn = url.host === new URL(`${url.protocol}//${apiHost(host)}`).host;
-        return isOwn && options.credentials !== undefined
-          ? Promise.resolve(options.credentials)
-          : findCredentials(isOwn ? host : url.host, options.dockerConfigDirectory);
+        if (isOwn && options.credentials !== undefined) return Promise.resolve(options.credentials);
+        const name = isOwn ? host : url.host;
+        return options.findCredentials?.(name) ?? findCredentials(name, options.dockerConfigDirectory);
       },
     });
   }

@@ -1,0 +1,55 @@
+/**
+ * Fetching manifests, indexes and configs into the store.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Descriptor } from "../../api/oci/image_spec.ts";
+import type { ContentStore } from "../content/content_store.ts";
+import type { Labels } from "../metadata/label_refs.ts";
+import type { ImageSource } from "../sources/source.ts";
+import { childLabels, sourceLabels } from "./content_labels.ts";
+import { transferDocument } from "./transfer.ts";
+
+/** Fetches documents into the store, where they are not there yet, and keeps them under a lease. */
+export class DocumentFetcher {
+  constructor(
+    private readonly content: ContentStore,
+    private readonly source: ImageSource,
+    private readonly lease: string,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** The document's bytes; `children` finds what its blob is to keep alive. Throws `DataLoss` for other content. */
+  async fetch(
+    kind: "index" | "manifest" | "config",
+    document: Descriptor,
+    children: (bytes: Uint8Array) => readonly Descriptor[] = () => [],
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { digest, size } = document;
+    const { lease, signal } = this;
+    if (await this.content.claim(digest, { size, lease })) {
+      const bytes = this.content.read(digest);
+      await this.content.addLabels(digest, this.#labels(children(bytes), (await this.content.info(digest)).labels));
+      return bytes;
+    }
+    const what = `download ${kind} ${digest} of ${this.source.name}`;
+    const bytes = await transferDocument(this.source, document, signal, what);
+    await verify(bytes, document, `${kind} ${digest} of ${this.source.name}`);
+    const labels = this.#labels(children(bytes), {});
+    await this.content.put(`${kind}-${digest}`, bytes, { expected: digest, size, lease, signal, labels });
+    return bytes;
+  }
+
+  #labels(children: readonly Descriptor[], old: Labels): Labels {
+    return { ...childLabels(children), ...sourceLabels(this.source.distribution, old) };
+  }
+}
+
+/** Before anything is parsed or stored, so that the sentence can say where it came from. */
+async function verify(bytes: Uint8Array, { digest }: Descriptor, what: string): Promise<void> {
+  const { createHash } = await import("node:crypto");
+  const algorithm = digest.slice(0, digest.indexOf(":"));
+  const actual = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
+  if (actual !== digest) throw new Failure("DataLoss", `${what} came with other content: its digest is ${actual}`);
+}
