@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { type Digest, isDigest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
 import type {
   AbortRequest,
@@ -36,10 +35,12 @@ import type { BlobInfo, SharingPolicy } from "../content/blob_rows.ts";
 import type { ContentStore } from "../content/content_store.ts";
 import type { NamedIngestStatus } from "../content/ingests.ts";
 import { compileFilters, type Matcher } from "../filters/compile.ts";
+import { checkLabels } from "../metadata/label_refs.ts";
 import type { Stores } from "../store.ts";
+import { digestOf } from "./content_digest.ts";
 import { nextOrAbort } from "./content_requests.ts";
 import { StreamLimit } from "./content_stream_limit.ts";
-import { WriteSession } from "./content_write.ts";
+import { labelsPlace, WriteSession } from "./content_write.ts";
 import { eventKinds } from "./event_kinds.ts";
 import { applyMask, labelPaths, type MaskTable } from "./field_mask.ts";
 import { announce, type Publisher } from "./parts.ts";
@@ -83,7 +84,7 @@ export class ContentService implements ServiceOf<typeof ContentDefinition> {
 
   /** The blob, whose file is looked at too. */
   async info({ digest }: InfoRequest, context: CallContext): Promise<InfoResponse> {
-    const valid = digestOf(digest);
+    const valid = digestOf(digest, () => `${JSON.stringify(digest)} failed validation`);
     const content = this.#content(context);
     const info = await content.info(valid);
     checkBlobFile(content.files, info);
@@ -92,13 +93,14 @@ export class ContentService implements ServiceOf<typeof ContentDefinition> {
 
   /** Changes labels. */
   async update({ info, updateMask }: UpdateRequest, context: CallContext): Promise<UpdateResponse> {
-    const digest = digestOf(info?.digest ?? "");
+    const digest = digestOf(info?.digest ?? "", () => `${JSON.stringify(info?.digest ?? "")} failed validation`);
     const labels = info?.labels ?? {};
     const paths = updateMask === undefined || updateMask.length === 0 ? ["labels"] : updateMask;
-    const updated = await this.#content(context).update(
-      digest,
-      (stored) => applyMask(mask, paths, stored, { ...stored, labels }).labels,
-    );
+    const updated = await this.#content(context).update(digest, (stored) => {
+      const changed = applyMask(mask, paths, stored, { ...stored, labels }).labels;
+      checkLabels(changed, labelsPlace);
+      return changed;
+    });
     return { info: wireInfo(updated) };
   }
 
@@ -121,7 +123,7 @@ export class ContentService implements ServiceOf<typeof ContentDefinition> {
 
   /** Takes the blob from the namespace, and its file where no other has it. */
   async delete({ digest }: DeleteContentRequest, context: CallContext): Promise<Empty> {
-    const valid = digestOf(digest);
+    const valid = digestOf(digest, (problem) => problem);
     await this.#content(context).delete(valid);
     announce(this.#events, namespaceOf(context), eventKinds.contentDelete, { digest });
     return {};
@@ -129,7 +131,7 @@ export class ContentService implements ServiceOf<typeof ContentDefinition> {
 
   /** Bytes of a blob. Offsets of the answers count from the first byte that was asked for, as containerd's do. */
   async *read({ digest, offset, size }: ReadContentRequest, context: CallContext): AsyncGenerator<ReadContentResponse> {
-    const valid = digestOf(digest);
+    const valid = digestOf(digest, (problem) => `${digest}: ${problem}`);
     const content = this.#content(context);
     const info = await content.info(valid);
     checkBlobFile(content.files, info);
@@ -210,11 +212,6 @@ export class ContentService implements ServiceOf<typeof ContentDefinition> {
     await this.#content(context).ingests.abort(ref);
     return {};
   }
-}
-
-function digestOf(text: string): Digest {
-  if (!isDigest(text)) throw new Failure("InvalidArgument", `${JSON.stringify(text)} failed validation`);
-  return text;
 }
 
 function matches(passes: Matcher, { digest, labels }: BlobInfo): boolean {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Digest, parseDigest } from "../../api/digest.ts";
+import type { Digest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
 import {
   WriteAction,
@@ -11,9 +11,14 @@ import {
   type WriteContentResponse,
 } from "../../api/gen/services/content/v1/content.ts";
 import { wireTime } from "../../api/timestamp.ts";
+import { checkLabels } from "../metadata/label_refs.ts";
 import type { SharingPolicy } from "../content/blob_rows.ts";
 import type { ContentStore } from "../content/content_store.ts";
+import { digestOf } from "./content_digest.ts";
 import { type Committed, type ContentWriter, openWriter } from "../content/content_writer.ts";
+
+/** How errors about labels of blobs begin. */
+export const labelsPlace = "info.Labels: ";
 
 /** What a session needs. */
 export interface WriteSessionParts {
@@ -110,6 +115,7 @@ export class WriteSession implements Disposable {
   }
 
   async #commit({ labels }: WriteContentRequest): Promise<Digest> {
+    checkLabels(labels, labelsPlace);
     const blob = await this.#writer.commit({ expected: this.#expected, total: Math.max(this.#total, 0), labels });
     this.#parts.committed(blob);
     return blob.digest;
@@ -123,5 +129,5 @@ export class WriteSession implements Disposable {
 }
 
 function expectedOf({ expected }: WriteContentRequest): Digest | undefined {
-  return expected === "" ? undefined : parseDigest(expected);
+  return expected === "" ? undefined : digestOf(expected, () => `${JSON.stringify(expected)} failed validation`);
 }
