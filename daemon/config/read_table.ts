@@ -45,7 +45,7 @@ function readField(field: Field, item: Item | undefined, path: readonly string[]
   if (item === undefined) return defaultOf(field, path, report);
   if (field.deprecated !== undefined && !isZero(item)) {
     const message = `${quotePath(path)} is deprecated and has no effect: ${field.deprecated}`;
-    report({ severity: "note", at: item.at, message });
+    report({ severity: "problem", at: item.at, message });
   }
   const bad = (want: string): unknown => {
     const message = `${quotePath(path)} is ${describe(item)}: want ${want}`;
@@ -59,7 +59,7 @@ function readField(field: Field, item: Item | undefined, path: readonly string[]
       if (item.kind !== "string") return bad(example("a string", field.default));
       const { choices } = field;
       if (choices !== undefined && item.value !== field.default && !choices.includes(item.value)) {
-        return bad(choices.map((choice) => JSON.stringify(choice)).join(" or "));
+        return bad(`one of ${choices.map((choice) => JSON.stringify(choice)).join(", ")}`);
       }
       return item.value;
     }
