@@ -83,7 +83,9 @@ export function digestProblem(text: string): string | undefined {
 
 /** What the store keeps of a message that {@link checkImage} let pass. */
 export function imageBody({ name, target, labels }: CompleteImage): Pick<ImageInfo, "name" | "target" | "labels"> {
-  const { mediaType, size, annotations } = target;
+  const { mediaType, size } = target;
+  // Empty ones are none, as with labels.
+  const annotations = storedLabels(target.annotations);
   return {
     name,
     target: {
