@@ -14,6 +14,7 @@ import { BlobFiles } from "./blob_files.ts";
 import { type BlobInfo, type BlobRow, BlobRows } from "./blob_rows.ts";
 import type { Ingest } from "./ingest.ts";
 import { ingestLifetimeMs, Ingests } from "./ingests.ts";
+import { type BlobState, verifyBlob } from "./verify.ts";
 
 export type { BlobInfo } from "./blob_rows.ts";
 
@@ -193,6 +194,12 @@ export class ContentStore {
     if (this.rows.row(digest) === undefined) throw missing(digest);
     const place = this.rows.remove(digest, undo);
     return () => this.trash.remove(place);
+  }
+
+  /** Reads a blob and says whether it is what its digest says; see {@link verifyBlob}. Throws `NotFound`. */
+  async verify(digest: Digest, signal: AbortSignal): Promise<BlobState> {
+    const { size } = await this.info(digest);
+    return await verifyBlob(this.files, digest, size, signal);
   }
 
   /** Removes unfinished writes that nobody has gone on with for a day, and that no lease keeps. */

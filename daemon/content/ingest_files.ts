@@ -47,7 +47,7 @@ export class IngestFiles implements Disposable {
     return `${this.directory}/data`;
   }
 
-  /** Whether it was {@link discard}ed while we had it: then nothing at its path is ours. */
+  /** Whether {@link discardIngestFiles} removed it while we had it: then nothing at its path is ours. */
   get isRemoved(): boolean {
     return this.#held.removed;
   }
@@ -55,6 +55,11 @@ export class IngestFiles implements Disposable {
   /** Bytes so far. */
   size(): number {
     return Deno.statSync(this.data).size;
+  }
+
+  /** The ref that the bytes were written for; undefined where their writer ended before it had said so. */
+  ref(): string | undefined {
+    return readText(`${this.directory}/ref`);
   }
 
   /** As {@link readIngestStatus}; the directory is complete while we have it. */
@@ -119,7 +124,7 @@ export class IngestFiles implements Disposable {
 
   #fits(ref: string, size: number | undefined): boolean {
     // It is written last, so its presence says that the others were there.
-    if (readText(`${this.directory}/ref`) !== ref) return false;
+    if (this.ref() !== ref) return false;
     let offset: number;
     try {
       offset = this.size();
