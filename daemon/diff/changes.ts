@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile } from "../../ffi/descriptor.ts";
 import {
@@ -135,7 +136,7 @@ function* changesOf(frame: Frame, name: string): Generator<Change, Frame | undef
 }
 
 const capability = "security.capability";
-const compareBytesMax = 64 * 1024;
+const compareBytesMax = 256 * 1024;
 
 /**
  * Whether both are the same file as far as a layer can tell: one inode, or equal in type, mode, owner, device number and
@@ -170,15 +171,17 @@ function equalBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boole
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
+// Shared: most trees have tens of thousands of small files with whole-second times, and new memory has to be cleared.
+const contentsBefore = new Uint8Array(compareBytesMax);
+const contentsAfter = new Uint8Array(compareBytesMax);
+
 function equalContents(before: Place, after: Place): boolean {
   using first = new Descriptor(openBeneath(before.dir, before.name, flags("O_RDONLY")));
   using second = new Descriptor(openBeneath(after.dir, after.name, flags("O_RDONLY")));
-  const a = new Uint8Array(compareBytesMax);
-  const b = new Uint8Array(compareBytesMax);
   for (let at = 0;;) {
-    const count = readAt(first.number, a, at);
-    if (readAt(second.number, b, at) !== count) return false;
-    for (let index = 0; index < count; index++) if (a[index] !== b[index]) return false;
+    const count = readAt(first.number, contentsBefore, at);
+    if (readAt(second.number, contentsAfter, at) !== count) return false;
+    if (Buffer.compare(contentsBefore.subarray(0, count), contentsAfter.subarray(0, count)) !== 0) return false;
     if (count < compareBytesMax) return true;
     at += count;
   }

@@ -1,4 +1,4 @@
-import { deepEqual, rejects } from "node:assert/strict";
+import { deepEqual, equal, rejects } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { isFailure } from "../../api/errors.ts";
 import { ApplyRequest, DiffDefinition, DiffRequest } from "../../api/gen/services/diff/v1/diff.ts";
@@ -56,4 +56,27 @@ systemTest("DiffService says that the disk is full, and leaves neither mount nor
   const apply = client.apply(ApplyRequest.fromPartial({ diff, mounts: [bind(`${full}/target`)] }));
   await rejects(apply, (error) => isFailure(error, "ResourceExhausted") && /mount callback failed/.test(error.message));
   deepEqual(scratch.mounts(), [full]);
+});
+
+systemTest("Differ mounts more lower directories than fit into a page of options", ["mount"], async () => {
+  await using scratch = await makeScratch();
+  const lowers = Array.from(
+    { length: 120 },
+    (_, index) => `${scratch.path}/a-directory-with-a-rather-long-name/${index}/fs`,
+  );
+  for (const [index, lower] of lowers.entries()) {
+    await Deno.mkdir(lower, { recursive: true });
+    await Deno.writeTextFile(`${lower}/f${index}`, "");
+  }
+  await Deno.mkdir(`${scratch.path}/lower`);
+  await Deno.writeFile(`${scratch.path}/output`, new Uint8Array());
+  using differ = new Differ({ mountDirectory: `${scratch.path}/tmpmounts` });
+  const result = await differ.compare({
+    lower: [{ type: "bind", source: `${scratch.path}/lower`, target: "", options: ["rbind", "ro"] }],
+    upper: [{ type: "overlay", source: "overlay", target: "", options: [`lowerdir=${lowers.join(":")}`] }],
+    packing: "none",
+    output: `${scratch.path}/output`,
+  }, AbortSignal.timeout(30_000));
+  equal(result.size, 120 * 512 + 1024);
+  deepEqual(scratch.mounts(), []);
 });
