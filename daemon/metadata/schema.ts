@@ -107,5 +107,14 @@ export const migrations: readonly string[] = [
 
   -- What an unfinished write will be, where its writer has said so.
   ALTER TABLE ingests ADD COLUMN expected TEXT;
+
+  -- Directories of snapshots that a stock containerd may have used before: what has an id up to foreign_max there is
+  -- not ours. root_path is empty for the place within the root.
+  CREATE TABLE snapshot_roots (
+    snapshotter TEXT NOT NULL, root_path TEXT NOT NULL, foreign_max INTEGER NOT NULL,
+    PRIMARY KEY (snapshotter, root_path)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO snapshot_roots SELECT name, '', 0 FROM (SELECT 'overlayfs' AS name UNION ALL SELECT 'native')
+    WHERE EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'snapshots');
   `,
 ];
