@@ -90,7 +90,12 @@ function flagsOf<const T extends FlagTable>(
   const parsed = parseFlags(table, args, dialect);
   if (parsed.help) {
     const description = `${commands[name]!.help}.`;
-    io.out(renderHelp({ usage: `containerd config ${name}${Object.keys(table).length > 0 ? " [flags]" : ""}`, description }, table));
+    io.out(
+      renderHelp(
+        { usage: `containerd config ${name}${Object.keys(table).length > 0 ? " [flags]" : ""}`, description },
+        table,
+      ),
+    );
     return undefined;
   }
   if (parsed.args.length > 0) {

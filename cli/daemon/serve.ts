@@ -17,6 +17,7 @@ import { serveGrpcUnix } from "../../daemon/server/grpc_unix.ts";
 import { live } from "../../daemon/server/life.ts";
 import type { Log } from "../../daemon/server/log.ts";
 import { ownStores } from "../../daemon/store.ts";
+import { Reactor } from "../../ffi/reactor.ts";
 
 interface ServeFlags {
   readonly root: string | undefined;
@@ -43,6 +44,7 @@ export async function serveDaemon(flags: ServeFlags): Promise<number> {
   const path = flags.address ?? "/run/containerd/containerd.sock";
   return await live({
     log,
+    reactor: new Reactor(),
     beganMs: 0,
     reopenLogs: () => {},
     start: async (signal) => {

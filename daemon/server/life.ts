@@ -4,6 +4,7 @@
  * @module
  */
 import { messageOf } from "../../api/errors.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
 import type { Log } from "./log.ts";
 import type { RunningServer } from "./running_server.ts";
 import { ServiceManager, takeManagerVariables } from "./service_manager.ts";
@@ -24,6 +25,8 @@ export interface Daemon {
 /** Options of {@link live}. */
 export interface LifeOptions {
   readonly log: Log;
+  /** The process's one. */
+  readonly reactor: Reactor;
   /** When the process began, by `performance.now()`. */
   readonly beganMs: number;
   /** Starts it. The signal is aborted where the process is to end before that. */
@@ -39,7 +42,7 @@ const drainMs = 5000;
  * Runs a daemon until it is told to end; gives the exit code. What fails before it serves is thrown. The second SIGTERM
  * or SIGINT ends it at once.
  */
-export async function live({ log, beganMs, start, reopenLogs }: LifeOptions): Promise<number> {
+export async function live({ log, reactor, beganMs, start, reopenLogs }: LifeOptions): Promise<number> {
   survive((what, error) =>
     log.error(what, { error: error instanceof Error ? error.stack ?? messageOf(error) : error })
   );
@@ -49,7 +52,7 @@ export async function live({ log, beganMs, start, reopenLogs }: LifeOptions): Pr
   );
   const stopping = new AbortController();
   let daemon: Daemon | undefined;
-  const forget = listenToSignals({
+  const forget = listenToSignals(reactor, {
     stop: (signal, again) => {
       if (again) Deno.exit(1);
       log.info("received signal, stopping", { signal });

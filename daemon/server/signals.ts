@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { Reactor } from "../../ffi/reactor.ts";
+import { listenTo } from "../../ffi/signal.ts";
 
 /** What signals mean. */
 export interface SignalActions {
@@ -14,8 +16,13 @@ export interface SignalActions {
   dump(): void;
 }
 
-/** Listens from now on; the returned function stops it. SIGPIPE is ignored by Deno itself. */
-export function listenToSignals(actions: SignalActions): () => void {
+const SIGUSR1 = 10;
+
+/**
+ * Listens from now on; the returned function stops it. SIGPIPE is ignored by Deno itself. SIGUSR1 goes past Deno, which
+ * would open its debugger.
+ */
+export function listenToSignals(reactor: Reactor, actions: SignalActions): () => void {
   let stops = 0;
   const listeners: [Deno.Signal, () => void][] = [
     ...(["SIGTERM", "SIGINT"] as const).map((signal): [Deno.Signal, () => void] => [
@@ -23,10 +30,11 @@ export function listenToSignals(actions: SignalActions): () => void {
       () => actions.stop(signal, stops++ > 0),
     ]),
     ["SIGHUP", () => actions.reopen()],
-    ["SIGUSR1", () => actions.dump()],
   ];
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  const forgetDump = listenTo(reactor, SIGUSR1, () => actions.dump());
   return () => {
+    forgetDump();
     for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
   };
 }

@@ -27,3 +27,19 @@ export const machineCode = {
       "c80b80d2010000d4000020d4e0030aaaf353c1a8c0035fd640d03bd5c0035fd6",
   },
 } as const;
+
+/** Machine code of a signal handler as hexadecimal text, and the offsets of its entry and its descriptor. */
+export const signalCode = {
+  x86_64: {
+    handler: 0,
+    descriptor: 40,
+    hex:
+      "8b3d22000000488d3513000000ba08000000b8010000000f05c3660f1f44000001000000000000000000000000000000",
+  },
+  aarch64: {
+    handler: 0,
+    descriptor: 32,
+    hex:
+      "00010018a1000010020180d2080880d2010000d4c0035fd601000000000000000000000000000000",
+  },
+} as const;

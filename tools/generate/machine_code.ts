@@ -1,5 +1,5 @@
 /**
- * Assembles the interpreter of syscall programs for both architectures with binutils.
+ * Assembles the interpreter of syscall programs and a signal handler for both architectures with binutils.
  *
  * @module
  */
@@ -25,19 +25,35 @@ async function assemble(source: string, prefix: string): Promise<{ bytes: Uint8A
   }
 }
 
-/** The file that `ffi/program/` takes its machine code from. */
+/** What is assembled: the constant's name, its comment, and the sources' name in `ffi/asm/`. */
+const constants = [
+  {
+    name: "machineCode",
+    does: "Machine code of the interpreter as hexadecimal text, and the offsets of its entries.",
+    source: "interpreter",
+  },
+  {
+    name: "signalCode",
+    does: "Machine code of a signal handler as hexadecimal text, and the offsets of its entry and its descriptor.",
+    source: "signal",
+  },
+];
+
+/** The file that `ffi/program/` and `ffi/signal.ts` take their machine code from. */
 export async function generateMachineCode(): Promise<Map<string, string>> {
-  let text = banner("ffi/asm/") +
-    "\n/** Machine code of the interpreter as hexadecimal text, and the offsets of its entries. */\n" +
-    "export const machineCode = {\n";
-  for (const { arch, prefix } of targets) {
-    const source = new URL(`../../ffi/asm/interpreter_${arch}.S`, import.meta.url).pathname;
-    const { bytes, symbols } = await assemble(source, prefix);
-    text += `  ${arch}: {\n`;
-    for (const [name, offset] of symbols) text += `    ${name}: ${offset},\n`;
-    text += "    hex:\n";
-    const lines = bytes.toHex().match(/.{1,96}/g) ?? [];
-    text += lines.map((line) => `      "${line}"`).join(" +\n") + ",\n  },\n";
+  let text = banner("ffi/asm/");
+  for (const { name, does, source } of constants) {
+    text += `\n/** ${does} */\nexport const ${name} = {\n`;
+    for (const { arch, prefix } of targets) text += await entryOf(arch, prefix, source);
+    text += "} as const;\n";
   }
-  return new Map([["ffi/gen/machine_code.ts", text + "} as const;\n"]]);
+  return new Map([["ffi/gen/machine_code.ts", text]]);
+}
+
+async function entryOf(arch: string, prefix: string, name: string): Promise<string> {
+  const source = new URL(`../../ffi/asm/${name}_${arch}.S`, import.meta.url).pathname;
+  const { bytes, symbols } = await assemble(source, prefix);
+  const lines = (bytes.toHex().match(/.{1,96}/g) ?? []).map((line) => `      "${line}"`);
+  const offsets = symbols.map(([symbol, offset]) => `    ${symbol}: ${offset},\n`);
+  return `  ${arch}: {\n${offsets.join("")}    hex:\n${lines.join(" +\n")},\n  },\n`;
 }
