@@ -14,7 +14,10 @@
  * | `sandbox` | id |
  * | `namespace` | its own name |
  *
- * A lease holds its resources by rows of `refs` as well. Times are milliseconds since 1970.
+ * A lease holds its resources by rows of `refs` as well. A label `containerd.io/gc.bref.…` is a row from the object that it
+ * names to the one that has it; it stays while the former is missing, and counts for nothing then. Labels with
+ * conditions (`containerd.io/gc.cond.…`) and times (`containerd.io/gc.expire`) are read as labels when garbage is
+ * collected. Times are milliseconds since 1970.
  *
  * @module
  */

@@ -13,11 +13,13 @@ const classText = ": invalid argument";
 
 /**
  * One function for the filters of a request over objects whose fields `fields` reads; undefined where all pass. Throws
- * `InvalidArgument`; its text names the class twice for containers, images and leases, as containerd's does.
+ * `InvalidArgument`. `classTexts` says how often its text names the class: containerd's does so twice for containers, images
+ * and leases.
  */
 export function passesFilters<T>(
   filters: readonly string[],
   fields: (object: T) => FieldReader,
+  classTexts: 1 | 2 = 2,
 ): Passes<T> | undefined {
   if (filters.length === 0 || filters.includes("")) return undefined;
   try {
@@ -26,7 +28,7 @@ export function passesFilters<T>(
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== "InvalidArgument") throw error;
     const text = error.message.endsWith(classText) ? error.message.slice(0, -classText.length) : error.message;
-    throw new Failure("InvalidArgument", `${text}${classText}${classText}`, { cause: error });
+    throw new Failure("InvalidArgument", text + classText.repeat(classTexts), { cause: error });
   }
 }
 

@@ -170,6 +170,38 @@ Deno.test("NamespacesService does not delete what has something in it, and says 
     deepEqual((await leases.list({ filters: [] })).leases, []);
   }));
 
+Deno.test("ContainersService lets one of many have an id, and loses no label that many set at once", () =>
+  withBench(async (bench) => {
+    const { containers } = clients(bench);
+    const outcomes = await Promise.allSettled(Array.from({ length: 64 }, () => containers.create(newContainer("c"))));
+    equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") equal(isFailure(outcome.reason, "AlreadyExists"), true);
+    }
+    const keys = Array.from({ length: 64 }, (_, index) => `k${index}`);
+    await Promise.all(keys.map((key) =>
+      containers.update(UpdateContainerRequest.fromPartial({
+        container: { id: "c", labels: { [key]: "set" } },
+        updateMask: [`labels.${key}`],
+      }))
+    ));
+    deepEqual(Object.keys((await containers.get({ id: "c" })).container!.labels).sort(), keys.toSorted());
+    equal(bench.published.length, 65);
+  }));
+
+Deno.test("ImagesService refuses filters in containerd's words, and runs hostile ones without harm", () =>
+  withBench(async (bench) => {
+    const { images } = clients(bench);
+    await images.create(newImage("i"));
+    await rejects(
+      images.list({ filters: ["name=="] }),
+      (error) => isFailure(error, "InvalidArgument") && error.message.endsWith(": invalid argument: invalid argument"),
+    );
+    const names = async (...filters: string[]) => (await images.list({ filters })).images.map(({ name }) => name);
+    deepEqual(await names("name~=(", "labels.constructor", "constructor", "target.toString"), []);
+    deepEqual(await names("name==nope", ""), ["i"]);
+  }));
+
 Deno.test("inByteOrder() orders as the stores do, also where UTF-16 does not", () => {
   deepEqual(inByteOrder(["\u{1F600}", "\uFB00", "b", "ab", "a", ""]), ["", "a", "ab", "b", "\uFB00", "\u{1F600}"]);
 });

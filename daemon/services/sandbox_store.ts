@@ -71,7 +71,7 @@ export class SandboxStoreService implements ServiceOf<typeof StoreDefinition> {
 
   async list({ filters }: StoreListRequest, context: CallContext): Promise<StoreListResponse> {
     const store = this.#store(context);
-    const passes = passesFilters(filters, sandboxFields);
+    const passes = passesFilters(filters, sandboxFields, 1);
     const list: Sandbox[] = [];
     for await (const page of store.pages(context.signal)) {
       for (const info of page) if (passes === undefined || passes(info)) list.push(sandboxMessage(info));
