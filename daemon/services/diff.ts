@@ -4,7 +4,7 @@
  * @module
  */
 import { isDigest } from "../../api/digest.ts";
-import { Failure, isFailure } from "../../api/errors.ts";
+import { Failure } from "../../api/errors.ts";
 import { Any } from "../../api/gen/google/protobuf/any.ts";
 import {
   type ApplyRequest,
@@ -16,7 +16,6 @@ import {
 import { type CallContext, leaseOf, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { msOfTime } from "../../api/timestamp.ts";
-import type { ContentStore } from "../content/content_store.ts";
 import type { Ingest } from "../content/ingest.ts";
 import type { LayerPacking } from "../diff/compress.ts";
 import type { CompareResult } from "../diff/compare.ts";
@@ -91,7 +90,7 @@ export class DiffService implements ServiceOf<typeof DiffDefinition> {
         output: ingest.dataPath,
         ...(sourceDateEpoch === undefined ? {} : { mtimeMax: Math.floor(msOfTime(sourceDateEpoch) / 1000) }),
       }, context.signal);
-      await this.#commit({ content, ingest, namespace }, result, request.labels, packing);
+      await this.#commit({ ingest, namespace }, result, request.labels, packing);
       const { digest, size } = result;
       return DiffResponse.fromPartial({ diff: { mediaType, digest, size } });
     } catch (error) {
@@ -103,21 +102,15 @@ export class DiffService implements ServiceOf<typeof DiffDefinition> {
   }
 
   async #commit(
-    place: { content: ContentStore; ingest: Ingest; namespace: string },
+    place: { ingest: Ingest; namespace: string },
     { digest, size, diffId }: CompareResult,
     labels: Readonly<Record<string, string>>,
     packing: LayerPacking,
   ): Promise<void> {
-    const { content, ingest, namespace } = place;
-    const isNew = await content.find(digest) === undefined;
+    const { ingest, namespace } = place;
     const all = packing === "none" ? labels : { ...labels, [uncompressedLabel]: diffId };
-    try {
-      await ingest.commit({ computed: digest, size, labels: all });
-    } catch (error) {
-      if (!isFailure(error, "AlreadyExists")) throw error;
-      await content.addLabels(digest, all);
-    }
-    if (isNew) announce(this.#parts.events, namespace, eventKinds.contentCreate, { digest, size });
+    const { published } = await ingest.publish({ computed: digest, size, labels: all });
+    if (published === "created") announce(this.#parts.events, namespace, eventKinds.contentCreate, { digest, size });
   }
 }
 
