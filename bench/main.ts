@@ -1,9 +1,11 @@
 /**
- * `deno task bench [--quick] [--only=WORD]`: measures barge and its peers side by side, in turns, and prints medians and ratios.
+ * `deno task bench [--quick] [WORD]`: measures barge and its peers side by side, in turns, and prints medians and
+ * ratios; with a word only what has it in its name.
  *
  * @module
  */
 import { makeBenchScratch } from "./bench_scratch.ts";
+import { daemonRows } from "./daemon/daemon_rows.ts";
 import { fromSources, installBarge } from "./install.ts";
 import { imageRunRow } from "./image_run_row.ts";
 import type { Row } from "./measure.ts";
@@ -18,7 +20,7 @@ if (Deno.uid() !== 0) {
 }
 
 const amount = { quick: Deno.args.includes("--quick") };
-const only = Deno.args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length) ?? "";
+const only = Deno.args.find((arg) => !arg.startsWith("--")) ?? "";
 await using scratch = await makeBenchScratch();
 const { command, how } = await installBarge(`${scratch.path}/prefix`).catch((error) => {
   console.error(`not installed: ${error.message}`);
@@ -30,6 +32,7 @@ const benches: Readonly<Record<string, () => Promise<Row | Row[]>>> = {
   "oci run": () => ociRunRows(scratch, command, amount),
   "image run": () => imageRunRow(scratch, command, amount),
   pull: () => pullRows(scratch, command, amount),
+  daemon: () => daemonRows(scratch, command, amount),
 };
 
 const rows: Row[] = [];

@@ -15,6 +15,8 @@ export interface Measured {
   peerTimes: number[];
   /** The largest good ratio of barge's median to the peer's. */
   ratioMax: number;
+  /** What barge may take at most, in the unit, where that does not follow from the peer. */
+  bargeMax?: number;
 }
 
 /** A row without numbers, and why. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { median, outputOf, type Row } from "./measure.ts";
+import { type Measured, median, outputOf, type Row } from "./measure.ts";
 
 /** One line about the machine, and one about the versions of what was measured. */
 export async function describeMachine(): Promise<string> {
@@ -37,12 +37,12 @@ export function formatTable(rows: readonly Row[]): string {
     const barge = median(row.bargeTimes);
     const peer = median(row.peerTimes);
     const ratio = barge / peer;
-    const mark = ratio <= row.ratioMax ? "" : " ✗";
+    const mark = ratio <= row.ratioMax && barge <= (row.bargeMax ?? Infinity) ? "" : " ✗";
     cells.push([
       ...[row.work, `${amount(barge)} ${row.unit}`, `${amount(peer)} ${row.unit}`, row.peer],
       ...[
         `${ratio.toFixed(2)}${mark}`,
-        row.ratioMax === Infinity ? "" : `≤ ${row.ratioMax.toFixed(2)}`,
+        limitOf(row),
         `${row.bargeTimes.length}`,
       ],
     ]);
@@ -51,6 +51,11 @@ export function formatTable(rows: readonly Row[]): string {
   const lines = cells.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`);
   lines.splice(1, 0, `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
   return lines.join("\n");
+}
+
+function limitOf({ ratioMax, bargeMax, unit }: Measured): string {
+  if (bargeMax !== undefined) return `barge ≤ ${bargeMax} ${unit}`;
+  return ratioMax === Infinity ? "" : `≤ ${ratioMax.toFixed(2)}`;
 }
 
 /** Three digits that matter. */
