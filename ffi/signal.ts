@@ -1,9 +1,9 @@
 /**
  * Signals that Deno cannot be asked to listen to.
  *
- * From 2.9 on, Deno opens its debugger on a TCP port of this machine when SIGUSR1 comes to a process that listens to it by
- * `Deno.addSignalListener`, as Node does, and cannot be told not to: any local user could then run code in a daemon. A
- * handler of our own, a few instructions that add to an eventfd, takes the signal before Deno sees it.
+ * Half a second after its start, Deno 2.9 begins to listen to SIGUSR1 and opens its debugger on a TCP port of this machine
+ * when it comes, as Node does; it cannot be told not to. Any local user could then run code in a daemon. A handler of our
+ * own, a few instructions that add to an eventfd, takes the signal before Deno sees it.
  *
  * @module
  */
@@ -27,10 +27,13 @@ const flagsOffset = 136;
 const SA_RESTART = 0x10000000;
 
 /**
- * Calls `listener` when the signal has come, once for those that come together. The returned function gives the signal
+ * Calls `listener` when the signal, of that name and number, has come; once for those that come together. The returned function gives the signal
  * its former action. The reactor waits for as long as it is listened to.
  */
-export function listenTo(reactor: Reactor, signal: number, listener: () => void): () => void {
+export function listenTo(reactor: Reactor, name: Deno.Signal, signal: number, listener: () => void): () => void {
+  // Deno installs its handler once for each signal. It is to do so now: later it would be on top of ours.
+  const ignored = () => {};
+  Deno.addSignalListener(name, ignored);
   const event = new Descriptor(call("eventfd2", 0, flags("O_CLOEXEC", "O_NONBLOCK")));
   const { hex, handler, descriptor } = signalCode[hostArch];
   const code = Uint8Array.fromHex(hex);
@@ -51,6 +54,7 @@ export function listenTo(reactor: Reactor, signal: number, listener: () => void)
   checked(symbols().sigaction(signal, action, former), "sigaction");
   return () => {
     checked(symbols().sigaction(signal, former, action), "sigaction");
+    Deno.removeSignalListener(name, ignored);
     watch.close();
     event.close();
     // The page stays: another thread may be in the handler.

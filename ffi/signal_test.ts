@@ -18,7 +18,7 @@ Deno.test("listenTo() hears a signal each time, and gives it back its former act
   };
   Deno.addSignalListener("SIGUSR2", deno);
   let ours = 0;
-  const forget = listenTo(reactor, SIGUSR2, () => {
+  const forget = listenTo(reactor, "SIGUSR2", SIGUSR2, () => {
     ours++;
     heard.resolve();
   });
@@ -41,11 +41,18 @@ Deno.test("listenTo() keeps Deno from opening its debugger at SIGUSR1", async ()
   const url = (name: string) => JSON.stringify(new URL(name, import.meta.url).href);
   const program = `import { Reactor } from ${url("./reactor.ts")};
     import { listenTo } from ${url("./signal.ts")};
-    listenTo(new Reactor(), ${SIGUSR1}, () => console.log("heard"));
-    console.log("ready");
+    listenTo(new Reactor(), "SIGUSR1", ${SIGUSR1}, () => console.log("heard"));
+    // Deno's own listener comes half a second after the start.
+    setTimeout(() => console.log("ready"), 1000);
     setInterval(() => {}, 1000);`;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-config", "--ext=ts", program],
+    args: [
+      "run",
+      "--no-config",
+      "--allow-all",
+      "--ext=ts",
+      `data:application/typescript,${encodeURIComponent(program)}`,
+    ],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -32,7 +32,7 @@ export function listenToSignals(reactor: Reactor, actions: SignalActions): () =>
     ["SIGHUP", () => actions.reopen()],
   ];
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
-  const forgetDump = listenTo(reactor, SIGUSR1, () => actions.dump());
+  const forgetDump = listenTo(reactor, "SIGUSR1", SIGUSR1, () => actions.dump());
   return () => {
     forgetDump();
     for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
