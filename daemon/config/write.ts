@@ -28,7 +28,7 @@ function writeTable(table: Table, path: readonly string[], lines: string[], opti
       nested.push([key, item]);
       continue;
     }
-    const comment = options.origins ? ` # ${showOrigin(item.at)}` : "";
+    const comment = options.origins ? ` # ${onOneLine(showOrigin(item.at))}` : "";
     lines.push(`${indent}${quoteKey(key)} = ${writeValue(item)}${comment}`);
     values++;
   }
@@ -43,6 +43,11 @@ function writeTable(table: Table, path: readonly string[], lines: string[], opti
       if (block.kind === "table") writeTable(block, below, lines, options);
     });
   });
+}
+
+/** A path may hold anything but NUL; a comment ends with its line. */
+function onOneLine(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
 }
 
 function isTables(item: Item): item is List {
