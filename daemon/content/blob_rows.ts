@@ -3,12 +3,16 @@
  *
  * @module
  */
-import type { Digest } from "../../api/digest.ts";
+import { type Digest, isDigest } from "../../api/digest.ts";
 import type { Undo } from "../metadata/database.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import type { Trash } from "../metadata/trash.ts";
 import type { BlobFiles } from "./blob_files.ts";
+
+/** How the names of blobs in the trash begin; the digest and a UUID follow. */
+const trashPrefix = "blob-";
+const uuidLength = 36;
 
 /** A blob of a namespace. Times are milliseconds since 1970. */
 export interface BlobInfo {
@@ -138,6 +142,18 @@ export class BlobRows {
       "SELECT 1 FROM blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM ingests WHERE expected = ?1 LIMIT 1",
       digest,
     );
-    return needed === undefined ? this.trash.take(this.files.path(digest), undo) : undefined;
+    if (needed !== undefined) return undefined;
+    return this.trash.take(this.files.path(digest), undo, `${trashPrefix}${digest}-`);
+  }
+
+  /** Moves files back that were thrown away by transactions which never came to their end. */
+  restore(): void {
+    for (const { name } of Deno.readDirSync(this.trash.directory)) {
+      const digest = name.slice(trashPrefix.length, -uuidLength - 1);
+      if (!name.startsWith(trashPrefix) || !isDigest(digest)) continue;
+      const row = this.objects.database.get<{ size: number }>("SELECT size FROM blobs WHERE digest = ?", digest);
+      if (row === undefined || this.files.size(digest) !== undefined) continue;
+      Deno.renameSync(`${this.trash.directory}/${name}`, this.files.path(digest));
+    }
   }
 }

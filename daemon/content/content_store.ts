@@ -196,6 +196,16 @@ export class ContentStore {
     return () => this.trash.remove(place);
   }
 
+  /**
+   * Puts files back in their places, of any namespace, whose deletion was under way when its process was killed: the
+   * rows are there still. To be called before the trash is emptied.
+   */
+  async restoreInterrupted(): Promise<void> {
+    // Most often there is nothing, and no need to wait for those who write.
+    if (Deno.readDirSync(this.trash.directory)[Symbol.iterator]().next().done === true) return;
+    await this.objects.database.transaction(() => this.rows.restore());
+  }
+
   /** Reads a blob and says whether it is what its digest says; see {@link verifyBlob}. Throws `NotFound`. */
   async verify(digest: Digest, signal: AbortSignal): Promise<BlobState> {
     const { size } = await this.info(digest);

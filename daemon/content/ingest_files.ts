@@ -52,6 +52,16 @@ export class IngestFiles implements Disposable {
     return this.#held.removed;
   }
 
+  /** Whether there is a file for the bytes. */
+  hasData(): boolean {
+    try {
+      return Deno.lstatSync(this.data).isFile;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
   /** Bytes so far. */
   size(): number {
     return Deno.statSync(this.data).size;
@@ -125,17 +135,11 @@ export class IngestFiles implements Disposable {
   #fits(ref: string, size: number | undefined): boolean {
     // It is written last, so its presence says that the others were there.
     if (this.ref() !== ref) return false;
-    let offset: number;
-    try {
-      offset = this.size();
-    } catch (error) {
-      // The bytes are in their place already, and the process was killed before it could take away the rest.
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
+    // The bytes may be in their place already, where a process was killed before it could take away the rest.
+    if (!this.hasData()) return false;
     if (size === undefined || size === 0) return true;
     const total = readText(`${this.directory}/total`);
-    return (total === undefined || Number(total) === size) && offset <= size;
+    return (total === undefined || Number(total) === size) && this.size() <= size;
   }
 
   #create(ref: string, size: number | undefined): void {

@@ -13,7 +13,7 @@ import { IngestFiles } from "./ingest_files.ts";
 export interface Leftovers {
   /** Blob files that no namespace has a row for. */
   readonly blobs: readonly Digest[];
-  /** Directories of unfinished writes without a row. */
+  /** Directories of unfinished writes without a row or without bytes. */
   readonly ingests: number;
 }
 
@@ -74,8 +74,9 @@ async function removeIngest(database: Database, directory: string): Promise<bool
   // Somebody is about to make its row.
   if (files === undefined || files === "in use") return false;
   try {
-    const known = await database.read(() => hasRow(database, files.ref()));
-    if (known) return false;
+    // Without its bytes it has become a blob, but for the row: nothing is there to go on with.
+    const isUseful = files.hasData() && await database.read(() => hasRow(database, files.ref()));
+    if (isUseful) return false;
     files.remove();
     return true;
   } finally {

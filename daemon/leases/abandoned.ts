@@ -55,6 +55,7 @@ export async function reapAbandoned(
   }
   for (const snapshotter of store.snapshotters.values()) await snapshotter.discardLeftovers();
   await store.content.discardExpiredIngests();
+  await store.content.restoreInterrupted();
   await store.trash.empty();
   return { leases, containers };
 }
