@@ -14,8 +14,11 @@ export function unixAddress(name: string): Uint8Array<ArrayBuffer> {
   if (bytes.length > socketPathBytesMax) {
     throw new RangeError(`"${name}": unix socket path too long (> ${socketPathBytesMax})`);
   }
-  if (name === "" || name.includes("\0")) throw new RangeError(`${JSON.stringify(name)} cannot be a unix socket`);
   const isAbstract = name.startsWith("@");
+  // In the abstract namespace NUL is a character like others, and containerd's old shims have one at the end.
+  if (name === "" || (!isAbstract && name.includes("\0"))) {
+    throw new RangeError(`${JSON.stringify(name)} cannot be a unix socket`);
+  }
   // A path ends in NUL; an abstract name begins with it and is as long as it is.
   const address = new Uint8Array(2 + bytes.length + (isAbstract ? 0 : 1));
   new DataView(address.buffer).setUint16(0, flags("AF_UNIX"), true);
