@@ -63,6 +63,7 @@ export async function preparedGarbage(side: Side, images: number, labelsEach: nu
     size: 1,
     annotations: {},
   };
+  const prefix = crypto.randomUUID();
   let next = 0;
   const create = async () => {
     while (next < images) {
@@ -73,7 +74,7 @@ export async function preparedGarbage(side: Side, images: number, labelsEach: nu
       }
       // Half of them are garbage.
       if (n % 2 === 0) labels["containerd.io/gc.expire"] = "2020-01-01T00:00:00Z";
-      const image = { name: `garbage-${n}`, labels, target, createdAt: undefined, updatedAt: undefined };
+      const image = { name: `${prefix}-${n}`, labels, target, createdAt: undefined, updatedAt: undefined };
       await client.create({ image, sourceDateEpoch: undefined });
     }
   };

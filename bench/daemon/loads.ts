@@ -159,7 +159,7 @@ export async function fanOut(side: Side, events: number, subscribers: number): P
   const topic = `/bench/${freshName()}`;
   const arrived = channels.map(async (channel) => {
     let left = events + 1;
-    const filters = [`topic==${topic}`];
+    const filters = [`topic==${JSON.stringify(topic)}`];
     for await (const _ of channel.client(EventsDefinition).subscribe({ filters }, { signal: stop.signal })) {
       if (--left === 0) return;
     }
