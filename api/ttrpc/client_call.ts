@@ -19,8 +19,6 @@ const empty = new Uint8Array();
 export class ClientCall {
   readonly inbox: Inbox<unknown>;
   #ended = false;
-  /** Our side of the stream is open. */
-  #sending: boolean;
 
   constructor(
     private readonly method: MethodDefinition,
@@ -28,7 +26,6 @@ export class ClientCall {
     private readonly stream: number,
     private readonly onEnd: () => void,
   ) {
-    this.#sending = method.requestStream;
     const taken = () => {
       if (this.inbox.bytes <= inboxBytesMax / 2) connection.resume(this);
     };
@@ -47,17 +44,11 @@ export class ClientCall {
         if (full !== undefined) await full;
         if (this.#ended) return;
       }
-      this.#closeSend();
+      const flags = frameFlags.remoteClosed | frameFlags.noData;
+      void this.connection.sendBytes(this.stream, frameTypes.data, flags, empty);
     } catch (error) {
       this.cancel(error);
     }
-  }
-
-  #closeSend(): void {
-    if (!this.#sending) return;
-    this.#sending = false;
-    const flags = frameFlags.remoteClosed | frameFlags.noData;
-    void this.connection.sendBytes(this.stream, frameTypes.data, flags, empty);
   }
 
   /** A frame for this call. */
@@ -102,11 +93,12 @@ export class ClientCall {
     this.#end(failure);
   }
 
-  /** Gives the call up. ttrpc has no word for that: the server hears that no request follows, and no more. */
+  /**
+   * Gives the call up. ttrpc has no word for that, and the server hears nothing: Go's (1.2.7) dies of a frame for a
+   * stream that it has just ended. Its handler goes on until its deadline or the end of the connection.
+   */
   cancel(reason: unknown): void {
-    if (this.#ended) return;
     this.#end(reason);
-    this.#closeSend();
   }
 
   #end(failure: unknown): void {
