@@ -150,7 +150,7 @@ function checkPlaces(item: Item, lines: readonly string[], key: string | undefin
 Deno.test("readDocument() finds each key of random documents, and names a place in each error", async () => {
   const roll = dice(fuzzSeed());
   let keysSeen = 0, errors = 0;
-  for (let round = 0; round < 4000; round++) {
+  for (let round = 0; round < 1200; round++) {
     let text = document(roll);
     if (roll(4) === 0) {
       const at = roll(text.length + 1);
@@ -169,5 +169,5 @@ Deno.test("readDocument() finds each key of random documents, and names a place 
     }
   }
   // Both must happen often, or nothing was tested.
-  equal(keysSeen > 2000 && errors > 200, true, `${keysSeen} keys, ${errors} errors`);
+  equal(keysSeen > 500 && errors > 50, true, `${keysSeen} keys, ${errors} errors`);
 });
