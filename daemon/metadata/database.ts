@@ -58,6 +58,7 @@ export interface Changes {
 export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #arrayStatements = new Map<string, StatementSync>();
   readonly #queue: CommitQueue;
   #durable = true;
   #mutations = 0;
@@ -130,6 +131,19 @@ export class Database implements Disposable {
   all<T extends object>(sql: string, ...values: Value[]): T[] {
     // As in get().
     return this.#statement(sql).all(...values) as unknown as T[];
+  }
+
+  /** As {@link all}, with each row as an array of its columns, which takes two thirds of the time. */
+  rows<T extends readonly unknown[]>(sql: string, ...values: Value[]): T[] {
+    let statement = this.#arrayStatements.get(sql);
+    if (statement === undefined) {
+      statement = this.#sqlite.prepare(sql);
+      // Deno has it, as Node.js does, and its types do not say so yet.
+      (statement as StatementSync & { setReturnArrays(enabled: boolean): void }).setReturnArrays(true);
+      this.#arrayStatements.set(sql, statement);
+    }
+    // As in get().
+    return statement.all(...values) as unknown as T[];
   }
 
   /** Changes rows, and says how many. Only inside {@link transaction}. */
@@ -249,6 +263,7 @@ export class Database implements Disposable {
   /** Closes the file; the last one to do so moves the log into it. */
   close(): void {
     this.#statements.clear();
+    this.#arrayStatements.clear();
     if (this.#sqlite.isOpen) this.#sqlite.close();
   }
 

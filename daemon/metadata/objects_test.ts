@@ -55,3 +55,15 @@ Deno.test("Objects refuses long labels, except those of leases", () =>
     await store.leases.create("l", { labels: long });
     deepEqual((await store.leases.list())[0]?.labels, long);
   }));
+
+Deno.test("Objects.keysLabelled() gives keys in byte order, of the kind and the namespace only", () =>
+  withStores(async (stores) => {
+    const store = stores.of("default");
+    const digest = await putBlob(store, "m", { of: "1" });
+    for (const name of ["b", "\u{1F600}", "\uFB00", "a"]) await putImage(store, name, digest, { of: "1", x: name });
+    await putImage(store, "c", digest, { of: "2" });
+    await putImage(stores.of("other"), "d", digest, { of: "1" });
+    deepEqual(store.objects.keysLabelled("image", "of", "1"), ["a", "b", "\uFB00", "\u{1F600}"]);
+    deepEqual(store.objects.keysLabelled("image", "x", "b"), ["b"]);
+    deepEqual(store.objects.keysLabelled("image", "x", ""), []);
+  }));

@@ -39,22 +39,51 @@ export async function* pagesOf<Row extends object, Info>(
       await new Promise((resolve) => setTimeout(resolve, 0));
       began = performance.now();
     }
-    const rows = await database.read(() => readPage(objects, source, namespace, after), signal);
-    if (rows.length > 0) yield rows.map(({ row, labels }) => source.info(row, labels));
-    if (rows.length < pageRowsMax) return;
-    after = source.keyOf(rows.at(-1)!.row);
+    const { infos, last } = await database.read(() => readPage(objects, source, namespace, after), signal);
+    if (infos.length > 0) yield infos;
+    if (last === undefined) return;
+    after = last;
   }
 }
 
+/** One page; `last` is its last key where there may be more. */
 function readPage<Row extends object, Info>(
   objects: Objects,
-  { kind, sql, keyOf }: PageSource<Row, Info>,
+  { kind, sql, keyOf, info }: PageSource<Row, Info>,
   namespace: string,
   after: string,
-): { row: Row; labels: Labels }[] {
+): { infos: Info[]; last: string | undefined } {
   const rows = objects.database.all<Row>(sql, namespace, after, pageRowsMax);
   const first = rows[0];
-  if (first === undefined) return [];
-  const labels = objects.labelsBetween(kind, keyOf(first), keyOf(rows.at(-1)!));
-  return rows.map((row) => ({ row, labels: labels.get(keyOf(row)) ?? noLabels }));
+  if (first === undefined) return { infos: [], last: undefined };
+  const last = keyOf(rows.at(-1)!);
+  const labels = objects.labelsBetween(kind, keyOf(first), last);
+  const infos = rows.map((row) => info(row, labels.get(keyOf(row)) ?? noLabels));
+  return { infos, last: rows.length < pageRowsMax ? undefined : last };
+}
+
+/** Keys are short: more of them are read at once. */
+const pageKeysMax = 5000;
+
+/**
+ * The keys that pass, in order; as {@link pagesOf} otherwise. `sql` selects keys, with the values of
+ * {@link PageSource.sql}. Undefined where more than `max` pass: then reading everything is quicker than looking them up.
+ */
+export async function keysWhere(
+  objects: Objects,
+  sql: string,
+  passes: (key: string) => boolean,
+  max: number,
+  signal?: AbortSignal,
+): Promise<string[] | undefined> {
+  const { database, namespace } = objects;
+  const found: string[] = [];
+  for (let after = "";;) {
+    const rows = await database.read(() => database.rows<[key: string]>(sql, namespace, after, pageKeysMax), signal);
+    for (const [key] of rows) if (passes(key)) found.push(key);
+    if (found.length > max) return undefined;
+    if (rows.length < pageKeysMax) return found;
+    after = rows.at(-1)![0];
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
 }

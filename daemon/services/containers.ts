@@ -20,13 +20,13 @@ import type {
 import { Failure } from "../../api/errors.ts";
 import { type CallContext, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
-import { exactValues } from "../filters/compile.ts";
 import type { ContainerInfo, ContainerStore } from "../metadata/container_store.ts";
 import type { Stores } from "../store.ts";
 import { bodyOf, checkContainer, containerFields, containerMask, messageOf } from "./container_message.ts";
 import { eventKinds } from "./event_kinds.ts";
 import { applyMask } from "./field_mask.ts";
-import { inByteOrder, passesFilters } from "./list_filter.ts";
+import { candidateKeys, type Lookup } from "./list_candidates.ts";
+import { passesFilters } from "./list_filter.ts";
 import { announce, type Publisher } from "./parts.ts";
 
 /** What {@link ContainersService} needs. */
@@ -34,6 +34,14 @@ export interface ContainersParts {
   readonly stores: Stores;
   readonly events: Publisher;
 }
+
+const lookup: Omit<Lookup, "objects"> = {
+  kind: "container",
+  field: "id",
+  keysSql: "SELECT id FROM containers WHERE namespace = ? AND id > ? ORDER BY id LIMIT ?",
+};
+/** So many containers are looked up in one turn: some milliseconds. */
+const lookupMax = 200;
 
 /** Keeps records of containers. */
 export class ContainersService implements ServiceOf<typeof ContainersDefinition> {
@@ -65,14 +73,16 @@ export class ContainersService implements ServiceOf<typeof ContainersDefinition>
   async *#pages({ filters }: ListContainersRequest, context: CallContext): AsyncGenerator<ContainerInfo[]> {
     const store = this.#store(namespaceOf(context));
     const passes = passesFilters(filters, containerFields);
-    const ids = passes === undefined ? undefined : exactValues(filters, ["id"]);
-    if (passes === undefined) yield* store.pages(context.signal);
-    else if (ids === undefined) yield* store.pagesWhere(passes, context.signal);
-    else {
-      for (const id of inByteOrder(ids)) {
-        const info = await store.find(id);
-        if (info !== undefined && passes(info)) yield [info];
-      }
+    if (passes === undefined) return yield* store.pages(context.signal);
+    const { objects } = store;
+    const ids = await candidateKeys(filters, { objects, ...lookup }, context.signal);
+    if (ids === undefined) return yield* store.pagesWhere(passes, context.signal);
+    // Some at a time: what each of them has may be large.
+    for (let start = 0; start < ids.length; start += lookupMax) {
+      const some = ids.slice(start, start + lookupMax);
+      const found = await objects.database.read(() => some.map((id) => store.findInside(id)), context.signal);
+      yield found.filter((info) => info !== undefined).filter(passes);
+      if (start > 0) await new Promise((resolve) => setTimeout(resolve, 0));
     }
   }
 

@@ -19,7 +19,6 @@ import type {
 import { Failure } from "../../api/errors.ts";
 import { type CallContext, leaseOf, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
-import { exactValues } from "../filters/compile.ts";
 import type { ImageInfo, ImageStore } from "../images/image_store.ts";
 import type { Stores } from "../store.ts";
 import { eventKinds } from "./event_kinds.ts";
@@ -34,7 +33,8 @@ import {
   imageMask,
   imageMessage,
 } from "./image_message.ts";
-import { inByteOrder, passesFilters } from "./list_filter.ts";
+import { candidateKeys, type Lookup } from "./list_candidates.ts";
+import { passesFilters } from "./list_filter.ts";
 import { announce, type Collector, type Publisher } from "./parts.ts";
 
 /** What {@link ImagesService} needs. */
@@ -43,6 +43,12 @@ export interface ImagesParts {
   readonly events: Publisher;
   readonly collector: Collector;
 }
+
+const lookup: Omit<Lookup, "objects"> = {
+  kind: "image",
+  field: "name",
+  keysSql: "SELECT name FROM images WHERE namespace = ? AND name > ? ORDER BY name LIMIT ?",
+};
 
 /** Keeps names of images. */
 export class ImagesService implements ServiceOf<typeof ImagesDefinition> {
@@ -61,18 +67,16 @@ export class ImagesService implements ServiceOf<typeof ImagesDefinition> {
   async list({ filters }: ListImagesRequest, context: CallContext): Promise<ListImagesResponse> {
     const store = this.#store(namespaceOf(context));
     const passes = passesFilters(filters, imageFields);
-    const names = passes === undefined ? undefined : exactValues(filters, ["name"]);
     const images: Image[] = [];
     const take = (info: ImageInfo) => {
       if (passes === undefined || passes(info)) images.push(imageMessage(info));
     };
-    if (names === undefined) {
-      for await (const page of store.pages(context.signal)) page.forEach(take);
-      return { images };
-    }
-    for (const name of inByteOrder(names)) {
-      const info = await store.find(name);
-      if (info !== undefined) take(info);
+    const { objects } = store;
+    const names = passes && await candidateKeys(filters, { objects, ...lookup }, context.signal);
+    if (names === undefined) { for await (const page of store.pages(context.signal)) page.forEach(take); }
+    else {
+      const found = await objects.database.read(() => names.map((name) => store.findInside(name)), context.signal);
+      for (const info of found) if (info !== undefined) take(info);
     }
     return { images };
   }
