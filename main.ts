@@ -18,6 +18,7 @@ const personalities: Record<string, () => Promise<Personality>> = {
   gc: () => import("./cli/store/gc.ts"),
   why: () => import("./cli/store/why.ts"),
   df: () => import("./cli/store/df.ts"),
+  doctor: () => import("./cli/store/doctor.ts"),
   help: () => import("./cli/help.ts"),
 };
 

@@ -12,6 +12,7 @@ const commands: readonly [name: string, description: string][] = [
   ["gc", "Collect garbage, or show what would go and why"],
   ["why", "Show what keeps a blob, snapshot or image from being collected"],
   ["df", "Show what takes the disk"],
+  ["doctor", "Say what is wrong with a store, and repair it"],
   ["help", "Show this text"],
 ];
 

@@ -1,0 +1,94 @@
+/**
+ * Repairing what the doctor has found. The caller owns the root.
+ *
+ * @module
+ */
+import { parseDigest } from "../../api/digest.ts";
+import { isFailure } from "../../api/errors.ts";
+import { reapAbandoned } from "../leases/abandoned.ts";
+import { removeTree } from "../metadata/remove_tree.ts";
+import type { Stores } from "../store.ts";
+import type { Finding } from "./finding.ts";
+
+/** What became of one finding. */
+export interface Repaired {
+  readonly finding: Finding;
+  /** Undefined where it was repaired. */
+  readonly error?: unknown;
+}
+
+/** Performs the remedies, each on its own: what fails does not stop the rest. */
+export async function repair(stores: Stores, findings: readonly Finding[]): Promise<Repaired[]> {
+  const outcomes: Repaired[] = [];
+  for (const finding of findings) {
+    if (finding.remedy === undefined || finding.kind === "damaged database") continue;
+    try {
+      await repairOne(stores, finding);
+      outcomes.push({ finding });
+    } catch (error) {
+      outcomes.push({ finding, error });
+    }
+  }
+  const namespaces = await stores.database.read(() => stores.namespaces());
+  // Once is enough for what lies outside of namespaces, and each has leases of its own.
+  for (const namespace of namespaces.length === 0 ? ["default"] : namespaces) await reapAbandoned(stores.of(namespace));
+  return outcomes;
+}
+
+async function repairOne(stores: Stores, { kind, object, path }: Finding): Promise<void> {
+  switch (kind) {
+    case "missing blob":
+    case "truncated blob":
+    case "corrupt blob":
+      if (object !== undefined) await forgetBlob(stores, object.namespace, object.key);
+      return;
+    case "missing snapshot":
+      if (object !== undefined) await forgetSnapshot(stores, object.namespace, object.key);
+      return;
+    case "unknown blob file":
+    case "leftover":
+      if (path !== undefined) await removeTree(path);
+      return;
+    case "damaged database":
+    case "dangling reference":
+      return;
+  }
+}
+
+/** Takes the row away. The file, whatever it has, is kept for a look at it. */
+async function forgetBlob(stores: Stores, namespace: string, key: string): Promise<void> {
+  const { content } = stores.of(namespace);
+  const digest = parseDigest(key);
+  const place = `${stores.root}/set-aside`;
+  await Deno.mkdir(place, { recursive: true, mode: 0o700 });
+  try {
+    await Deno.rename(content.path(digest), `${place}/${key.replace(":", "-")}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  try {
+    await content.delete(digest);
+  } catch (error) {
+    if (!isFailure(error, "NotFound")) throw error;
+  }
+}
+
+/** Takes a snapshot's row away, and those of the snapshots that stand on it first. */
+async function forgetSnapshot(stores: Stores, namespace: string, objectKey: string): Promise<void> {
+  const slash = objectKey.indexOf("/");
+  const [name, key] = [objectKey.slice(0, slash), objectKey.slice(slash + 1)];
+  const children = await stores.database.read(() =>
+    stores.database.all<{ key: string }>(
+      "SELECT key FROM snapshots WHERE namespace = ? AND snapshotter = ? AND parent = ?",
+      namespace,
+      name,
+      key,
+    )
+  );
+  for (const child of children) await forgetSnapshot(stores, namespace, `${name}/${child.key}`);
+  try {
+    await stores.of(namespace).snapshotter(name).remove(key);
+  } catch (error) {
+    if (!isFailure(error, "NotFound")) throw error;
+  }
+}

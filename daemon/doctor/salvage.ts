@@ -1,0 +1,123 @@
+/**
+ * Saving what can be read of a damaged database.
+ *
+ * @module
+ */
+import { DatabaseSync } from "node:sqlite";
+import { Failure, messageOf } from "../../api/errors.ts";
+import { migrations } from "../metadata/schema.ts";
+
+/** What was saved. */
+export interface Salvaged {
+  /** Where the damaged file is now. */
+  readonly setAside: string;
+  /** Table → rows that were read. */
+  readonly rows: ReadonlyMap<string, number>;
+  /** Tables that could not be read to their end. */
+  readonly incomplete: readonly string[];
+}
+
+/** Tables in an order in which each could be filled; all that the schema has. */
+const tables = [
+  "namespaces",
+  "images",
+  "containers",
+  "blobs",
+  "ingests",
+  "snapshots",
+  "leases",
+  "labels",
+  "refs",
+  "sandboxes",
+  "snapshot_roots",
+];
+
+/**
+ * Moves a damaged database aside and makes a new one of the rows that can still be read, from the front and from the
+ * back of each table. Nobody else may have it open. Throws `DataLoss` where not even its tables are known.
+ */
+export function salvage(path: string): Salvaged {
+  const setAside = `${path}.damaged-${new Date().toISOString().replaceAll(":", "-")}`;
+  const fresh = `${path}.salvaged`;
+  removeWithLog(fresh);
+  const rows = new Map<string, number>();
+  const incomplete: string[] = [];
+  {
+    using target = new DatabaseSync(fresh);
+    for (const migration of migrations) target.exec(migration);
+    target.exec(`PRAGMA user_version = ${migrations.length}`);
+    using source = openDamaged(path);
+    target.exec("BEGIN");
+    for (const table of tables) {
+      const { saved, whole } = copyTable(source, target, table);
+      rows.set(table, saved);
+      if (!whole) incomplete.push(table);
+    }
+    target.exec("COMMIT");
+    target.exec("PRAGMA journal_mode = WAL");
+  }
+  for (const suffix of ["", "-wal", "-shm"]) moveIfThere(path + suffix, setAside + suffix);
+  Deno.renameSync(fresh, path);
+  removeWithLog(fresh);
+  return { setAside, rows, incomplete };
+}
+
+function openDamaged(path: string): DatabaseSync {
+  const source = new DatabaseSync(path, { readOnly: true });
+  try {
+    source.prepare("SELECT name FROM sqlite_schema").all();
+    return source;
+  } catch (error) {
+    source.close();
+    throw new Failure("DataLoss", `salvage "${path}": nothing of it can be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function copyTable(source: DatabaseSync, target: DatabaseSync, table: string): { saved: number; whole: boolean } {
+  let columns: string[];
+  try {
+    columns = source.prepare(`SELECT name FROM pragma_table_info('${table}')`).all().map(({ name }) => String(name));
+  } catch {
+    return { saved: 0, whole: false };
+  }
+  // A table of an older schema's; it had no rows to lose.
+  if (columns.length === 0) return { saved: 0, whole: true };
+  const names = columns.map((name) => `"${name}"`).join(", ");
+  const insert = target.prepare(
+    `INSERT OR IGNORE INTO ${table} (${names}) VALUES (${columns.map(() => "?").join(", ")})`,
+  );
+  let saved = 0, whole = true;
+  const first = columns[0]!;
+  for (const order of [`"${first}"`, `"${first}" DESC`]) {
+    try {
+      for (const row of source.prepare(`SELECT ${names} FROM ${table} ORDER BY ${order}`).iterate()) {
+        saved += Number(insert.run(...columns.map((name) => row[name]!)).changes);
+      }
+      if (whole) break;
+    } catch {
+      // The rest is behind a page that cannot be read; from the other end it may be reached.
+      whole = false;
+    }
+  }
+  return { saved, whole };
+}
+
+function moveIfThere(from: string, to: string): void {
+  try {
+    Deno.renameSync(from, to);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function removeWithLog(path: string): void {
+  for (const suffix of ["", "-wal", "-shm"]) {
+    try {
+      Deno.removeSync(path + suffix);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
