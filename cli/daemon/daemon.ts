@@ -4,17 +4,19 @@
  * @module
  */
 import { messageOf } from "../../api/errors.ts";
+import { nearestName } from "../../api/nearest_name.ts";
 import { containerdVersion, revision } from "../../api/version.ts";
 import { renderHelp } from "../flag_help.ts";
 import { parseFlags } from "../flags.ts";
 import { daemonFlags } from "./flags.ts";
 
+const commands = ["config"];
 const description = "containerd in one executable. Without a command it serves containerd's API.";
 
 /** Performs one command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
   try {
-    const { flags, args: [command], help } = parseFlags(daemonFlags, args, {
+    const { flags, args: [command, ...rest], help } = parseFlags(daemonFlags, args, {
       interspersed: false,
       singleDashLong: true,
     });
@@ -22,14 +24,35 @@ export async function main(args: string[]): Promise<number> {
       console.log(`containerd barge ${containerdVersion} ${revision}`);
       return 0;
     }
-    if (help || command !== undefined) {
+    if (help) {
       console.log(renderHelp({ usage: "barge daemon [flags] [COMMAND]", description }, daemonFlags));
-      return help ? 0 : 1;
+      return 0;
     }
+    if (command !== undefined) return await perform(command, rest, flags);
     const { serveDaemon } = await import("./serve.ts");
     return await serveDaemon(flags);
   } catch (error) {
     console.error(`containerd: ${messageOf(error)}`);
     return 1;
   }
+}
+
+async function perform(
+  command: string,
+  args: string[],
+  flags: { readonly config: string | undefined },
+): Promise<number> {
+  if (command === "config") {
+    const { configCommand } = await import("./config_command.ts");
+    const encoder = new TextEncoder();
+    return await configCommand(args, {
+      out: (text) => void Deno.stdout.writeSync(encoder.encode(text)),
+      err: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+      config: flags.config,
+    });
+  }
+  const nearest = nearestName(command, commands);
+  const hint = nearest === undefined ? `there is ${commands.join(", ")}` : `did you mean "${nearest}"?`;
+  console.error(`containerd: "${command}" is no command: ${hint}`);
+  return 3;
 }

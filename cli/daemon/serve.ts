@@ -3,74 +3,47 @@
  *
  * @module
  */
-import { VersionDefinition } from "../../api/gen/services/version/v1/version.ts";
-import { HealthDefinition } from "../../api/gen/grpc/health/v1/health.ts";
-import { IntrospectionDefinition } from "../../api/gen/services/introspection/v1/introspection.ts";
-import { TasksDefinition } from "../../api/gen/services/tasks/v1/tasks.ts";
-import { ServiceTable } from "../../api/rpc/definition.ts";
-import { HealthService } from "../../daemon/services/health.ts";
-import { IntrospectionService } from "../../daemon/services/introspection.ts";
-import { TasksService } from "../../daemon/services/tasks.ts";
-import { VersionService } from "../../daemon/services/version.ts";
-import { makeDirectories } from "../../daemon/server/directories.ts";
-import { serveGrpcUnix } from "../../daemon/server/grpc_unix.ts";
+import { loadConfig } from "../../daemon/config/load.ts";
+import { showProblem } from "../../daemon/config/problem.ts";
+import { Logger, parseLevel } from "../../daemon/log/logger.ts";
+import { standardError } from "../../daemon/log/target.ts";
+import { foreignPlugins, pluginSchemas } from "../../daemon/plugins/schemas.ts";
+import { boot } from "../../daemon/server/boot.ts";
 import { live } from "../../daemon/server/life.ts";
-import type { Log } from "../../daemon/server/log.ts";
-import { ownStores } from "../../daemon/store.ts";
 import { Reactor } from "../../ffi/reactor.ts";
 
-interface ServeFlags {
-  readonly root: string | undefined;
-  readonly state: string | undefined;
-  readonly address: string | undefined;
+/** Flags of the command line; undefined where they were not given. */
+export interface ServeFlags {
+  readonly config?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly root?: string | undefined;
+  readonly state?: string | undefined;
+  readonly address?: string | undefined;
 }
 
-function line(level: string, message: string, fields: object = {}): void {
-  const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`).join("");
-  console.error(`time="${new Date().toISOString()}" level=${level} msg=${JSON.stringify(message)}${rest}`);
-}
-
-const log: Log = {
-  debug: () => {},
-  info: (message, fields) => line("info", message, fields),
-  warn: (message, fields) => line("warning", message, fields),
-  error: (message, fields) => line("error", message, fields),
-};
-
-/** Serves until it is told to end; gives the exit code. */
-export async function serveDaemon(flags: ServeFlags): Promise<number> {
-  const root = flags.root ?? "/var/lib/containerd";
-  const state = flags.state ?? "/run/containerd";
-  const path = flags.address ?? "/run/containerd/containerd.sock";
+/** Serves until it is told to end; gives the exit code. Throws what keeps it from serving. */
+export async function serveDaemon({ config: path, logLevel, root, state, address }: ServeFlags): Promise<number> {
+  const log = Logger.to({ target: standardError });
+  const loaded = await loadConfig({
+    path,
+    overrides: { root, state, address, logLevel },
+    schemas: pluginSchemas,
+    foreign: foreignPlugins,
+  });
+  const config = loaded.config();
+  if (config.debug.level !== "") log.setLevel(parseLevel(config.debug.level));
+  if (config.debug.format === "json") log.setFormat("json");
+  for (const problem of loaded.problems) {
+    if (problem.severity === "problem") log.warn(`Ignoring ${showProblem(problem)}`);
+    else log.info(showProblem(problem));
+  }
+  const reactor = new Reactor();
   return await live({
     log,
-    reactor: new Reactor(),
+    reactor,
+    // performance.now() counts from the start of the process's runtime.
     beganMs: 0,
-    reopenLogs: () => {},
-    start: async (signal) => {
-      makeDirectories({ root, state, temp: "" });
-      const stores = await ownStores(root, { signal });
-      const health = new HealthService();
-      const directory = `${root}/io.containerd.grpc.v1.introspection`;
-      const services = new ServiceTable()
-        .add(VersionDefinition, new VersionService())
-        .add(HealthDefinition, health)
-        .add(TasksDefinition, new TasksService({ stores }))
-        .add(
-          IntrospectionDefinition,
-          new IntrospectionService({ plugins: () => [], deprecations: () => [], directory }),
-        );
-      const place = { path, uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 };
-      const server = await serveGrpcUnix(place, services, {}, (error) => log.error("accept", { error: String(error) }));
-      return {
-        servers: [server],
-        queues: () => ({}),
-        announceEnd: () => health.drain(),
-        close: () => {
-          stores.close();
-          return Promise.resolve();
-        },
-      };
-    },
+    reopenLogs: () => log.reopen(),
+    start: (signal) => boot({ config, log, reactor, signal }),
   });
 }

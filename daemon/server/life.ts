@@ -5,7 +5,7 @@
  */
 import { messageOf } from "../../api/errors.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
-import type { Log } from "./log.ts";
+import type { Logger } from "../log/logger.ts";
 import type { RunningServer } from "./running_server.ts";
 import { ServiceManager, takeManagerVariables } from "./service_manager.ts";
 import { listenToSignals, survive } from "./signals.ts";
@@ -24,7 +24,7 @@ export interface Daemon {
 
 /** Options of {@link live}. */
 export interface LifeOptions {
-  readonly log: Log;
+  readonly log: Logger;
   /** The process's one. */
   readonly reactor: Reactor;
   /** When the process began, by `performance.now()`. */
@@ -89,7 +89,7 @@ async function end(daemon: Daemon): Promise<void> {
   await daemon.close();
 }
 
-function dump(log: Log, daemon: Daemon | undefined): void {
+function dump(log: Logger, daemon: Daemon | undefined): void {
   const state = describeState(daemon?.servers ?? [], daemon?.queues());
   log.info(`=== BEGIN state ===\n${state}=== END state ===`);
   try {
