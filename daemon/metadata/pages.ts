@@ -8,8 +8,8 @@ import type { Objects } from "./objects.ts";
 
 /** Rows that are read at once: with a hundred kilobytes each it is still some ten milliseconds. */
 const pageRowsMax = 200;
-/** After so many milliseconds others have their turn; reading goes on after it. */
-const turnMsMax = 10;
+/** After so many milliseconds others have their turn. A timer costs 2 ms, and setImmediate lets no socket have one. */
+const turnMsMax = 20;
 
 /** How the objects of one kind are read. */
 export interface PageSource<Row extends object, Info> {

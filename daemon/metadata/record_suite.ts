@@ -101,7 +101,7 @@ export function recordSuite(name: string, factory: RecordFactory): void {
       let turns = 0;
       const timer = setInterval(() => turns++, 0);
       // A slow reader of pages: the event loop turns between them all the same.
-      for await (const _ of store.pages()) for (const end = performance.now() + 12; performance.now() < end;);
+      for await (const _ of store.pages()) for (const end = performance.now() + 25; performance.now() < end;);
       clearInterval(timer);
       equal(turns > 0, true);
     }));
