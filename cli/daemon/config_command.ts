@@ -5,10 +5,11 @@
  */
 import { Failure, messageOf } from "../../api/errors.ts";
 import { nearestName } from "../../api/nearest_name.ts";
+import { aboutKey } from "../../daemon/config/about.ts";
 import { loadConfig, type LoadedConfig } from "../../daemon/config/load.ts";
 import { type Problem, type Severity, showProblem } from "../../daemon/config/problem.ts";
 import { defaultConfig } from "../../daemon/config/root_schema.ts";
-import { showOrigin } from "../../daemon/config/tree.ts";
+import { type Item, showOrigin } from "../../daemon/config/tree.ts";
 import { writeDocument } from "../../daemon/config/write.ts";
 import { foreignPlugins, pluginSchemas } from "../../daemon/plugins/schemas.ts";
 import { renderHelp } from "../flag_help.ts";
@@ -107,7 +108,10 @@ function flagsOf<const T extends FlagTable>(
 // Async like the others of the table.
 // deno-lint-ignore require-await
 async function showDefault(args: string[], io: ConfigIo): Promise<number> {
-  if (flagsOf("default", defaultFlags, args, io) !== undefined) io.out(writeDocument(defaultConfig(pluginSchemas)));
+  const flags = flagsOf("default", defaultFlags, args, io);
+  if (flags === undefined) return 0;
+  const about = (_item: Item, path: readonly string[]) => aboutKey(path, pluginSchemas);
+  io.out(writeDocument(defaultConfig(pluginSchemas), flags.explain ? { remark: about } : {}));
   return 0;
 }
 
@@ -130,7 +134,7 @@ async function print(io: ConfigIo, config: string | undefined, origins: boolean)
   }
   // A dump in which defaults stand for what could not be read would be believed.
   if (errors.length > 0) return 1;
-  io.out(writeDocument(loaded.tree, { origins }));
+  io.out(writeDocument(loaded.tree, origins ? { remark: ({ at }) => showOrigin(at) } : {}));
   return 0;
 }
 

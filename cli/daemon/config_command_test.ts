@@ -43,6 +43,16 @@ Deno.test("config default prints what the daemon reads without a word, and what 
   equal(dumped.err, "");
 });
 
+Deno.test("config default --explain says what each value is for, and reads as the same", async () => {
+  const { out } = await run(["default", "--explain"]);
+  match(out, /\nstate = '\/run\/containerd' # directory of what a restart of the host may lose\n/);
+  match(out, /\n {4}schedule_delay = '0s' # time from the cause to the collection\n/);
+  match(out, /\n {2}level = '' # least severity that is logged\n/);
+  match(out, /\n {4}returns = '.*' # media type that it writes\n/);
+  const plain = out.replace(/ # .*$/gm, "");
+  equal(plain, (await run(["default"])).out);
+});
+
 Deno.test("config dump and migrate of a missing file print the defaults; check names it", async () => {
   const expected = await run(["default"]);
   deepEqual(await run(["dump"]), expected);
@@ -169,7 +179,7 @@ const pairs: readonly (readonly [main: string, dropIn: string])[] = [
   ["root = '/a'\noom_score = 5\ntemp = '/t'", "root = '/b'\nstate = '/s'\noom_score = 0\ntemp = ''"],
   [
     "disabled_plugins = ['io.containerd.a.v1.b', 'io.containerd.c.v1.d']",
-    "disabled_plugins = ['io.containerd.e.v1.f']\nrequired_plugins = ['io.containerd.g.v1.h']",
+    "disabled_plugins = ['io.containerd.e.v1.f']\nrequired_plugins = ['io.containerd.gc.v1.scheduler']",
   ],
   ["[timeouts]\nx = '1m'\n'io.containerd.timeout.task.state' = '9s'", "[timeouts]\nx = '2h'\ny = '1s'"],
   ["[proxy_plugins.p]\ntype = 'snapshot'\naddress = '/p'", "[proxy_plugins.p]\ntype = 'content'\naddress = '/q'"],

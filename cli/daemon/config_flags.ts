@@ -16,7 +16,9 @@ const config = {
 export const configFlags = { config } as const satisfies FlagTable;
 
 /** Flags of `config default`. */
-export const defaultFlags = {} as const satisfies FlagTable;
+export const defaultFlags = {
+  explain: { kind: "boolean", help: "Say behind each value what it is for" },
+} as const satisfies FlagTable;
 
 /** Flags of `config dump`. */
 export const dumpFlags = {

@@ -28,8 +28,8 @@ export function checkConfig(tree: Table, known: KnownPlugins, report: Report): v
     schemas.has(uri) || known.foreign.has(uri) || proxies.some((id) => uri.endsWith(`.${id}`));
   const unknown = (uri: string) => {
     const nearest = nearestName(uri, [...schemas.keys(), ...known.foreign]);
-    return `there is no plugin ${quotePath([uri])}: ${
-      nearest === undefined ? "it is ignored" : `did you mean ${quotePath([nearest])}?`
+    return `there is no plugin ${quotePath([uri])}${
+      nearest === undefined ? "" : `: did you mean ${quotePath([nearest])}?`
     }`;
   };
   for (const [uri, section] of tableAt(tree, "plugins")?.entries ?? []) {
@@ -42,16 +42,48 @@ export function checkConfig(tree: Table, known: KnownPlugins, report: Report): v
   }
   for (const key of ["disabled_plugins", "required_plugins"]) {
     const list = tree.entries.get(key);
-    if (list?.kind !== "list") continue;
-    for (const item of list.items) {
+    for (const item of list?.kind === "list" ? list.items : []) {
+      // What is no string was reported with the daemon's own keys.
       if (item.kind !== "string") continue;
-      if (!item.value.includes(".")) {
-        const message = `${key}: "${item.value}" is no name of a plugin: want its type and id, such as ` +
-          `"io.containerd.snapshotter.v1.native"`;
-        report({ severity: "error", at: item.at, message });
-      } else if (!isKnown(item.value)) {
-        report({ severity: "problem", at: item.at, message: `${key}: ${unknown(item.value)}` });
+      const { at, value } = item;
+      if (!value.includes(".")) {
+        const want = `want its type and id, such as "io.containerd.snapshotter.v1.native"`;
+        report({ severity: "error", at, message: `${key}: "${value}" is no name of a plugin: ${want}` });
+      } else if (!isKnown(value)) {
+        // Without what is required the daemon ends; what is not there is disabled anyway.
+        const severity = key === "required_plugins" ? "error" : "problem";
+        report({ severity, at, message: `${key}: ${unknown(value)}` });
+      } else if (key === "required_plugins" && known.foreign.has(value)) {
+        report({ severity: "error", at, message: `${key}: this daemon has no plugin ${quotePath([value])}` });
       }
     }
+  }
+  checkProxies(tree, report);
+}
+
+/** What a proxy may stand for. */
+const proxyTypes: ReadonlySet<string> = new Set([
+  "snapshot",
+  "content",
+  "sandbox",
+  "diff",
+  "io.containerd.snapshotter.v1",
+  "io.containerd.content.v1",
+  "io.containerd.sandbox.controller.v1",
+  "io.containerd.differ.v1",
+]);
+
+function checkProxies(tree: Table, report: Report): void {
+  for (const [id, proxy] of tableAt(tree, "proxy_plugins")?.entries ?? []) {
+    if (proxy.kind !== "table") continue;
+    const type = proxy.entries.get("type");
+    if (type?.kind === "string" && proxyTypes.has(type.value)) continue;
+    // Wrong kinds of values were reported with the daemon's own keys.
+    if (type !== undefined && type.kind !== "string") continue;
+    const given = type === undefined ? "has no type" : `has the type "${type.value}"`;
+    const message = `${
+      quotePath(["proxy_plugins", id])
+    } ${given} and is ignored: want snapshot, content, sandbox or diff`;
+    report({ severity: "problem", at: type?.at ?? proxy.at, message });
   }
 }

@@ -32,7 +32,7 @@ export async function readDocument(text: string, file: string): Promise<Table> {
     throw error;
   }
   const originOf = (place: Place): Origin => ({ file, ...position(place.offset) });
-  return tableOf(values, findPlaces(body), originOf);
+  return tableOf(values, { place: findPlaces(body), depth: 0, originOf });
 }
 
 /** The first line says what; the parser's picture of the place follows it. */
@@ -40,16 +40,34 @@ function sentence(message: string): string {
   return message.split("\n")[0]!.replace("Invalid TOML document: ", "").replace(/[.:]$/, "");
 }
 
-function tableOf(values: Readonly<Record<string, unknown>>, place: Place, originOf: (place: Place) => Origin): Table {
+/** How a value is found in the text, and how deep it is in the document. */
+interface Where {
+  readonly place: Place;
+  readonly depth: number;
+  readonly originOf: (place: Place) => Origin;
+}
+
+function tableOf(values: Readonly<Record<string, unknown>>, where: Where): Table {
+  const { place, originOf } = where;
   const entries = new Map<string, Item>();
   for (const [key, value] of Object.entries(values)) {
-    entries.set(key, itemOf(value, place.keys.get(key) ?? place, originOf));
+    entries.set(key, itemOf(value, below(where, place.keys.get(key))));
   }
   return { kind: "table", entries, at: originOf(place) };
 }
 
-function itemOf(value: unknown, place: Place, originOf: (place: Place) => Origin): Item {
-  const at = originOf(place);
+/** One level down. Keys with a thousand dots are no deep nesting to the parser, but they are to whoever walks here. */
+function below({ place: parent, depth, originOf }: Where, place = parent): Where {
+  if (depth >= depthMax) {
+    const { file, line, column } = originOf(place);
+    const message = `${file}:${line}:${column}: more than ${depthMax} tables or lists within each other`;
+    throw new Failure("InvalidArgument", message);
+  }
+  return { place, depth: depth + 1, originOf };
+}
+
+function itemOf(value: unknown, where: Where): Item {
+  const at = where.originOf(where.place);
   switch (typeof value) {
     case "string":
       return { kind: "string", value, at };
@@ -63,10 +81,10 @@ function itemOf(value: unknown, place: Place, originOf: (place: Place) => Origin
     }
   }
   if (Array.isArray(value)) {
-    const items = value.map((element, index) => itemOf(element, place.items[index] ?? place, originOf));
+    const items = value.map((element, index) => itemOf(element, below(where, where.place.items[index])));
     return { kind: "list", items, at };
   }
   if (value instanceof Date) return { kind: "date", value: value.toISOString(), at };
   // All that the parser makes besides are tables, as objects without prototype.
-  return tableOf(value as Record<string, unknown>, place, originOf);
+  return tableOf(value as Record<string, unknown>, where);
 }

@@ -72,6 +72,8 @@ Deno.test("readDocument() names file, row and column of a syntax error", async (
     ["version = 2\nversion = 3", /^x\.toml:2:1: /],
     ["[plugins", /^x\.toml:1:\d+: /],
     ["a = " + "[".repeat(1000), /^x\.toml:1:\d+: /],
+    ["b = 1\na" + ".a".repeat(100) + " = 1", /^x\.toml:2:201: more than 100 tables or lists within each other/],
+    ["[a" + ".a".repeat(20_000) + "]", /^x\.toml:1:\d+: /],
     ["\ufeffa = 1\nb =\n", /^x\.toml:2:\d+: /],
   ] as const;
   for (const [text, message] of cases) {

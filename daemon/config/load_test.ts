@@ -131,16 +131,18 @@ Deno.test("loadConfig() reports what is wrong in each of the files, and config()
       "version = 4\nimports = ['a.toml']\nrooot = '/x'\n[plugins.'io.containerd.gc.v1.scheduler']\npause_threshold = 'x'",
     "a.toml":
       "version = 4\ndisabled_plugins = ['cri', 'io.containerd.gc.v1.schedule', 'io.containerd.grpc.v1.cri', 'io.containerd.snapshotter.v1.px']\n" +
-      "required_plugins = ['x.y']\n[plugins.'io.containerd.gc.v1.scheduler']\npause_threshold = 0.1\n[proxy_plugins.px]\ntype = 'snapshot'",
+      "required_plugins = ['x.y', 'io.containerd.grpc.v1.cri']\n[plugins.'io.containerd.gc.v1.scheduler']\npause_threshold = 0.1\n[proxy_plugins.px]\ntype = 'snapshot'\n[proxy_plugins.py]\ntype = 'x'",
   });
   deepEqual(problems.map((problem) => `${problem.severity} ${showProblem(problem)}`), [
     "problem @/main.toml:3:1: unknown key rooot: did you mean root?",
     "error @/main.toml:5:1: plugins.'io.containerd.gc.v1.scheduler'.pause_threshold is the string \"x\": want a number, such as 0.02",
     'error @/a.toml:2:21: disabled_plugins: "cri" is no name of a plugin: want its type and id, such as "io.containerd.snapshotter.v1.native"',
     "problem @/a.toml:2:28: disabled_plugins: there is no plugin 'io.containerd.gc.v1.schedule': did you mean 'io.containerd.gc.v1.scheduler'?",
-    "problem @/a.toml:3:21: required_plugins: there is no plugin 'x.y': it is ignored",
+    "error @/a.toml:3:21: required_plugins: there is no plugin 'x.y'",
+    "error @/a.toml:3:28: required_plugins: this daemon has no plugin 'io.containerd.grpc.v1.cri'",
+    `problem @/a.toml:9:1: proxy_plugins.py has the type "x" and is ignored: want snapshot, content, sandbox or diff`,
   ]);
-  throws(config, /:5:1: .*pause_threshold is the string "x".* \(and 1 more: containerd config check shows all\)$/);
+  throws(config, /:5:1: .*pause_threshold is the string "x".* \(and 3 more: containerd config check shows all\)$/);
 });
 
 Deno.test("loadConfig() refuses directories that cannot work", async () => {

@@ -5,8 +5,8 @@
  */
 import { Failure, messageOf } from "../../api/errors.ts";
 
-/** A configuration has some kilobytes; whatever is larger was named by mistake. */
-const bytesMax = 4 * 1024 * 1024;
+/** A configuration has some kilobytes; whatever is larger was named by mistake, and would take a second to read. */
+const bytesMax = 1024 * 1024;
 
 /**
  * Reads the file. Pipes are fine too, so that a shell can make the text. Throws `NotFound`, `PermissionDenied`,

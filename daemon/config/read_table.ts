@@ -43,9 +43,12 @@ function unknownKey(path: readonly string[], key: string, schema: Schema): strin
 
 function readField(field: Field, item: Item | undefined, path: readonly string[], report: Report): unknown {
   if (item === undefined) return defaultOf(field, path, report);
-  if (field.deprecated !== undefined && !isZero(item)) {
-    const message = `${quotePath(path)} is deprecated and has no effect: ${field.deprecated}`;
-    report({ severity: "problem", at: item.at, message });
+  const { deprecated, ineffective } = field;
+  if ((deprecated ?? ineffective) !== undefined && !isZero(item)) {
+    const what = deprecated === undefined
+      ? `has no effect: ${ineffective}`
+      : `is deprecated and has no effect: ${deprecated}`;
+    report({ severity: "problem", at: item.at, message: `${quotePath(path)} ${what}` });
   }
   const bad = (want: string): unknown => {
     const message = `${quotePath(path)} is ${describe(item)}: want ${want}`;

@@ -14,6 +14,7 @@ const schema = {
   inner: { type: "table", about: "", fields: { depth: { type: "int", default: 1, about: "" } } },
   blocks: { type: "tables", about: "", fields: { name: { type: "string", default: "?", about: "" } } },
   by_name: { type: "map", about: "", of: { type: "duration", default: "0s", about: "" } },
+  later: { type: "bool", default: false, about: "", ineffective: "nothing does it" },
   old: { type: "string", default: "", about: "", deprecated: "use mode" },
 } as const satisfies Schema;
 
@@ -41,6 +42,7 @@ Deno.test("readTable() gives defaults where nothing is written", async () => {
     names: ["a"],
     inner: { depth: 1 },
     blocks: [],
+    later: false,
     old: "",
   });
   equal(byName.size, 0);
@@ -90,6 +92,7 @@ const wrong: readonly [text: string, problem: string][] = [
   ["'x y' = 1", "problem f:1:1: unknown key 'x y': it is ignored"],
   ["__proto__ = 1", "problem f:1:1: unknown key __proto__: it is ignored"],
   ["toString = 1", "problem f:1:1: unknown key toString: it is ignored"],
+  ["later = true", "problem f:1:1: later has no effect: nothing does it"],
   ["old = 'x'", "problem f:1:1: old is deprecated and has no effect: use mode"],
 ];
 
@@ -97,6 +100,6 @@ Deno.test("readTable() names the place, what is, and what would be right", async
   for (const [text, problem] of wrong) deepEqual((await read(text)).problems, [problem], text);
 });
 
-Deno.test("readTable() keeps quiet about a deprecated key that says nothing", async () => {
-  deepEqual((await read("old = ''")).problems, []);
+Deno.test("readTable() keeps quiet about keys without effect that say nothing", async () => {
+  deepEqual((await read("old = ''\nlater = false")).problems, []);
 });

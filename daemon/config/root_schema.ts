@@ -18,7 +18,7 @@ const moved = (section: string) => `use [plugins.'${section}']`;
 export const rootSchema = {
   version: { type: "int", default: currentVersion, about: "version of this file's form" },
   root: { type: "string", default: "/var/lib/containerd", about: "directory of what outlives a restart of the host" },
-  state: { type: "string", default: "/run/containerd", about: "directory of what does not" },
+  state: { type: "string", default: "/run/containerd", about: "directory of what a restart of the host may lose" },
   temp: { type: "string", default: "", about: "directory of temporary files; TMPDIR of the daemon" },
   disabled_plugins: { type: "strings", default: [], about: "plugins that are not loaded, by URI" },
   required_plugins: { type: "strings", default: [], about: "plugins without which the daemon ends, by URI" },
@@ -35,7 +35,12 @@ export const rootSchema = {
         about: "least severity that is logged",
       },
       format: { type: "string", default: "", choices: ["text", "json"], about: "form of the log" },
-      log_trace_id: { type: "bool", default: false, about: "add the trace's id to each line" },
+      log_trace_id: {
+        type: "bool",
+        default: false,
+        about: "add the trace's id to each line",
+        ineffective: "there is no tracing",
+      },
       address: { type: "string", default: "", about: "", deprecated: moved("io.containerd.server.v1.debug") },
       uid: { type: "int", default: 0, about: "", deprecated: moved("io.containerd.server.v1.debug") },
       gid: { type: "int", default: 0, about: "", deprecated: moved("io.containerd.server.v1.debug") },

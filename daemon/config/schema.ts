@@ -10,6 +10,8 @@ interface FieldBase {
   readonly about: string;
   /** What to use instead; a value that is not zero is reported. */
   readonly deprecated?: string;
+  /** Why it has no effect here, though containerd has it; a value that is not zero is reported. */
+  readonly ineffective?: string;
   /** Left out of generated configurations as long as nobody sets it. */
   readonly quiet?: true;
 }

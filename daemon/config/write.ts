@@ -4,12 +4,12 @@
  * @module
  */
 import { quoteKey, quotePath, quoteText } from "./key.ts";
-import { type Item, type List, showOrigin, type Table } from "./tree.ts";
+import type { Item, List, Table } from "./tree.ts";
 
 /** How a document is written. */
 export interface WriteOptions {
-  /** Whether each value is followed by a comment that says where it was written. */
-  readonly origins?: boolean;
+  /** Gives the comment behind a value; undefined for none. `path` are the keys that lead to it. */
+  readonly remark?: (item: Item, path: readonly string[]) => string | undefined;
 }
 
 /** The document. Values come before tables, and both stay in their order. */
@@ -28,7 +28,8 @@ function writeTable(table: Table, path: readonly string[], lines: string[], opti
       nested.push([key, item]);
       continue;
     }
-    const comment = options.origins ? ` # ${onOneLine(showOrigin(item.at))}` : "";
+    const remark = options.remark?.(item, [...path, key]);
+    const comment = remark === undefined ? "" : ` # ${onOneLine(remark)}`;
     lines.push(`${indent}${quoteKey(key)} = ${writeValue(item)}${comment}`);
     values++;
   }
@@ -45,7 +46,7 @@ function writeTable(table: Table, path: readonly string[], lines: string[], opti
   });
 }
 
-/** A path may hold anything but NUL; a comment ends with its line. */
+/** A path of a file may hold anything but NUL; a comment ends with its line. */
 function onOneLine(text: string): string {
   return text.replace(/\p{Cc}/gu, "?");
 }

@@ -1,6 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { readDocument } from "./document.ts";
 import { quoteKey, quoteText } from "./key.ts";
+import { showOrigin } from "./tree.ts";
 import { writeDocument } from "./write.ts";
 
 Deno.test("quoteText() and quoteKey() quote only as much as needed", () => {
@@ -48,8 +49,8 @@ Deno.test("writeDocument() writes containerd's form, which reads as the same", a
   equal(writeDocument(tree), example);
 });
 
-Deno.test("writeDocument() says where values come from, in comments", async () => {
+Deno.test("writeDocument() puts remarks behind values, on one line", async () => {
   const tree = await readDocument("a = 1\n[t]\n b = 2", "f");
-  const text = writeDocument(tree, { origins: true });
-  equal(text, "a = 1 # f:1:1\n\n[t]\n  b = 2 # f:3:2\n");
+  const text = writeDocument(tree, { remark: ({ at }) => `${showOrigin(at)}\n[x]` });
+  equal(text, "a = 1 # f:1:1?[x]\n\n[t]\n  b = 2 # f:3:2?[x]\n");
 });

@@ -4,7 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { Logger } from "../log/logger.ts";
 import { initPlugins, type Plugins } from "./init.ts";
 import { type AnyPlugin, definePlugin } from "./plugin.ts";
-import { schedulerSchema } from "./schemas.ts";
+import { pluginSchemas, schedulerSchema } from "./schemas.ts";
 import { SkipPlugin } from "./skip.ts";
 import { pluginType } from "./types.ts";
 
@@ -13,6 +13,8 @@ const snapshotter = pluginType<string>("io.containerd.snapshotter.v1");
 const gc = pluginType<number>("io.containerd.gc.v1");
 const service = pluginType<unknown>("io.containerd.service.v1");
 
+const named = ["x.y", "io.containerd.service.v1.1"].map((uri) => ({ uri, fields: {} }));
+const schemas = [...pluginSchemas, ...named];
 const lines: string[] = [];
 const log = Logger.to({ target: { write: (line) => lines.push(line), reopen: () => {} } });
 
@@ -20,7 +22,7 @@ async function start(table: AnyPlugin[], settings = "", signal = new AbortContro
   const path = await Deno.makeTempFile({ suffix: ".toml" });
   try {
     await Deno.writeTextFile(path, `version = 4\nroot = '/r'\nstate = '/s'\n${settings}`);
-    const { config } = await loadConfig({ path, schemas: [schedulerSchema], foreign: new Set() });
+    const { config } = await loadConfig({ path, schemas, foreign: new Set() });
     lines.length = 0;
     return await initPlugins({ table, config: config(), log, signal });
   } finally {
