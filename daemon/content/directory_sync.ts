@@ -33,6 +33,6 @@ function start(path: string): Promise<void> {
 }
 
 async function synchronize(path: string): Promise<void> {
-  using directory = await Deno.open(path);
+  using directory = Deno.openSync(path);
   await directory.sync();
 }

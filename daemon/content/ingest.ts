@@ -99,6 +99,8 @@ export class Ingest implements Disposable {
       this.#mustBeOpen();
       const file = this.#file ??= Deno.openSync(this.dataPath, { append: true });
       this.#writing = true;
+      // So much is worth to be gone on with, even if we are killed.
+      if (this.#offset + bytes.length > smallBytesMax) this.files.describe();
       for (let at = 0; at < bytes.length; at += chunkBytesMax) {
         await this.#append(file, hash, bytes.subarray(at, at + chunkBytesMax));
       }

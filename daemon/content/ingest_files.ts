@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import { FileLock } from "../leases/file_lock.ts";
+import { newHash } from "./hash_file.ts";
 
 /** What is known of an unfinished write from outside. Times are milliseconds since 1970. */
 export interface IngestStatus {
@@ -23,6 +24,8 @@ const attemptsMax = 100;
 interface Held {
   readonly since: number;
   removed: boolean;
+  /** What its files are going to say. */
+  unwritten?: { readonly ref: string; readonly total: number; readonly started: number } | undefined;
 }
 
 /**
@@ -67,7 +70,7 @@ export class IngestFiles implements Disposable {
     return Deno.statSync(this.data).size;
   }
 
-  /** The ref that the bytes were written for; undefined where their writer ended before it had said so. */
+  /** The ref that the bytes were written for; undefined where their writer has not {@link describe}d them. */
   ref(): string | undefined {
     return readText(`${this.directory}/ref`);
   }
@@ -90,11 +93,16 @@ export class IngestFiles implements Disposable {
     const directory = await ingestPath(ingestDirectory, ref);
     return await retryWhileGone(async () => {
       Deno.mkdirSync(directory, { recursive: true });
-      return IngestFiles.#begin(directory, ref, size, await FileLock.acquire(directory, signal));
+      const files = IngestFiles.#begin(directory, ref, size, await FileLock.acquire(directory, signal));
+      files.describe();
+      return files;
     });
   }
 
-  /** As {@link open}, but throws `Unavailable`, in containerd's words, where another holds it. */
+  /**
+   * As {@link open}, but throws `Unavailable`, in containerd's words, where another holds it. A new one is not
+   * {@link describe}d: most writes are over after a message or two.
+   */
   static async tryOpen(ingestDirectory: string, ref: string, size: number | undefined): Promise<IngestFiles> {
     const directory = await ingestPath(ingestDirectory, ref);
     return await retryWhileGone(() => {
@@ -133,7 +141,7 @@ export class IngestFiles implements Disposable {
   }
 
   #fits(ref: string, size: number | undefined): boolean {
-    // It is written last, so its presence says that the others were there.
+    // It is written last, so its presence says that the others are there.
     if (this.ref() !== ref) return false;
     // The bytes may be in their place already, where a process was killed before it could take away the rest.
     if (!this.hasData()) return false;
@@ -143,15 +151,22 @@ export class IngestFiles implements Disposable {
   }
 
   #create(ref: string, size: number | undefined): void {
-    const path = (name: string) => `${this.directory}/${name}`;
-    removeIfThere(path("ref"));
-    removeIfThere(path("total"));
+    for (const name of ["ref", "total"]) removeIfThere(`${this.directory}/${name}`);
     Deno.writeFileSync(this.data, new Uint8Array());
-    const now = new Date().toISOString();
-    Deno.writeTextFileSync(path("startedat"), now);
-    Deno.writeTextFileSync(path("updatedat"), now);
-    if (size !== undefined && size > 0) Deno.writeTextFileSync(path("total"), String(size));
-    Deno.writeTextFileSync(path("ref"), ref);
+    this.#held.unwritten = { ref, total: size ?? 0, started: Date.now() };
+  }
+
+  /** Writes down what the bytes are, so that others can go on with them even if this process is killed. */
+  describe(): void {
+    const { unwritten } = this.#held;
+    if (unwritten === undefined || this.isRemoved) return;
+    const put = (name: string, text: string) => Deno.writeTextFileSync(`${this.directory}/${name}`, text);
+    const started = new Date(unwritten.started).toISOString();
+    put("startedat", started);
+    put("updatedat", started);
+    if (unwritten.total > 0) put("total", String(unwritten.total));
+    put("ref", unwritten.ref);
+    this.#held.unwritten = undefined;
   }
 
   /** Throws the bytes away and keeps the directory and its lock. */
@@ -163,6 +178,7 @@ export class IngestFiles implements Disposable {
   close(): void {
     try {
       if (!this.isRemoved) {
+        this.describe();
         Deno.writeTextFileSync(`${this.directory}/updatedat.tmp`, new Date().toISOString());
         Deno.renameSync(`${this.directory}/updatedat.tmp`, `${this.directory}/updatedat`);
       }
@@ -194,8 +210,7 @@ export class IngestFiles implements Disposable {
 /** The directory of a ref. Throws `InvalidArgument` where that is empty. */
 async function ingestPath(ingestDirectory: string, ref: string): Promise<string> {
   if (ref === "") throw new Failure("InvalidArgument", "an ingest needs a ref that is not empty");
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(ref));
-  return `${ingestDirectory}/${new Uint8Array(digest).toHex()}`;
+  return `${ingestDirectory}/${(await newHash("sha256")).update(ref).digest("hex")}`;
 }
 
 /** Tries again where the directory was finished and removed by another between two steps, or while we waited. */
@@ -229,6 +244,12 @@ export async function readIngestStatus(ingestDirectory: string, ref: string): Pr
 function readStatus(directory: string): IngestStatus {
   const { size, mtime } = Deno.statSync(`${directory}/data`);
   const written = mtime?.getTime() ?? 0;
+  // The files of a directory that we have may not be written yet.
+  const unwritten = held.get(directory)?.unwritten;
+  if (unwritten !== undefined) {
+    const { total, started } = unwritten;
+    return { offset: size, total, started, updated: Math.max(started, written) };
+  }
   const time = (name: string) => Date.parse(readText(`${directory}/${name}`) ?? "");
   const started = time("startedat");
   const updated = time("updatedat");

@@ -175,10 +175,10 @@ export class Ingests {
 
   /** Throws a write away, also while it goes on in this process. Throws `NotFound` where there is none. */
   async abort(ref: string): Promise<void> {
+    // Files first: on a full disk it is they that make room for the transaction. A row alone does no harm.
+    const found = ref !== "" && await discardIngestFiles(this.directory, this.diskRef(ref));
     const known = await this.#database.transaction((undo) => this.forget(ref, undo));
-    if (!known) throw new Failure("NotFound", `reference ${ref}`);
-    // Files without a row are reaped where the process ends here.
-    await discardIngestFiles(this.directory, this.diskRef(ref));
+    if (!known && !found) throw new Failure("NotFound", `reference ${ref}`);
   }
 
   /** Removes unfinished writes that nobody has gone on with for so long, and that no lease keeps. */
