@@ -31,14 +31,29 @@ export interface InitOptions {
   readonly log: Logger;
   /** Aborted when the daemon is to end: the rest is not constructed. */
   readonly signal: AbortSignal;
+  readonly limits?: PluginLimits;
 }
 
-/** So long may one plugin take; whoever waits longer waits for something that does not come. */
-const initMsMax = 60_000;
+/** How long one plugin may take, in milliseconds. */
+export interface PluginLimits {
+  /** Until it is ready; a store on a slow disk may have to recover first. Default five minutes. */
+  readonly initMsMax?: number;
+  /** Until it is said in the log what the daemon waits for. Default ten seconds. */
+  readonly slowMs?: number;
+  /** Until it is closed. Default ten seconds: a service manager kills after ninety. */
+  readonly closeMsMax?: number;
+}
+
+const defaultLimits: Required<PluginLimits> = { initMsMax: 300_000, slowMs: 10_000, closeMsMax: 10_000 };
 
 /** The plugins of a running daemon. */
 export class Plugins implements AsyncDisposable {
-  constructor(readonly records: readonly PluginRecord[], readonly log: Logger) {}
+  readonly #closeMsMax: number;
+
+  /** `closeMsMax` is of {@link PluginLimits}. */
+  constructor(readonly records: readonly PluginRecord[], readonly log: Logger, closeMsMax = defaultLimits.closeMsMax) {
+    this.#closeMsMax = closeMsMax;
+  }
 
   /** What the plugin of that URI constructed; undefined where it was not. */
   instance<T>(type: PluginType<T>, id: string): T | undefined {
@@ -47,11 +62,11 @@ export class Plugins implements AsyncDisposable {
     return record?.instance as T | undefined;
   }
 
-  /** Closes what can be closed, the last first. One that fails is logged and keeps no other from it. */
+  /** Closes what can be closed, the last first. One that fails or hangs is logged and keeps no other from it. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { uri, instance } of [...this.records].reverse()) {
       try {
-        await dispose(instance);
+        await withinMs(dispose(instance), this.#closeMsMax, () => `plugin ${uri} was not closed`);
       } catch (error) {
         this.log.error("failed to close plugin", { error, plugin: uri });
       }
@@ -66,7 +81,7 @@ export class Plugins implements AsyncDisposable {
 export async function initPlugins(options: InitOptions): Promise<Plugins> {
   const { config, log, signal } = options;
   const records: PluginRecord[] = [];
-  const plugins = new Plugins(records, log);
+  const plugins = new Plugins(records, log, options.limits?.closeMsMax);
   try {
     const ordered = orderPlugins(options.table, new Set(config.disabledPlugins));
     checkPresent(config, ordered);
@@ -100,7 +115,7 @@ function checkPresent(config: Config, ordered: readonly AnyPlugin[]): void {
 async function construct(
   plugin: AnyPlugin,
   loaded: readonly LoadedPlugin[],
-  { config, log, signal }: InitOptions,
+  { config, log, signal, limits }: InitOptions,
 ): Promise<PluginRecord> {
   const uri = uriOf(plugin);
   const fields = { id: uri, type: plugin.type.name };
@@ -126,7 +141,9 @@ async function construct(
   try {
     const values = plugin.config === undefined ? {} : config.plugin<Schema>(plugin.config);
     const context = new PluginContext({ uri, values, config, meta, log: log.with({ plugin: uri }), signal, loaded });
-    return record("ok", await withinTime(plugin.init(context), uri, signal));
+    const result = plugin.init(context);
+    if (!(result instanceof Promise)) return record("ok", result);
+    return record("ok", await ready(result, uri, { ...defaultLimits, ...limits }, { log, signal }));
   } catch (thrown) {
     // A daemon that is to end does not ask which plugin was interrupted by that.
     signal.throwIfAborted();
@@ -140,24 +157,37 @@ async function construct(
   }
 }
 
-/** The result, unless it does not come in time, or the daemon is to end before that. */
-async function withinTime(result: unknown, uri: string, signal: AbortSignal): Promise<unknown> {
-  if (!(result instanceof Promise)) return result;
-  const { promise, reject } = Promise.withResolvers<never>();
+/** The instance, unless it does not come in time, or the daemon is to end before that. */
+async function ready(
+  result: Promise<unknown>,
+  uri: string,
+  { initMsMax, slowMs }: Required<PluginLimits>,
+  { log, signal }: Pick<InitOptions, "log" | "signal">,
+): Promise<unknown> {
+  const { promise: ended, reject } = Promise.withResolvers<never>();
   const stop = () => reject(signal.reason);
-  const timer = setTimeout(() => {
-    reject(new Failure("DeadlineExceeded", `plugin ${uri} was not ready after ${initMsMax / 1000} s`));
-  }, initMsMax);
   signal.addEventListener("abort", stop);
+  const slow = setTimeout(() => log.warn("plugin takes long to load", { plugin: uri }), slowMs);
   try {
-    return await Promise.race([result, promise]);
+    return await withinMs(Promise.race([result, ended]), initMsMax, () => `plugin ${uri} was not ready`);
   } catch (error) {
-    // An instance that comes too late is nobody's: close it.
+    // An instance that comes too late is nobody's: close it. Whether that works is told by nobody either.
     result.then(dispose).catch(() => {});
     throw error;
   } finally {
-    clearTimeout(timer);
+    clearTimeout(slow);
     signal.removeEventListener("abort", stop);
+  }
+}
+
+/** The result, or `DeadlineExceeded`. */
+async function withinMs<T>(result: Promise<T>, msMax: number, what: () => string): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Failure("DeadlineExceeded", `${what()} after ${msMax / 1000} s`)), msMax);
+  try {
+    return await Promise.race([result, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -2,7 +2,7 @@ import { deepEqual, equal, match, rejects, throws } from "node:assert/strict";
 import { Failure } from "../../api/errors.ts";
 import { loadConfig } from "../config/load.ts";
 import { Logger } from "../log/logger.ts";
-import { initPlugins, type Plugins } from "./init.ts";
+import { initPlugins, type PluginLimits, type Plugins } from "./init.ts";
 import { type AnyPlugin, definePlugin } from "./plugin.ts";
 import { pluginSchemas, schedulerSchema } from "./schemas.ts";
 import { SkipPlugin } from "./skip.ts";
@@ -18,13 +18,18 @@ const schemas = [...pluginSchemas, ...named];
 const lines: string[] = [];
 const log = Logger.to({ target: { write: (line) => lines.push(line), reopen: () => {} } });
 
-async function start(table: AnyPlugin[], settings = "", signal = new AbortController().signal): Promise<Plugins> {
+async function start(
+  table: AnyPlugin[],
+  settings = "",
+  signal = new AbortController().signal,
+  limits: PluginLimits = {},
+): Promise<Plugins> {
   const path = await Deno.makeTempFile({ suffix: ".toml" });
   try {
     await Deno.writeTextFile(path, `version = 4\nroot = '/r'\nstate = '/s'\n${settings}`);
     const { config } = await loadConfig({ path, schemas, foreign: new Set() });
     lines.length = 0;
-    return await initPlugins({ table, config: config(), log, signal });
+    return await initPlugins({ table, config: config(), log, signal, limits });
   } finally {
     await Deno.remove(path);
   }
@@ -194,4 +199,25 @@ Deno.test("Plugins closes the rest where one cannot be closed", async () => {
   await plugins[Symbol.asyncDispose]();
   equal(closed, true);
   match(lines.at(-1)!, /level=error msg="failed to close plugin" error=stuck plugin=io\.containerd\.service\.v1\.bad/);
+});
+
+Deno.test("initPlugins() goes on without a plugin that is never ready, and ends where one is never closed", async () => {
+  const never = new Promise<never>(() => {});
+  const plugins = await start(
+    [
+      definePlugin({ type: service, id: "waits", requires: [], init: () => never }),
+      definePlugin({ type: service, id: "stays", requires: [], init: () => ({ [Symbol.asyncDispose]: () => never }) }),
+    ],
+    "",
+    undefined,
+    { initMsMax: 30, slowMs: 10, closeMsMax: 20 },
+  );
+  deepEqual(plugins.records.map(({ state }) => state), ["error", "ok"]);
+  match(
+    (plugins.records[0]!.error as Error).message,
+    /^plugin io\.containerd\.service\.v1\.waits was not ready after 0\.03 s$/,
+  );
+  match(lines[1]!, /level=warning msg="plugin takes long to load" plugin=io\.containerd\.service\.v1\.waits/);
+  await plugins[Symbol.asyncDispose]();
+  match(lines.at(-1)!, /failed to close plugin" error="plugin .*stays was not closed after 0\.02 s"/);
 });
