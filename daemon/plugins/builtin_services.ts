@@ -103,6 +103,13 @@ const namespaces = pair("namespaces", [types.events, types.metadata], async (con
   return entry(NamespacesDefinition, new NamespacesService(parts));
 });
 
+const snapshots = pair("snapshots", [types.metadata, types.events], async (context) => {
+  const { SnapshotsDefinition } = await import("../../api/gen/services/snapshots/v1/snapshots.ts");
+  const { SnapshotsService } = await import("../services/snapshots.ts");
+  const parts = { stores: context.one(types.metadata), events: context.one(types.events) };
+  return entry(SnapshotsDefinition, new SnapshotsService(parts));
+});
+
 const tasks: AnyPlugin[] = [
   definePlugin({
     type: types.service,
@@ -271,6 +278,7 @@ export function servicePlugins(shared: Shared): readonly AnyPlugin[] {
     ...images,
     ...leases,
     ...namespaces,
+    ...snapshots,
     ...tasks,
     ...sandboxes,
     ...transfer,

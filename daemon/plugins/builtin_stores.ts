@@ -5,15 +5,16 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { StreamProcessor } from "../config/config.ts";
-import type { Schema, ValuesOf } from "../config/schema.ts";
+import type { ValuesOf } from "../config/schema.ts";
 import { GarbageCollector } from "../gc/collector.ts";
 import { EventExchange } from "../events/exchange.ts";
 import { gcMetrics } from "../server/gc_metrics.ts";
 import { prependPrograms } from "../server/process_settings.ts";
 import { ownStores } from "../store.ts";
 import { StreamTable } from "../streams/message_stream.ts";
-import { type Shared, types } from "./builtin_types.ts";
-import type { PluginContext } from "./context.ts";
+import type { SnapshotterPlace } from "../snapshots/places.ts";
+import { type Shared, type SnapshotterEntry, types } from "./builtin_types.ts";
+import type { PluginContext, PluginMeta } from "./context.ts";
 import { type AnyPlugin, definePlugin } from "./plugin.ts";
 import { metadataSchema, nativeSchema, optSchema, overlayfsSchema, schedulerSchema } from "./schemas.ts";
 
@@ -23,18 +24,6 @@ export const hostPlatform = {
   architecture: Deno.build.arch === "x86_64" ? "amd64" : "arm64",
   ...(Deno.build.arch === "x86_64" ? {} : { variant: "v8" }),
 } as const;
-
-/** Refuses settings that differ from their defaults: what is not done must not look as if it were. */
-function refuseSettings<S extends Schema>(values: ValuesOf<S>, defaults: Readonly<Record<string, unknown>>): void {
-  // The names are the schema's, whose type the compiler does not follow here.
-  const all = values as Readonly<Record<string, unknown>>;
-  for (const [name, usual] of Object.entries(defaults)) {
-    const value = all[name];
-    if (Array.isArray(value) && value.length === 0) continue;
-    if (value === usual) continue;
-    throw new Failure("NotImplemented", `the setting ${name} (${JSON.stringify(value)}) is not supported yet`);
-  }
-}
 
 const content = definePlugin({
   type: types.content,
@@ -53,16 +42,22 @@ const events = definePlugin({
   init: () => new EventExchange(),
 });
 
+/** `usual` is the directory where no other is configured. */
+function atPlace(place: SnapshotterPlace, usual: string, { exports }: PluginMeta): SnapshotterEntry {
+  const root = place.rootPath === undefined || place.rootPath === "" ? usual : place.rootPath;
+  exports["root"] = root;
+  return { root, place };
+}
+
 const native = definePlugin({
   type: types.snapshotter,
   id: "native",
   requires: [],
   config: nativeSchema,
   platforms: [hostPlatform],
-  init({ root, values, meta }) {
-    refuseSettings(values, { rootPath: "" });
-    meta.exports["root"] = root;
-    return { root };
+  async init({ root, values, meta }): Promise<SnapshotterEntry> {
+    const { nativeForm } = await import("../snapshots/native_form.ts");
+    return atPlace({ form: nativeForm, rootPath: values.rootPath }, root, meta);
   },
 });
 
@@ -72,16 +67,11 @@ const overlayfs = definePlugin({
   requires: [],
   config: overlayfsSchema,
   platforms: [hostPlatform],
-  init({ root, values, meta }) {
-    refuseSettings(values, {
-      rootPath: "",
-      upperdirLabel: false,
-      syncRemove: false,
-      slowChown: false,
-      mountOptions: 0,
-    });
-    meta.exports["root"] = root;
-    return { root };
+  async init({ root, values, meta }): Promise<SnapshotterEntry> {
+    const { makeOverlayForm } = await import("../snapshots/overlay_form.ts");
+    const { mountOptions, upperdirLabel, slowChown, syncRemove, rootPath } = values;
+    const form = makeOverlayForm({ mountOptions, upperdirLabel, slowChown });
+    return atPlace({ form, rootPath, syncRemove }, root, meta);
   },
 });
 
@@ -90,10 +80,22 @@ const metadata = definePlugin({
   id: "bolt",
   requires: [types.content, types.events, types.snapshotter],
   config: metadataSchema,
-  async init({ config, values, meta, signal }) {
-    refuseSettings(values, { noSync: false });
+  async init(context) {
+    const { config, values, meta, signal } = context;
+    if (values.noSync) {
+      throw new Failure(
+        "NotImplemented",
+        "no_sync: this store waits for the disk once for many changes, and always does",
+      );
+    }
     const waitMs = config.timeout("io.containerd.timeout.bolt.open");
     const stores = await ownStores(config.root, { waitMs, signal });
+    try {
+      stores.useSnapshotters([...context.working(types.snapshotter).values()].map(({ place }) => place));
+    } catch (error) {
+      stores.close();
+      throw error;
+    }
     meta.exports["policy"] = values.contentSharingPolicy;
     meta.exports["path"] = stores.database.path;
     return stores;

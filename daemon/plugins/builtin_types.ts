@@ -13,6 +13,7 @@ import type { HttpEndpoint, HttpHandler } from "../server/http_endpoint.ts";
 import type { MetricRegistry } from "../server/metric_registry.ts";
 import type { RunningServer } from "../server/running_server.ts";
 import type { Collector } from "../services/parts.ts";
+import type { SnapshotterPlace } from "../snapshots/places.ts";
 import type { Stores } from "../store.ts";
 import type { StreamTable } from "../streams/message_stream.ts";
 import type { PluginRecord } from "./init.ts";
@@ -42,8 +43,9 @@ export interface PendingServer {
   start(): Promise<{ readonly calls?: RunningServer; readonly pages?: HttpEndpoint; readonly address: string }>;
 }
 
-/** Where a snapshotter keeps its data. */
+/** A snapshotter, and where it keeps its data. */
 export interface SnapshotterEntry {
+  readonly place: SnapshotterPlace;
   readonly root: string;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { barge, execute, systemTest } from "../command.ts";
+import { makeScratch } from "../scratch.ts";
 import { spawnDaemon, startDaemon } from "./daemon_fixture.ts";
 
 const daemonCommand = (...args: string[]) => execute([...barge, "daemon", ...args]);
@@ -7,21 +8,25 @@ const daemonCommand = (...args: string[]) => execute([...barge, "daemon", ...arg
 systemTest("barge daemon goes on without a disabled plugin, and shows one that failed", ["ctr"], async () => {
   await using daemon = await startDaemon({
     top: `disabled_plugins = ["io.containerd.grpc.v1.images"]`,
-    config: `[plugins."io.containerd.snapshotter.v1.native"]\nroot_path = "/elsewhere"\n`,
+    config: `[plugins."io.containerd.service.v1.tasks-service"]\nrdt_config_file = "/x"\n`,
   });
   const images = await daemon.ctr("images", "ls");
   assert.match(images.stderr, /unknown service containerd\.services\.images\.v1\.Images/);
   const plugins = await daemon.ask("plugins", "ls");
   assert(!/grpc\.v1 +images/.test(plugins));
-  assert.match(plugins, /snapshotter\.v1 +native +\S+ +error/);
-  assert.match(await daemon.ask("plugins", "ls", "-d"), /the setting rootPath \("\/elsewhere"\) is not supported yet/);
+  assert.match(plugins, /service\.v1 +tasks-service +\S+ +error/);
+  assert.match(plugins, /grpc\.v1 +tasks +\S+ +error/);
+  assert.match(await daemon.ask("plugins", "ls", "-d"), /Message: +classes of block I\/O and caches/);
   await daemon.ask("namespaces", "ls");
 });
 
 systemTest("barge daemon ends where a required plugin is missing or fails", ["ctr"], async () => {
   for (
     const [config, text] of [
-      [`required_plugins = ["io.containerd.grpc.v1.nothing"]`, /required plugins "io\.containerd\.grpc\.v1\.nothing"/],
+      [
+        `required_plugins = ["io.containerd.grpc.v1.nothing"]`,
+        /required_plugins: there is no plugin .io\.containerd\.grpc\.v1\.nothing/,
+      ],
       [
         `required_plugins = ["io.containerd.server.v1.metrics"]`,
         /load required plugin io\.containerd\.server\.v1\.metrics/,
@@ -106,4 +111,14 @@ Deno.test("barge daemon --version, config default and an unknown command", async
   const flag = await daemonCommand("--adress", "x");
   assert.match(flag.stderr, /^containerd: unknown flag --adress: did you mean --address\?/);
   assert.equal((await daemonCommand("--config", "/nowhere/config.toml")).code, 1);
+});
+
+systemTest("barge daemon keeps snapshots where the configuration says", ["ctr"], async () => {
+  await using scratch = await makeScratch();
+  const elsewhere = `${scratch.path}/elsewhere`;
+  await using daemon = await startDaemon({
+    config: `[plugins."io.containerd.snapshotter.v1.overlayfs"]\nroot_path = "${elsewhere}"\n`,
+  });
+  await daemon.ask("snapshots", "prepare", "one");
+  assert.match(await daemon.ask("snapshots", "mounts", "/target", "one"), new RegExp(`${elsewhere}/snapshots/1/fs`));
 });
