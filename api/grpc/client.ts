@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { Failure } from "../errors.ts";
+import { Failure, messageOf } from "../errors.ts";
 import type { Connection } from "../rpc/connection.ts";
 import type { CallOptions, ClientOf, MethodDefinition, ServiceDefinition } from "../rpc/definition.ts";
-import { ClientCall } from "./client_call.ts";
+import { type CallHost, ClientCall, encodeRequest } from "./client_call.ts";
 import { Http2Connection } from "./connection.ts";
 import { encodeHeaders } from "./hpack/encoder.ts";
 import type { Field } from "./hpack/static_table.ts";
@@ -28,7 +28,10 @@ export interface ChannelOptions {
 
 /** A way to one server. */
 export interface GrpcChannel extends Disposable {
-  /** A client of one of its services. */
+  /**
+   * A client of one of its services. A call begins when its method is called, also one whose responses are a stream,
+   * which ends when its iterator is returned, the call's signal is aborted or the channel is closed.
+   */
   client<D extends ServiceDefinition>(definition: D): ClientOf<D>;
   /** Ends the connection and the calls on it. */
   close(): void;
@@ -48,75 +51,68 @@ const messageBytesMaxDefault = 16 << 20;
 /** grpc-go takes more frequent ones for an attack. */
 const keepaliveMsMin = 300_000;
 const pauseMsMax = 3_000;
-/** A call that a server refuses because it ends is made again on the next connection. */
-const attemptsMax = 4;
+/** A server that does not answer a PING for so long is gone; as grpc-go has it. */
+const keepaliveAnswerMs = 20_000;
+/** A socket that has not opened after this time will not; grpc-go's minimum. */
+const dialMsMax = 20_000;
 
-class Channel implements GrpcChannel {
+class Channel implements GrpcChannel, CallHost {
+  readonly messageBytesMax: number;
+  /** The one that takes new calls. */
   #connection: Http2Connection | undefined;
+  /** That one, and those that were told to go and still have calls. */
+  readonly #connections = new Set<Http2Connection>();
   #opening: Promise<Http2Connection> | undefined;
   /** Header blocks that were sent before, by path; those without a timeout or metadata of their own. */
   readonly #blocks = new Map<string, Uint8Array>();
-  #closed = false;
+  readonly #closing = new AbortController();
   #failures = 0;
   #notBefore = 0;
-  #keepalive: ReturnType<typeof setInterval> | undefined;
 
-  constructor(private readonly options: ChannelOptions) {}
+  constructor(private readonly options: ChannelOptions) {
+    this.messageBytesMax = options.messageBytesMax ?? messageBytesMaxDefault;
+  }
 
   client<D extends ServiceDefinition>(definition: D): ClientOf<D> {
     const calls = Object.entries(definition.methods).map(([key, method]) => {
       const path = `/${definition.fullName}/${method.name}`;
-      if (method.responseStream) {
-        return [
-          key,
-          (request: unknown, options?: CallOptions) => this.#stream(path, method, request, options),
-        ] as const;
-      }
-      return [key, (request: unknown, options?: CallOptions) => this.#unary(path, method, request, options)] as const;
+      const call = (request: unknown, options?: CallOptions) => this.#call(path, method, request, options ?? {});
+      return [key, call] as const;
     });
     // One function for each method of the definition, which is what ClientOf says.
     return Object.fromEntries(calls) as unknown as ClientOf<D>;
   }
 
-  async #unary(path: string, method: MethodDefinition, request: unknown, options: CallOptions = {}): Promise<unknown> {
-    for (let attempt = 1;; attempt++) {
-      const call = await this.#start(path, method, request, options);
-      try {
-        return await answerOf(call);
-      } catch (error) {
-        if (!call.refused || method.requestStream || attempt === attemptsMax) throw error;
-      }
+  #call(path: string, method: MethodDefinition, request: unknown, options: CallOptions): unknown {
+    let call: ClientCall;
+    try {
+      // By the definition, a stream of requests is an iterable.
+      const requests = method.requestStream ? request as AsyncIterable<unknown> : encodeRequest(method, request);
+      call = new ClientCall(method, this.#block(path, options), requests, this, options);
+    } catch (error) {
+      if (method.responseStream) throw error;
+      return Promise.reject(error);
     }
+    this.begin(call);
+    return call.inbox ?? call.answer?.promise;
   }
 
-  async *#stream(path: string, method: MethodDefinition, request: unknown, options: CallOptions = {}) {
-    const call = await this.#start(path, method, request, options);
-    yield* call.inbox;
+  begin(call: ClientCall): void {
+    const connection = this.#connection;
+    if (connection?.open === true && connection.hasRoom) call.attempt(connection);
+    else void this.#beginLater(call);
   }
 
-  async #start(path: string, method: MethodDefinition, request: unknown, options: CallOptions): Promise<ClientCall> {
-    const { signal, timeoutMs } = options;
-    signal?.throwIfAborted();
-    const connection = this.#connection?.open === true ? this.#connection : await this.#connect();
-    signal?.throwIfAborted();
-    const onAbort = () => call.cancel(signal?.reason);
-    const late = () => call.cancel(new Failure("DeadlineExceeded", "context deadline exceeded"));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
-    const call: ClientCall = new ClientCall(
-      method,
-      connection,
-      this.options.messageBytesMax ?? messageBytesMaxDefault,
-      () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
-      },
-    );
-    signal?.addEventListener("abort", onAbort);
-    const block = this.#block(path, options);
-    // By the definition, a stream of requests is an iterable.
-    if (method.requestStream) void call.startStream(block, request as AsyncIterable<unknown>);
-    else call.startUnary(block, method.requestType.encode(request).finish());
-    return call;
+  async #beginLater(call: ClientCall): Promise<void> {
+    try {
+      while (!call.ended) {
+        const connection = this.#connection?.open === true ? this.#connection : await this.#connect();
+        if (connection.open && connection.hasRoom) return call.attempt(connection);
+        if (connection.open) await connection.whenRoom();
+      }
+    } catch (error) {
+      call.cancel(error);
+    }
   }
 
   #block(path: string, { timeoutMs, metadata }: CallOptions): Uint8Array {
@@ -142,24 +138,20 @@ class Channel implements GrpcChannel {
   }
 
   async #open(): Promise<Http2Connection> {
-    if (this.#closed) throw new Failure("Unavailable", "the channel is closed");
-    const pause = this.#notBefore - performance.now();
-    if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+    const { signal } = this.#closing;
+    await sleep(this.#notBefore - performance.now(), signal);
+    signal.throwIfAborted();
     let socket: Connection;
     try {
-      socket = await this.options.open();
+      socket = await opened(this.options.open(), signal);
     } catch (error) {
+      signal.throwIfAborted();
       this.#failures++;
       this.#notBefore = performance.now() + Math.min(pauseMsMax, 25 * 2 ** this.#failures);
       if (error instanceof Failure) throw error;
-      const text = error instanceof Error ? error.message : String(error);
-      throw new Failure("Unavailable", `connection error: ${text}`, { cause: error });
+      throw new Failure("Unavailable", `connection error: desc = "${messageOf(error)}"`, { cause: error });
     }
     this.#failures = 0;
-    if (this.#closed) {
-      socket.close();
-      throw new Failure("Unavailable", "the channel is closed");
-    }
     const connection: Http2Connection = new Http2Connection(socket, "client", {
       accept: () => undefined,
       goneAway: (lastStream) => connection.leave(lastStream),
@@ -167,24 +159,21 @@ class Channel implements GrpcChannel {
       closed: () => this.#lost(connection),
     });
     this.#connection = connection;
+    this.#connections.add(connection);
     void connection.run();
     const { keepaliveMs } = this.options;
-    clearInterval(this.#keepalive);
-    if (keepaliveMs !== undefined) {
-      this.#keepalive = setInterval(() => connection.ping(), Math.max(keepaliveMs, keepaliveMsMin));
-    }
+    if (keepaliveMs !== undefined) connection.keepAlive(Math.max(keepaliveMs, keepaliveMsMin), keepaliveAnswerMs);
     return connection;
   }
 
   #lost(connection: Http2Connection): void {
-    if (this.#connection !== connection) return;
-    this.#connection = undefined;
-    clearInterval(this.#keepalive);
+    this.#connections.delete(connection);
+    if (this.#connection === connection) this.#connection = undefined;
   }
 
   close(): void {
-    this.#closed = true;
-    this.#connection?.close();
+    this.#closing.abort(new Failure("Unavailable", "the channel is closed"));
+    for (const connection of this.#connections) connection.close();
   }
 
   [Symbol.dispose](): void {
@@ -192,11 +181,30 @@ class Channel implements GrpcChannel {
   }
 }
 
-/** The one answer of a unary call. */
-async function answerOf(call: ClientCall): Promise<unknown> {
-  const { value, done } = await call.inbox.next();
-  if (done === true) throw new Failure("Internal", "the server ended a unary call without an answer");
-  // The status comes after the message, and says whether it counts.
-  if ((await call.inbox.next()).done !== true) throw new Failure("Internal", "more than one answer to a unary call");
-  return value;
+/** Waits, at most until the signal is aborted. */
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+}
+
+/** The socket, if it opens in time. One that opens later is closed. */
+async function opened(opening: Promise<Connection>, signal: AbortSignal): Promise<Connection> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Failure("Unavailable", "dial: i/o timeout")), dialMsMax);
+  const onAbort = () => late.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([opening, late.promise]);
+  } catch (error) {
+    // Of two failures, the first is told; a socket that nobody takes any more must not stay open.
+    opening.then((socket) => socket.close(), () => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  }
 }

@@ -6,7 +6,7 @@
 import type { Connection } from "../rpc/connection.ts";
 import {
   ConnectionError,
-  defaultFrameMax,
+  connectionLost,
   defaultWindow,
   errorCodes,
   frame,
@@ -23,13 +23,17 @@ import {
 import { HeaderDecoder } from "./hpack/decoder.ts";
 import type { Field } from "./hpack/static_table.ts";
 import { FloodGuard } from "./flood.ts";
-import { checkGoAway, checkPriority, type HeaderBlock, HeaderBlocks, unpadded } from "./payload.ts";
+import { KeepAlive } from "./keepalive.ts";
+import { checkFrame, type HeaderBlock, HeaderBlocks, parseSettings, unpadded } from "./payload.ts";
 import { ours } from "./limits.ts";
 import { Output } from "./output.ts";
 import { FrameReader } from "./reader.ts";
 import { Sender } from "./sender.ts";
 import { Stream, type StreamEvents } from "./stream.ts";
+import { StreamTable } from "./stream_table.ts";
 
+/** Of a client that reads nothing we take no more, while so much waits for it. */
+const unheardMax = 1 << 20;
 /** A peer that does not read our answers to its PINGs and SETTINGS gets no more of them. */
 const unreadMax = 1 << 22;
 
@@ -54,22 +58,22 @@ export class Http2Connection {
     new HeaderDecoder({ tableBytesMax: ours.headerTable, listBytesMax: ours.headerListMax }),
     ours.headerListMax,
   );
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams: StreamTable;
   readonly #output: Output;
   readonly #flood = new FloodGuard();
   readonly #sender: Sender;
   readonly #reader: FrameReader;
   #receivedUncredited = 0;
-  #lastPeerStream = 0;
-  #nextStream = 1;
   #state: "open" | "draining" | "closed" = "open";
   #settled = false;
+  readonly #keepAlive = new KeepAlive();
 
   constructor(
     private readonly connection: Connection,
     private readonly role: "server" | "client",
     private readonly events: ConnectionEvents,
   ) {
+    this.#streams = new StreamTable(role);
     this.#output = new Output(connection, () => this.#pump(), () => this.#unwritable());
     this.#sender = new Sender(this.#output, (stream) => this.#closeLocal(stream));
     this.#reader = new FrameReader(connection, ours.frameMax);
@@ -97,8 +101,10 @@ export class Http2Connection {
   async run(): Promise<void> {
     try {
       if (this.role === "server") await this.#reader.expect(preface);
-      await this.#reader.run((type, flags, stream, buffer, from, to) =>
-        this.#frame(type, flags, stream, buffer, from, to)
+      await this.#reader.run(
+        (type, flags, stream, buffer, from, to) => this.#frame(type, flags, stream, buffer, from, to),
+        // A client that takes no answers is not listened to. Only servers may do so, or both sides could wait.
+        () => this.role === "server" ? this.#output.whenBelow(unheardMax) : undefined,
       );
     } catch (error) {
       if (error instanceof ConnectionError) await this.#refuse(error);
@@ -109,7 +115,7 @@ export class Http2Connection {
   /** Says why, gives the peer a moment to read it, and ends. */
   async #refuse(error: ConnectionError): Promise<void> {
     if (this.#state === "closed") return;
-    this.#output.add(goAwayFrame(this.#lastPeerStream, error.code, error.message));
+    this.#output.add(goAwayFrame(this.#streams.lastOfPeer, error.code, error.message));
     this.#state = "draining";
     // Two turns: one for the write to begin, one for it to be taken.
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -133,7 +139,8 @@ export class Http2Connection {
     } catch {
       // The peer was quicker.
     }
-    for (const stream of this.#streams.values()) this.#tellReset(stream, errorCodes.cancel);
+    this.#keepAlive.stop();
+    for (const stream of this.#streams.values()) stream.abandon(connectionLost);
     this.#streams.clear();
     this.events.closed();
   }
@@ -142,7 +149,7 @@ export class Http2Connection {
   drain(): void {
     if (this.#state !== "open") return;
     this.#state = "draining";
-    this.#output.add(goAwayFrame(this.#lastPeerStream, errorCodes.noError, ""));
+    this.#output.add(goAwayFrame(this.#streams.lastOfPeer, errorCodes.noError, ""));
     this.#endIfDrained();
   }
 
@@ -153,7 +160,7 @@ export class Http2Connection {
     for (const stream of [...this.#streams.values()]) {
       if (stream.id <= lastStream) continue;
       this.#forget(stream);
-      this.#tellReset(stream, errorCodes.refusedStream);
+      stream.abandon(errorCodes.refusedStream);
     }
     this.#endIfDrained();
   }
@@ -175,26 +182,25 @@ export class Http2Connection {
       }
       this.#settled = true;
     }
+    checkFrame(type, id, to - from);
     switch (type) {
       case frameTypes.data:
         return this.#onData(flags, id, buffer, from, to);
       case frameTypes.headers:
-        return this.#onHeaders(flags, id, buffer, from, to);
+        return this.#onBlock(this.#blocks.headers(flags, id, buffer, from, to));
       case frameTypes.continuation:
         return this.#onContinuation(flags, buffer, from, to);
       case frameTypes.windowUpdate:
-        return this.#onWindowUpdate(id, buffer, from, to);
+        return this.#onWindowUpdate(id, buffer, from);
       case frameTypes.rstStream:
-        return this.#onReset(id, buffer, from, to);
+        return this.#onReset(id, buffer, from);
       case frameTypes.settings:
-        return this.#onSettings(flags, id, buffer, from, to);
+        return this.#onSettings(flags, buffer, from, to);
       case frameTypes.ping:
-        return this.#onPing(flags, id, buffer, from, to);
+        return this.#onPing(flags, buffer, from, to);
       case frameTypes.goAway:
-        checkGoAway(id, to - from);
         return this.events.goneAway(uint32At(buffer, from) & windowMax, uint32At(buffer, from + 4));
       case frameTypes.priority:
-        checkPriority(id, to - from);
         return this.#flood.control();
       case frameTypes.pushPromise:
         throw new ConnectionError(errorCodes.protocolError, "PUSH_PROMISE was not allowed");
@@ -205,7 +211,7 @@ export class Http2Connection {
   }
 
   #onData(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (id === 0 || this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `DATA on stream ${id}`);
+    if (this.#streams.isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `DATA on stream ${id}`);
     const bytes = to - from;
     const end = (flags & frameFlags.endStream) !== 0;
     if (bytes === 0 && !end) this.#flood.control();
@@ -239,16 +245,6 @@ export class Http2Connection {
     stream.uncredited = 0;
   }
 
-  #isIdle(id: number): boolean {
-    const ownParity = this.role === "client" ? 1 : 0;
-    return id % 2 === ownParity ? id >= this.#nextStream : id > this.#lastPeerStream;
-  }
-
-  #onHeaders(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (id === 0) throw new ConnectionError(errorCodes.protocolError, "HEADERS without a stream");
-    this.#onBlock(this.#blocks.headers(flags, id, buffer, from, to));
-  }
-
   #onContinuation(flags: number, buffer: Uint8Array, from: number, to: number): void {
     if (from === to) this.#flood.control();
     this.#onBlock(this.#blocks.continuation(flags, buffer, from, to));
@@ -272,25 +268,24 @@ export class Http2Connection {
       return;
     }
     if (this.role === "client") {
-      if (this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `HEADERS on idle stream ${id}`);
+      if (this.#streams.isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `HEADERS on idle stream ${id}`);
       return;
     }
     if (id % 2 === 0) throw new ConnectionError(errorCodes.protocolError, `a client's stream has the number ${id}`);
     // A stream of ours that has ended: these are trailers that crossed our end.
-    if (id <= this.#lastPeerStream) return;
-    this.#lastPeerStream = id;
+    if (id <= this.#streams.lastOfPeer) return;
+    this.#streams.lastOfPeer = id;
     if (this.#state !== "open") return this.#sendReset(id, errorCodes.refusedStream);
     const opened = new Stream(id, this.#sender.initialWindow, ours.streamWindow);
     opened.remoteClosed = end;
-    this.#streams.set(id, opened);
+    this.#streams.add(opened);
     opened.events = this.events.accept(opened, fields);
     if (opened.events === undefined) return this.#forgetIfEnded(opened);
     if (end) opened.events.onData(empty, 0, 0, true);
     this.#forgetIfEnded(opened);
   }
 
-  #onWindowUpdate(id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (to - from !== 4) throw new ConnectionError(errorCodes.frameSizeError, "WINDOW_UPDATE has not 4 bytes");
+  #onWindowUpdate(id: number, buffer: Uint8Array, from: number): void {
     const more = uint32At(buffer, from) & windowMax;
     if (id === 0) {
       if (more === 0) throw new ConnectionError(errorCodes.protocolError, "WINDOW_UPDATE of 0");
@@ -299,7 +294,9 @@ export class Http2Connection {
     }
     const stream = this.#streams.get(id);
     if (stream === undefined) {
-      if (this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, "WINDOW_UPDATE on an idle stream");
+      if (this.#streams.isIdle(id)) {
+        throw new ConnectionError(errorCodes.protocolError, "WINDOW_UPDATE on an idle stream");
+      }
       return this.#flood.control();
     }
     if (more === 0) return this.reset(stream, errorCodes.protocolError);
@@ -307,55 +304,39 @@ export class Http2Connection {
     this.#pump();
   }
 
-  #onReset(id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (to - from !== 4) throw new ConnectionError(errorCodes.frameSizeError, "RST_STREAM has not 4 bytes");
-    if (id === 0 || this.#isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `RST_STREAM of stream ${id}`);
+  #onReset(id: number, buffer: Uint8Array, from: number): void {
+    if (this.#streams.isIdle(id)) throw new ConnectionError(errorCodes.protocolError, `RST_STREAM of stream ${id}`);
     const stream = this.#streams.get(id);
     if (this.role === "server") this.#flood.reset();
     if (stream === undefined) return this.#flood.control();
     this.#forget(stream);
-    this.#tellReset(stream, uint32At(buffer, from));
+    stream.abandon(uint32At(buffer, from));
   }
 
-  #onSettings(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (id !== 0) throw new ConnectionError(errorCodes.protocolError, "SETTINGS on a stream");
+  #onSettings(flags: number, buffer: Uint8Array, from: number, to: number): void {
     this.#flood.control();
     if (flags & frameFlags.ack) {
       if (from !== to) throw new ConnectionError(errorCodes.frameSizeError, "an acknowledgement with SETTINGS");
       return;
     }
-    if ((to - from) % 6 !== 0) throw new ConnectionError(errorCodes.frameSizeError, "SETTINGS of odd length");
-    for (let at = from; at < to; at += 6) this.#setting((buffer[at]! << 8) | buffer[at + 1]!, uint32At(buffer, at + 2));
+    this.#flood.settings();
+    for (const [setting, value] of parseSettings(buffer, from, to)) {
+      if (setting === settings.maxFrameSize) this.#sender.frameMax = value;
+      else if (setting === settings.maxConcurrentStreams) this.#streams.allow(value);
+      else if (setting === settings.initialWindowSize) {
+        if (!this.#sender.setInitialWindow(value, this.#streams.values())) {
+          throw new ConnectionError(errorCodes.flowControlError, "window overflow");
+        }
+      }
+    }
     this.#checkUnread();
     this.#output.add(frame(frameTypes.settings, frameFlags.ack, 0, empty));
     this.#pump();
   }
 
-  #setting(id: number, value: number): void {
-    switch (id) {
-      case settings.enablePush:
-        if (value > 1) throw new ConnectionError(errorCodes.protocolError, `ENABLE_PUSH is ${value}`);
-        return;
-      case settings.initialWindowSize: {
-        if (value > windowMax) throw new ConnectionError(errorCodes.flowControlError, "INITIAL_WINDOW_SIZE too large");
-        if (!this.#sender.setInitialWindow(value, this.#streams.values())) {
-          throw new ConnectionError(errorCodes.flowControlError, "window overflow");
-        }
-        return;
-      }
-      case settings.maxFrameSize:
-        if (value < defaultFrameMax || value > 0xff_ffff) {
-          throw new ConnectionError(errorCodes.protocolError, `MAX_FRAME_SIZE is ${value}`);
-        }
-        this.#sender.frameMax = value;
-    }
-  }
-
-  #onPing(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (id !== 0) throw new ConnectionError(errorCodes.protocolError, "PING on a stream");
-    if (to - from !== 8) throw new ConnectionError(errorCodes.frameSizeError, "PING has not 8 bytes");
+  #onPing(flags: number, buffer: Uint8Array, from: number, to: number): void {
     this.#flood.control();
-    if (flags & frameFlags.ack) return;
+    if (flags & frameFlags.ack) return this.#keepAlive.answered();
     this.#checkUnread();
     this.#output.add(frame(frameTypes.ping, frameFlags.ack, 0, buffer.subarray(from, to)));
   }
@@ -366,17 +347,28 @@ export class Http2Connection {
     }
   }
 
-  /** Sends a PING; the answer shows as traffic, nothing more. */
-  ping(): void {
-    this.#output.add(frame(frameTypes.ping, 0, 0, new Uint8Array(8)));
+  /** Sends a PING in each interval; a peer that has not answered one in time is taken to be gone. */
+  keepAlive(everyMs: number, answerMs: number): void {
+    const ping = () => this.#output.add(frame(frameTypes.ping, 0, 0, new Uint8Array(8)));
+    this.#keepAlive.start(everyMs, answerMs, ping, () => this.#end());
+  }
+
+  /** Whether the peer takes another stream now. */
+  get hasRoom(): boolean {
+    return this.#streams.hasRoom;
+  }
+
+  /** Resolves when that may have changed. */
+  whenRoom(): Promise<void> {
+    return this.#streams.whenRoom();
   }
 
   /** Opens a stream of ours with these header fields. `end`: nothing follows. */
   openStream(block: Uint8Array, end: boolean, events: StreamEvents): Stream {
-    const stream = new Stream(this.#nextStream, this.#sender.initialWindow, ours.streamWindow);
-    this.#nextStream += 2;
+    const stream = new Stream(this.#streams.nextNumber(), this.#sender.initialWindow, ours.streamWindow);
+    if (this.#streams.exhausted) this.#state = "draining";
     stream.events = events;
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
     this.sendHeaders(stream, block, end);
     return stream;
   }
@@ -415,23 +407,14 @@ export class Http2Connection {
 
   /** Ends a stream at once, and tells its owner. */
   reset(stream: Stream, code: number): void {
-    if (!this.#streams.has(stream.id)) return;
+    if (!this.#streams.has(stream)) return;
     this.#sendReset(stream.id, code);
     this.#forget(stream);
-    this.#tellReset(stream, code);
+    stream.abandon(code);
   }
 
   #sendReset(id: number, code: number): void {
     this.#output.add(numberFrame(frameTypes.rstStream, id, code));
-  }
-
-  #tellReset(stream: Stream, code: number): void {
-    stream.localClosed = stream.remoteClosed = true;
-    stream.queue.length = 0;
-    stream.drained?.resolve();
-    const { events } = stream;
-    stream.events = undefined;
-    events?.onReset(code);
   }
 
   #pump(): void {
@@ -445,7 +428,7 @@ export class Http2Connection {
   }
 
   #forget(stream: Stream): void {
-    if (!this.#streams.delete(stream.id)) return;
+    if (!this.#streams.delete(stream)) return;
     this.#sender.forget(stream);
     this.events.ended();
     this.#endIfDrained();

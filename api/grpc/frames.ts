@@ -39,6 +39,9 @@ export const errorCodes = {
   http11Required: 0xd,
 } as const;
 
+/** In the place of an error code: the connection has ended, and nobody said why. */
+export const connectionLost = -1;
+
 /** Settings, RFC 9113 section 6.5.2. */
 export const settings = {
   headerTableSize: 0x1,

@@ -75,7 +75,7 @@ Deno.test("serve() and connect() move messages of many megabytes, and refuse lar
   );
   await rejects(
     all(client.repeat(`1x${(16 << 20) + 1}`)),
-    isCode("ResourceExhausted", /^trying to send message larger/),
+    isCode("ResourceExhausted", /^grpc: trying to send message larger/),
   );
   equal(await client.unary("still there"), "still there");
 });

@@ -4,30 +4,51 @@
  * @module
  */
 
+/** Places that were read are given up when there are so many. */
+const compactAt = 1_024;
+
+/** What the owner of an {@link Inbox} does. */
+export interface InboxEvents<T> {
+  /** Called when a message is taken, so that what waits is only its bytes. What it throws goes to the reader. */
+  decode(bytes: Uint8Array): T;
+  /** A message was taken. */
+  onTaken(bytes: Uint8Array): void;
+  /** The reader wants no more. */
+  onReturn(): void;
+}
+
 /** A queue with an end, read by one reader as an async iterator. */
 export class Inbox<T> implements AsyncIterableIterator<T> {
-  readonly #items: T[] = [];
+  #items: Uint8Array[] = [];
+  #first = 0;
   #ended = false;
   #error: { readonly reason: unknown } | undefined;
   #waiting: PromiseWithResolvers<IteratorResult<T>> | undefined;
 
-  /** `onEmpty`: all that came was taken; `onReturn`: the reader wants no more. */
-  constructor(private readonly onEmpty: () => void, private readonly onReturn: () => void) {}
+  constructor(private readonly events: InboxEvents<T>) {}
 
   /** Whether all that came was taken. */
   get empty(): boolean {
-    return this.#items.length === 0;
+    return this.#first === this.#items.length;
   }
 
-  /** Adds an item. */
-  push(item: T): void {
+  /** Adds a message. One that comes after the reader has left is dropped. */
+  push(bytes: Uint8Array): void {
     const waiting = this.#waiting;
-    if (waiting === undefined) {
-      this.#items.push(item);
-      return;
+    if (waiting !== undefined) {
+      this.#waiting = undefined;
+      this.#give(bytes, waiting);
+    } else if (this.#ended) this.events.onTaken(bytes);
+    else this.#items.push(bytes);
+  }
+
+  #give(bytes: Uint8Array, reader: PromiseWithResolvers<IteratorResult<T>>): void {
+    this.events.onTaken(bytes);
+    try {
+      reader.resolve({ done: false, value: this.events.decode(bytes) });
+    } catch (error) {
+      reader.reject(error);
     }
-    this.#waiting = undefined;
-    waiting.resolve({ done: false, value: item });
   }
 
   /** Ends it after what came. */
@@ -45,12 +66,12 @@ export class Inbox<T> implements AsyncIterableIterator<T> {
     this.#waiting = undefined;
   }
 
-  /** The next item. */
+  /** The next message. */
   next(): Promise<IteratorResult<T>> {
-    const item = this.#items.shift();
-    if (item !== undefined) {
-      if (this.#items.length === 0) this.onEmpty();
-      return Promise.resolve({ done: false, value: item });
+    if (!this.empty) {
+      const reader = Promise.withResolvers<IteratorResult<T>>();
+      this.#give(this.#shift(), reader);
+      return reader.promise;
     }
     if (this.#error !== undefined) return Promise.reject(this.#error.reason);
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
@@ -58,11 +79,26 @@ export class Inbox<T> implements AsyncIterableIterator<T> {
     return this.#waiting.promise;
   }
 
+  /** Array.shift() moves all that is left, and a window holds 200,000 empty messages. */
+  #shift(): Uint8Array {
+    const bytes = this.#items[this.#first++]!;
+    if (this.empty) {
+      this.#items.length = this.#first = 0;
+    } else if (this.#first >= compactAt && this.#first * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#first);
+      this.#first = 0;
+    }
+    return bytes;
+  }
+
   /** The reader wants no more. */
   return(): Promise<IteratorResult<T>> {
-    this.#items.length = 0;
     this.#ended = true;
-    this.onReturn();
+    for (const bytes of this.#items.splice(0).slice(this.#first)) this.events.onTaken(bytes);
+    this.#first = 0;
+    this.#waiting?.resolve({ done: true, value: undefined });
+    this.#waiting = undefined;
+    this.events.onReturn();
     return Promise.resolve({ done: true, value: undefined });
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "../errors.ts";
+import { Refusal } from "./refusal.ts";
 
 /** Room that a message gets before its bytes are there: who only announces 16 MiB shall not have them. */
 const firstRoom = 1 << 16;
@@ -24,9 +24,14 @@ export class MessageAssembler {
     return this.#prefixBytes > 0 || this.#body !== undefined;
   }
 
+  /** Bytes of memory that the message which has begun takes. */
+  get held(): number {
+    return this.#body?.length ?? 0;
+  }
+
   /**
    * Takes bytes and gives the messages that are whole, in memory of their own. Throws `ResourceExhausted` for a message
-   * over the limit, `NotImplemented` for a compressed one, `Internal` for a wrong flag.
+   * over the limit, `Internal` for a compressed one, which its headers did not announce, and for a wrong flag.
    */
   push(buffer: Uint8Array, from: number, to: number, emit: (message: Uint8Array) => void): void {
     let at = from;
@@ -61,12 +66,10 @@ export class MessageAssembler {
   #begin(prefix: Uint8Array, at: number): void {
     const flag = prefix[at]!;
     this.#length = ((prefix[at + 1]! << 24) | (prefix[at + 2]! << 16) | (prefix[at + 3]! << 8) | prefix[at + 4]!) >>> 0;
-    if (flag === 1) {
-      throw new Failure("NotImplemented", "grpc: the message is compressed, and identity is the only encoding here");
-    }
-    if (flag !== 0) throw new Failure("Internal", `grpc: received unexpected payload format ${flag}`);
+    if (flag === 1) throw new Refusal("Internal", "grpc: compressed flag set with identity or empty encoding");
+    if (flag !== 0) throw new Refusal("Internal", `grpc: received unexpected payload format ${flag}`);
     if (this.#length > this.bytesMax) {
-      throw new Failure(
+      throw new Refusal(
         "ResourceExhausted",
         `grpc: received message larger than max (${this.#length} vs. ${this.bytesMax})`,
       );

@@ -15,6 +15,7 @@ export class Output {
   #writing: Uint8Array | undefined;
   #scheduled = false;
   #failed = false;
+  #written: PromiseWithResolvers<void> | undefined;
 
   /** `onDrained` is called when everything was written, `onFailed` once when the socket takes nothing any more. */
   constructor(
@@ -26,6 +27,16 @@ export class Output {
   /** Bytes that are not written yet. */
   get backlog(): number {
     return this.#length + (this.#writing?.length ?? 0);
+  }
+
+  /** Where more than this waits: a promise for a better moment, at which to ask again. */
+  whenBelow(bytes: number): Promise<void> | undefined {
+    return this.backlog <= bytes ? undefined : (this.#written ??= Promise.withResolvers<void>()).promise;
+  }
+
+  #tellWritten(): void {
+    this.#written?.resolve();
+    this.#written = undefined;
   }
 
   /** Room for so many bytes: gives the buffer and the position to write them to, at once. */
@@ -60,6 +71,7 @@ export class Output {
           done += await this.connection.write(done === 0 ? bytes : bytes.subarray(done));
         }
         this.#writing = undefined;
+        this.#tellWritten();
         if (this.#length === 0) this.onDrained();
       }
     } catch {
@@ -67,6 +79,7 @@ export class Output {
       this.#failed = true;
       this.#writing = undefined;
       this.#length = 0;
+      this.#tellWritten();
       this.onFailed();
     } finally {
       this.#scheduled = false;

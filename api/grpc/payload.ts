@@ -3,7 +3,16 @@
  *
  * @module
  */
-import { ConnectionError, errorCodes, frameFlags } from "./frames.ts";
+import {
+  ConnectionError,
+  defaultFrameMax,
+  errorCodes,
+  frameFlags,
+  frameTypes,
+  settings,
+  uint32At,
+  windowMax,
+} from "./frames.ts";
 import type { HeaderDecoder } from "./hpack/decoder.ts";
 import type { Field } from "./hpack/static_table.ts";
 
@@ -17,16 +26,49 @@ export function unpadded(flags: number, buffer: Uint8Array, from: number, to: nu
   return [from + 1, to - padding];
 }
 
-/** Throws `ConnectionError` where a GOAWAY of so many bytes on this stream is not allowed. */
-export function checkGoAway(stream: number, bytes: number): void {
-  if (stream !== 0) throw new ConnectionError(errorCodes.protocolError, "GOAWAY on a stream");
-  if (bytes < 8) throw new ConnectionError(errorCodes.frameSizeError, "GOAWAY is too short");
+/** Of each type: whether it belongs to a stream, a connection or either, and its bytes where they are fixed. */
+const shapes: Readonly<
+  Partial<Record<number, { name: string; on: "stream" | "connection" | "either"; bytes?: number }>>
+> = {
+  [frameTypes.data]: { name: "DATA", on: "stream" },
+  [frameTypes.headers]: { name: "HEADERS", on: "stream" },
+  [frameTypes.priority]: { name: "PRIORITY", on: "stream", bytes: 5 },
+  [frameTypes.rstStream]: { name: "RST_STREAM", on: "stream", bytes: 4 },
+  [frameTypes.settings]: { name: "SETTINGS", on: "connection" },
+  [frameTypes.ping]: { name: "PING", on: "connection", bytes: 8 },
+  [frameTypes.goAway]: { name: "GOAWAY", on: "connection" },
+  [frameTypes.windowUpdate]: { name: "WINDOW_UPDATE", on: "either", bytes: 4 },
+};
+
+/** Throws `ConnectionError` where a frame of this type may not be on this stream or not have so many bytes. */
+export function checkFrame(type: number, stream: number, bytes: number): void {
+  const shape = shapes[type];
+  if (shape === undefined) return;
+  if (shape.on !== "either" && (stream === 0) !== (shape.on === "connection")) {
+    throw new ConnectionError(errorCodes.protocolError, `${shape.name} on stream ${stream}`);
+  }
+  const wrong = shape.bytes === undefined ? type === frameTypes.goAway && bytes < 8 : bytes !== shape.bytes;
+  if (wrong) throw new ConnectionError(errorCodes.frameSizeError, `${shape.name} of ${bytes} bytes`);
 }
 
-/** As {@link checkGoAway}, for PRIORITY. */
-export function checkPriority(stream: number, bytes: number): void {
-  if (stream === 0) throw new ConnectionError(errorCodes.protocolError, "PRIORITY without a stream");
-  if (bytes !== 5) throw new ConnectionError(errorCodes.frameSizeError, "PRIORITY has not 5 bytes");
+/** The values of a SETTINGS frame. Throws `ConnectionError` for those that may not be (RFC 9113 section 6.5.2). */
+export function parseSettings(buffer: Uint8Array, from: number, to: number): [id: number, value: number][] {
+  if ((to - from) % 6 !== 0) throw new ConnectionError(errorCodes.frameSizeError, "SETTINGS of odd length");
+  const values: [number, number][] = [];
+  for (let at = from; at < to; at += 6) {
+    const id = (buffer[at]! << 8) | buffer[at + 1]!, value = uint32At(buffer, at + 2);
+    if (id === settings.enablePush && value > 1) {
+      throw new ConnectionError(errorCodes.protocolError, `ENABLE_PUSH is ${value}`);
+    }
+    if (id === settings.initialWindowSize && value > windowMax) {
+      throw new ConnectionError(errorCodes.flowControlError, "INITIAL_WINDOW_SIZE too large");
+    }
+    if (id === settings.maxFrameSize && (value < defaultFrameMax || value > 0xff_ffff)) {
+      throw new ConnectionError(errorCodes.protocolError, `MAX_FRAME_SIZE is ${value}`);
+    }
+    values.push([id, value]);
+  }
+  return values;
 }
 
 /** The fields of a whole header block; undefined where they are more than the limit. */

@@ -44,10 +44,14 @@ export class FrameReader {
     }
   }
 
-  /** Gives frames until the connection ends. Throws `ConnectionError`, and whatever `onFrame` throws. */
-  async run(onFrame: OnFrame): Promise<void> {
+  /**
+   * Gives frames until the connection ends; reads nothing while `pause` gives promises. Throws `ConnectionError`, and
+   * whatever `onFrame` throws.
+   */
+  async run(onFrame: OnFrame, pause: () => Promise<void> | undefined): Promise<void> {
     for (;;) {
       const wanted = this.#frames(onFrame);
+      for (let until = pause(); until !== undefined; until = pause()) await until;
       if (!await this.#read(wanted)) return;
     }
   }

@@ -3,14 +3,17 @@
  *
  * @module
  */
-import { Failure } from "../errors.ts";
 import type { Connection, Listener, PeerOf } from "../rpc/connection.ts";
 import type { Peer } from "../rpc/context.ts";
 import type { BoundMethod, ServiceTable } from "../rpc/definition.ts";
 import { statusCodes } from "../rpc/status.ts";
+import { Budget, budgetBytesMax } from "./budget.ts";
 import { Http2Connection } from "./connection.ts";
+import { errorCodes } from "./frames.ts";
 import { encodeHeaders } from "./hpack/encoder.ts";
 import type { Field } from "./hpack/static_table.ts";
+import { Refusal } from "./refusal.ts";
+import { requestHead } from "./request_head.ts";
 import { type CallObserver, type CallSettings, type CallType, ServerCall } from "./server_call.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 import { encodeMessage, parseTimeout } from "./text.ts";
@@ -30,6 +33,8 @@ export interface ServerOptions {
   readonly messageBytesMax?: number;
   /** Bytes of one message that is sent. Default: 16 MiB. */
   readonly sendBytesMax?: number;
+  /** Bytes that the calls of one connection hold; see `Budget`. Default: 128 MiB. */
+  readonly connectionBytesMax?: number;
   /** Asked once for each connection. */
   readonly peerOf?: PeerOf;
   /** Told of every call that begins. */
@@ -71,7 +76,7 @@ class Server implements GrpcServer {
   readonly #ended = Promise.withResolvers<void>();
   readonly closed: Promise<void>;
   readonly #runs = new Set<Promise<void>>();
-  readonly #settings: CallSettings;
+  readonly #settings: Omit<CallSettings, "budget">;
   #draining = false;
 
   constructor(
@@ -107,8 +112,12 @@ class Server implements GrpcServer {
 
   #serveOne(socket: Connection): void {
     const peer = this.options.peerOf?.(socket) ?? { address: "" };
+    const settings: CallSettings = {
+      ...this.#settings,
+      budget: new Budget(this.options.connectionBytesMax ?? budgetBytesMax),
+    };
     const connection: Http2Connection = new Http2Connection(socket, "server", {
-      accept: (stream, fields) => this.#call(connection, peer, stream, fields),
+      accept: (stream, fields) => this.#call(connection, settings, peer, stream, fields),
       goneAway: () => connection.drain(),
       ended: () => {},
       closed: () => this.#connections.delete(connection),
@@ -121,12 +130,16 @@ class Server implements GrpcServer {
 
   #call(
     connection: Http2Connection,
+    settings: CallSettings,
     peer: Peer,
     stream: Stream,
     fields: readonly Field[] | undefined,
   ): StreamEvents | undefined {
     if (fields === undefined) return refuse(connection, stream, "431", []);
-    const { verb, path, contentType, timeout, encoding } = requestOf(fields);
+    const head = requestHead(fields);
+    if (head === undefined) return void connection.reset(stream, errorCodes.protocolError);
+    if (!settings.budget.takesCalls) return void connection.reset(stream, errorCodes.refusedStream);
+    const { verb, path, contentType, timeout, encoding } = head;
     if (verb !== "POST") return refuse(connection, stream, "405", []);
     if (!/^application\/grpc($|[+;])/.test(contentType ?? "")) return refuse(connection, stream, "415", []);
     if (encoding !== undefined && encoding !== "identity") {
@@ -145,7 +158,7 @@ class Server implements GrpcServer {
       method: path.slice(slash + 1),
       type: typeOf(method),
     });
-    const call = new ServerCall(method, path, peer, connection, stream, fields, this.#settings, observer);
+    const call = new ServerCall(method, path, peer, connection, stream, fields, settings, observer);
     this.#calls.add(call);
     call.start(timeoutMs);
     return call;
@@ -181,7 +194,7 @@ class Server implements GrpcServer {
   }
 
   #closeAll(): void {
-    const reason = new Failure("Unavailable", "the server is stopping");
+    const reason = new Refusal("Unavailable", "the server is stopping");
     for (const call of this.#calls) call.stop(reason);
     // The answers get a turn to be written.
     setTimeout(() => {
@@ -194,38 +207,6 @@ class Server implements GrpcServer {
     this.#draining = true;
     for (const connection of this.#connections) connection.close();
   }
-}
-
-interface Request {
-  verb: string;
-  path: string;
-  contentType?: string;
-  timeout?: string;
-  encoding?: string;
-}
-
-function requestOf(fields: readonly Field[]): Request {
-  const request: Request = { verb: "", path: "" };
-  for (const [name, value] of fields) {
-    switch (name) {
-      case ":method":
-        request.verb = value;
-        break;
-      case ":path":
-        request.path = value;
-        break;
-      case "content-type":
-        request.contentType = value;
-        break;
-      case "grpc-timeout":
-        request.timeout = value;
-        break;
-      case "grpc-encoding":
-        request.encoding = value;
-        break;
-    }
-  }
-  return request;
 }
 
 function typeOf({ definition: { requestStream, responseStream } }: BoundMethod): CallType {

@@ -3,15 +3,18 @@
  *
  * @module
  */
-import { Failure } from "../errors.ts";
+import { Failure, messageOf } from "../errors.ts";
 import type { CallContext, Metadata, Peer } from "../rpc/context.ts";
 import type { BoundMethod } from "../rpc/definition.ts";
-import { type Status, statusOf } from "../rpc/status.ts";
+import { type Status, statusCodes } from "../rpc/status.ts";
+import { type Budget, callBytes, messageBytes } from "./budget.ts";
 import type { Http2Connection } from "./connection.ts";
+import { errorCodes } from "./frames.ts";
 import { encodeHeaders } from "./hpack/encoder.ts";
 import type { Field } from "./hpack/static_table.ts";
-import { Inbox } from "./inbox.ts";
+import { Inbox, type InboxEvents } from "./inbox.ts";
 import { MessageAssembler } from "./messages.ts";
+import { Refusal, statusOfCall } from "./refusal.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 import { encodeMessage } from "./text.ts";
 
@@ -26,8 +29,9 @@ export interface CallObserver {
   handled?(code: number): void;
 }
 
-/** What all calls of a server have in common. */
+/** What all calls of a connection have in common. */
 export interface CallSettings {
+  readonly budget: Budget;
   readonly messageBytesMax: number;
   readonly sendBytesMax: number;
   /** Called when the call has ended, in whatever way. */
@@ -49,7 +53,7 @@ function trailersOf({ code, message }: Status): Field[] {
 const reserved = new Set(["content-type", "te", "grpc-timeout", "grpc-encoding", "grpc-accept-encoding"]);
 
 /** See the module. It is the handler's context as well. */
-export class ServerCall implements StreamEvents, CallContext {
+export class ServerCall implements StreamEvents, CallContext, InboxEvents<unknown> {
   readonly #assembler: MessageAssembler;
   #metadata: Metadata | undefined;
   #abort: AbortController | undefined;
@@ -58,6 +62,14 @@ export class ServerCall implements StreamEvents, CallContext {
   #request: Uint8Array | undefined;
   #inbox: Inbox<unknown> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #responses: AsyncIterator<unknown> | undefined;
+  /** The handler has begun and not ended. */
+  #running = false;
+  /** The call has ended before its handler. */
+  #abandoned = false;
+  /** What of the connection's budget the call has taken. */
+  #held = 0;
+  #heldPart = 0;
   /** Why the handler is to stop; kept for a signal that is made later. */
   #reason: unknown;
   /** When it came, on the clock of `performance.now`. */
@@ -74,6 +86,7 @@ export class ServerCall implements StreamEvents, CallContext {
     private readonly observer: CallObserver | undefined,
   ) {
     this.#assembler = new MessageAssembler(settings.messageBytesMax);
+    this.#hold(callBytes);
   }
 
   get metadata(): Metadata {
@@ -101,8 +114,8 @@ export class ServerCall implements StreamEvents, CallContext {
       if (timeoutMs < 2 ** 31) this.#timer = setTimeout(late, timeoutMs);
     }
     if (!this.method.definition.requestStream) return;
-    const inbox = this.#inbox = new Inbox<unknown>(() => this.connection.credit(this.stream), () => {});
-    this.#handle(inbox);
+    this.#inbox = new Inbox<unknown>(this);
+    this.#handle(this.#inbox);
   }
 
   /** Fields after the headers are trailers; they end the requests. */
@@ -114,7 +127,8 @@ export class ServerCall implements StreamEvents, CallContext {
     if (this.#ended) return;
     try {
       this.#assembler.push(buffer, from, to, (message) => this.#message(message));
-      if (end && this.#assembler.partial) throw new Failure("Internal", "grpc: the request ends inside a message");
+      this.#holdPart();
+      if (end && this.#assembler.partial) throw new Refusal("Internal", "grpc: the request ends inside a message");
     } catch (error) {
       return this.#fail(error);
     }
@@ -124,37 +138,74 @@ export class ServerCall implements StreamEvents, CallContext {
 
   #message(bytes: Uint8Array): void {
     this.observer?.received?.();
-    if (this.#inbox !== undefined) return this.#inbox.push(this.#decode(bytes));
-    if (this.#request !== undefined) throw new Failure("Internal", "grpc: more than one message in a unary request");
+    this.#hold(bytes.length + messageBytes);
+    if (this.#inbox !== undefined) return this.#inbox.push(bytes);
+    if (this.#request !== undefined) throw new Refusal("Internal", "grpc: more than one message in a unary request");
     this.#request = bytes;
   }
 
-  #decode(bytes: Uint8Array): unknown {
+  #hold(bytes: number): void {
+    this.settings.budget.take(bytes);
+    this.#held += bytes;
+  }
+
+  /** Of a message that has begun, its memory counts from the start. */
+  #holdPart(): void {
+    const { held } = this.#assembler;
+    if (held === this.#heldPart) return;
+    const more = held - this.#heldPart;
+    this.#heldPart = held;
+    if (more > 0) this.#hold(more);
+    else this.#release(-more);
+  }
+
+  #release(bytes: number): void {
+    // What is taken after the call's end was given back then.
+    if (this.#ended) return;
+    this.#held -= bytes;
+    this.settings.budget.give(bytes);
+  }
+
+  /** Decodes a request. Throws `Internal`. */
+  decode(bytes: Uint8Array): unknown {
     try {
       return this.method.definition.requestType.decode(bytes);
-    } catch (error) {
-      throw new Failure("Internal", "grpc: failed to unmarshal the received message", { cause: error });
+    } catch (cause) {
+      throw new Refusal("Internal", `grpc: error unmarshalling request: ${messageOf(cause)}`, { cause });
     }
+  }
+
+  /** The handler has taken a request. */
+  onTaken(bytes: Uint8Array): void {
+    this.#release(bytes.length + messageBytes);
+    if (!this.#ended && this.#inbox?.empty === true) this.connection.credit(this.stream);
+  }
+
+  /** The handler wants no more requests. What comes is dropped, and the client may still wait for the answer. */
+  onReturn(): void {
+    this.connection.credit(this.stream);
   }
 
   #requestsEnd(): void {
     if (this.#ended) return;
     if (this.#inbox !== undefined) return this.#inbox.end();
-    if (this.#request === undefined) {
-      return this.#fail(new Failure("Internal", "grpc: a unary request without a message"));
-    }
+    const bytes = this.#request;
+    if (bytes === undefined) return this.#fail(new Refusal("Internal", "grpc: a unary request without a message"));
+    this.#request = undefined;
     try {
-      this.#handle(this.#decode(this.#request));
+      this.#handle(this.decode(bytes));
     } catch (error) {
       this.#fail(error);
     }
   }
 
   #handle(request: unknown): void {
+    this.#running = true;
     let result: unknown;
     try {
       result = this.method.handler(request, this);
     } catch (error) {
+      this.#returned();
       return this.#fail(error);
     }
     if (this.method.definition.responseStream) {
@@ -162,52 +213,77 @@ export class ServerCall implements StreamEvents, CallContext {
       void this.#sendAll(result as AsyncIterable<unknown>);
       return;
     }
-    Promise.resolve(result).then((response) => this.#respond(response), (error) => this.#fail(error));
+    Promise.resolve(result).then((response) => {
+      this.#returned();
+      this.#respond(response);
+    }, (error) => {
+      this.#returned();
+      this.#fail(error);
+    });
   }
 
+  #returned(): void {
+    this.#running = false;
+    if (this.#abandoned) this.settings.budget.settle();
+  }
+
+  /** Bytes of a response, which the connection has room for. Throws `Internal`, `ResourceExhausted`. */
   #encode(response: unknown): Uint8Array {
+    if (response === undefined) throw new Refusal("Internal", `grpc: ${this.path} was handled without an answer`);
     let bytes: Uint8Array;
     try {
       bytes = this.method.definition.responseType.encode(response).finish();
-    } catch (error) {
-      throw new Failure("Internal", `grpc: the answer of ${this.path} cannot be encoded`, { cause: error });
+    } catch (cause) {
+      throw new Refusal("Internal", `grpc: error while marshaling: ${messageOf(cause)}`, { cause });
     }
     const max = this.settings.sendBytesMax;
     if (bytes.length > max) {
-      throw new Failure("ResourceExhausted", `trying to send message larger than max (${bytes.length} vs. ${max})`);
+      const message = `grpc: trying to send message larger than max (${bytes.length} vs. ${max})`;
+      throw new Refusal("ResourceExhausted", message);
     }
     return bytes;
   }
 
+  /** Sends a message. Where it waits for the peer, its memory counts until it has gone. */
+  #send(response: unknown): Promise<void> | undefined {
+    const bytes = this.#encode(response);
+    const { budget } = this.settings;
+    // Counted before: a message cannot be taken back.
+    const cost = callBytes + bytes.length;
+    budget.take(cost);
+    this.#sendHeaders();
+    this.observer?.sent?.();
+    const sent = this.connection.sendMessage(this.stream, bytes);
+    if (sent === undefined) budget.give(cost);
+    return sent?.then(() => budget.give(cost));
+  }
+
   #respond(response: unknown): void {
     if (this.#ended) return;
-    let bytes: Uint8Array;
     try {
-      bytes = this.#encode(response);
+      void this.#send(response);
     } catch (error) {
       return this.#fail(error);
     }
-    this.#sendHeaders();
-    this.observer?.sent?.();
-    void this.connection.sendMessage(this.stream, bytes);
     this.#finish(okTrailers, 0);
   }
 
   async #sendAll(responses: AsyncIterable<unknown>): Promise<void> {
     try {
-      for await (const response of responses) {
-        if (this.#ended) break;
-        const bytes = this.#encode(response);
-        this.#sendHeaders();
-        this.observer?.sent?.();
-        const full = this.connection.sendMessage(this.stream, bytes);
+      const iterator = this.#responses = responses[Symbol.asyncIterator]();
+      while (!this.#ended) {
+        const { done, value } = await iterator.next();
+        if (done === true) this.#responses = undefined;
+        if (done === true || this.#ended) break;
+        const full = this.#send(value);
         if (full !== undefined) await full;
-        if (this.#ended) break;
       }
+      this.#returned();
       if (this.#ended) return;
       this.#sendHeaders();
       this.#finish(okTrailers, 0);
     } catch (error) {
+      this.#returned();
       this.#fail(error);
     }
   }
@@ -220,10 +296,10 @@ export class ServerCall implements StreamEvents, CallContext {
 
   #fail(error: unknown): void {
     if (this.#ended) return;
-    const status = statusOf(error);
+    const status = statusOfCall(error);
     const trailers = trailersOf(status);
-    if (this.#headersSent) return this.#finish(encodeHeaders(trailers), status.code);
     this.#end(status.code, error);
+    if (this.#headersSent) return this.connection.finish(this.stream, encodeHeaders(trailers));
     this.connection.sendHeaders(this.stream, encodeHeaders([[":status", "200"], contentType, ...trailers]), true);
   }
 
@@ -234,22 +310,30 @@ export class ServerCall implements StreamEvents, CallContext {
 
   /** Ends the call with a failure: the deadline is over, or the server ends. */
   stop(reason: Failure): void {
-    this.#fail(reason);
+    // Trailers would wait for a window that the client may never open.
+    if (this.stream.queue.length === 0) return this.#fail(reason);
+    this.#end(statusOfCall(reason).code, reason);
+    this.connection.reset(this.stream, errorCodes.cancel);
   }
 
   onReset(): void {
-    this.#end(1, new DOMException("context canceled", "AbortError"));
+    this.#end(statusCodes.Canceled, new DOMException("context canceled", "AbortError"));
   }
 
   #end(code: number, reason: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.settings.budget.give(this.#held);
     clearTimeout(this.#timer);
     if (reason !== undefined) {
       this.#reason = reason;
+      this.#abandoned = this.#running;
+      if (this.#abandoned) this.settings.budget.abandon();
       this.#abort?.abort(reason);
       this.#inbox?.fail(reason);
     }
+    // Whoever makes the answers is told that nobody takes them; whether that fails is of no interest to anybody.
+    this.#responses?.return?.().catch(() => {});
     this.observer?.handled?.(code);
     this.settings.done(this);
   }

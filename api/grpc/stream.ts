@@ -15,7 +15,7 @@ export interface StreamEvents {
   onReset(code: number): void;
 }
 
-/** State of a stream. Its methods are those of the connection. */
+/** State of a stream. Most of its methods are those of the connection. */
 export class Stream {
   events: StreamEvents | undefined;
   /** The peer has ended its side. */
@@ -35,4 +35,14 @@ export class Stream {
   drained: PromiseWithResolvers<void> | undefined;
 
   constructor(readonly id: number, public sendWindow: number, public receiveWindow: number) {}
+
+  /** Ends both sides at once, drops what waits, and tells the owner. */
+  abandon(code: number): void {
+    this.localClosed = this.remoteClosed = true;
+    this.queue.length = 0;
+    this.drained?.resolve();
+    const { events } = this;
+    this.events = undefined;
+    events?.onReset(code);
+  }
 }

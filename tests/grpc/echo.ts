@@ -63,7 +63,7 @@ export class Echo implements ServiceOf<typeof EchoDefinition> {
   /** Messages that `up` and `both` have taken. */
   taken = 0;
 
-  async unary(request: Uint8Array) {
+  async unary(request: Uint8Array): Promise<Uint8Array> {
     return await Promise.resolve(request);
   }
 
@@ -84,11 +84,11 @@ export class Echo implements ServiceOf<typeof EchoDefinition> {
     }
   }
 
-  async metadata(_: Uint8Array, { metadata }: CallContext) {
+  async metadata(_: Uint8Array, { metadata }: CallContext): Promise<Uint8Array> {
     return await Promise.resolve(new TextEncoder().encode(JSON.stringify(Object.fromEntries(metadata))));
   }
 
-  async *down(request: Uint8Array) {
+  async *down(request: Uint8Array): AsyncGenerator<Uint8Array> {
     const view = new DataView(request.buffer, request.byteOffset);
     const count = view.getUint32(0), size = view.getUint32(4);
     this.live++;
@@ -106,13 +106,13 @@ export class Echo implements ServiceOf<typeof EchoDefinition> {
     }
   }
 
-  async up(requests: AsyncIterable<Uint8Array>) {
+  async up(requests: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
     let total = 0;
     for await (const { length } of this.#counted(requests)) total += length;
     return new TextEncoder().encode(String(total));
   }
 
-  async *both(requests: AsyncIterable<Uint8Array>) {
+  async *both(requests: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     yield* this.#counted(requests);
   }
 
