@@ -13,15 +13,17 @@ import { Database } from "./metadata/database.ts";
 import { diskFailure } from "./metadata/disk_failure.ts";
 import { Objects } from "./metadata/objects.ts";
 import { Trash } from "./metadata/trash.ts";
-import { DirectorySnapshotter } from "./snapshots/directory_snapshotter.ts";
-import { nativeForm } from "./snapshots/native_form.ts";
-import { overlayForm } from "./snapshots/overlay_form.ts";
+import type { DirectorySnapshotter } from "./snapshots/directory_snapshotter.ts";
+import {
+  makeSnapshotterDirectories,
+  type SnapshotterPlace,
+  SnapshotterPlaces,
+  usualSnapshotters,
+} from "./snapshots/places.ts";
 import { type OwnOptions, ownRoot, type RootLock, stockDatabase, visitRoot } from "./root_lock.ts";
 
 const contentPart = "io.containerd.content.v1.content";
 const metadataPart = "io.barge.metadata.v1.sqlite";
-const snapshotterPart = (name: string) => `io.containerd.snapshotter.v1.${name}`;
-const forms = [overlayForm, nativeForm];
 
 /** Names of the snapshotters that every store has. */
 export type SnapshotterName = "overlayfs" | "native";
@@ -47,18 +49,21 @@ export class Store implements Disposable {
   readonly #lock: RootLock | undefined;
 
   /** `lock` is let go with the database. */
-  constructor(readonly root: string, readonly database: Database, readonly namespace: string, lock?: RootLock) {
+  constructor(
+    readonly root: string,
+    readonly database: Database,
+    readonly namespace: string,
+    lock?: RootLock,
+    places = new SnapshotterPlaces(root, new Trash(`${root}/trash`)),
+  ) {
     this.#lock = lock;
     this.objects = new Objects(database, namespace);
-    this.trash = new Trash(`${root}/trash`);
+    this.trash = places.trash;
     this.content = new ContentStore(this.objects, `${root}/${contentPart}`, this.trash);
     this.images = new ImageStore(this.objects);
     this.leases = new LeaseStore(this.objects, `${root}/leases`);
     this.containers = new ContainerStore(this.objects);
-    this.snapshotters = new Map(forms.map((form) => {
-      const directory = `${root}/${snapshotterPart(form.name)}`;
-      return [form.name, new DirectorySnapshotter(form, this.objects, directory, this.trash)];
-    }));
+    this.snapshotters = places.of(this.objects);
   }
 
   /** The snapshotter of that name. Throws `InvalidArgument`. */
@@ -77,7 +82,7 @@ export class Store implements Disposable {
    */
   async defaultSnapshotter(): Promise<{ name: SnapshotterName; problem?: string }> {
     const { overlayProblem } = await import("./snapshots/overlay_probe.ts");
-    const problem = await overlayProblem(`${this.root}/${snapshotterPart("overlayfs")}`);
+    const problem = await overlayProblem(`${this.root}/io.containerd.snapshotter.v1.overlayfs`);
     return problem === undefined ? { name: "overlayfs" } : { name: "native", problem };
   }
 
@@ -100,10 +105,32 @@ export class Stores implements Disposable {
   readonly #views = new Map<string, Store>();
 
   readonly #lock: RootLock | undefined;
+  readonly #trash: Trash;
+  #places: SnapshotterPlaces;
 
   /** `lock` is let go with the database. */
   constructor(readonly root: string, readonly database: Database, lock?: RootLock) {
     this.#lock = lock;
+    this.#trash = new Trash(`${root}/trash`);
+    this.#places = new SnapshotterPlaces(root, this.#trash);
+  }
+
+  /**
+   * Gives all namespaces these snapshotters instead of the usual ones, and makes their directories where they are missing.
+   * To be called before the stores are used. Throws where a directory cannot be made.
+   */
+  useSnapshotters(places: readonly SnapshotterPlace[]): void {
+    for (const place of places) {
+      const { rootPath } = place;
+      if (rootPath !== undefined && rootPath !== "") checkRootPath(rootPath);
+      try {
+        makeSnapshotterDirectories(this.root, place);
+      } catch (error) {
+        throw diskFailure(error, `use snapshotter "${place.form.name}"`, rootPath ?? this.root);
+      }
+    }
+    this.#places = new SnapshotterPlaces(this.root, this.#trash, places);
+    this.#views.clear();
   }
 
   /** The store as this namespace sees it. Whether the namespace exists is not looked at; its name was checked before. */
@@ -111,7 +138,7 @@ export class Stores implements Disposable {
     let view = this.#views.get(namespace);
     if (view === undefined) {
       if (this.#views.size >= viewsMax) this.#views.clear();
-      this.#views.set(namespace, view = new Store(this.root, this.database, namespace));
+      this.#views.set(namespace, view = new Store(this.root, this.database, namespace, undefined, this.#places));
     }
     return view;
   }
@@ -160,7 +187,7 @@ export async function ownStores(root: string, options: OwnOptions = {}): Promise
   const { file, directory } = prepare(root);
   const lock = await ownRoot(root, directory, options);
   try {
-    return new Stores(root, await Database.open(file, options.signal), lock);
+    return new Stores(root, await Database.open(file, options.signal, "owner"), lock);
   } catch (error) {
     lock.release();
     throw error;
@@ -185,15 +212,19 @@ async function openAsGuest(root: string, signal: AbortSignal | undefined): Promi
   }
 }
 
-/** Checks the root and makes its directories where they are missing. */
-function prepare(root: string): { file: string; directory: string } {
+function checkRootPath(path: string): void {
   // A comma or colon separates mount options and lower directories, a backslash escapes, and a blank ends fields.
-  if (!root.startsWith("/") || /[,:\\\s]/.test(root)) {
+  if (!path.startsWith("/") || /[,:\\\s]/.test(path)) {
     throw new Failure(
       "InvalidArgument",
-      `open store: "${root}" cannot be a root: want an absolute path without blank, comma, colon and backslash`,
+      `open store: "${path}" cannot be a root: want an absolute path without blank, comma, colon and backslash`,
     );
   }
+}
+
+/** Checks the root and makes its directories where they are missing. */
+function prepare(root: string): { file: string; directory: string } {
+  checkRootPath(root);
   const directory = `${root}/${metadataPart}`;
   const file = `${directory}/meta.db`;
   if (!exists(file)) makeDirectories(root);
@@ -219,11 +250,7 @@ function makeDirectories(root: string): void {
     make(root, 0o711);
     make(`${root}/${contentPart}/blobs/sha256`, 0o755);
     make(`${root}/${contentPart}/ingest`, 0o755);
-    for (const { name } of forms) {
-      make(`${root}/${snapshotterPart(name)}`, 0o700);
-      make(`${root}/${snapshotterPart(name)}/snapshots`, 0o700);
-      make(`${root}/${snapshotterPart(name)}/locks`, 0o700);
-    }
+    for (const place of usualSnapshotters) makeSnapshotterDirectories(root, place);
     // Blobs of private images and containers' settings are nobody else's business.
     for (const part of ["trash", "leases", metadataPart]) make(`${root}/${part}`, 0o700);
   } catch (error) {

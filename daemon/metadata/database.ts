@@ -23,6 +23,8 @@ const busyTimeoutMs = 20;
  * so a short one makes starts quick; a container's life writes a dozen pages.
  */
 const logPagesMax = 64;
+/** As {@link logPagesMax}, for a daemon, which is not started often: 8 MB, so that few commits pay for folding. */
+const ownerLogPagesMax = 2_000;
 /** How long another process may hold the write lock before we say so; a transaction takes less than a millisecond. */
 const lockDeadlineMs = 30_000;
 
@@ -84,15 +86,17 @@ export class Database implements Disposable {
 
   /**
    * Opens the database file, makes it where it is missing, and brings an older schema up to date. The directory must
-   * exist. Throws `FailedPrecondition` where a newer barge wrote it, `DataLoss` where it is not a database.
+   * exist. An owner keeps it open for long. Throws `FailedPrecondition` where a newer barge wrote it, `DataLoss` where
+   * it is not a database.
    */
-  static async open(path: string, signal?: AbortSignal): Promise<Database> {
+  static async open(path: string, signal?: AbortSignal, user: "guest" | "owner" = "guest"): Promise<Database> {
     const { DatabaseSync } = await import("node:sqlite");
     let database: Database | undefined;
     try {
       database = new Database(new DatabaseSync(path, { timeout: busyTimeoutMs }), path);
       if (await database.#version(signal) !== migrations.length) await database.#migrate(signal);
-      database.#sqlite.exec(`PRAGMA wal_autocheckpoint = ${logPagesMax}`);
+      const pages = user === "owner" ? ownerLogPagesMax : logPagesMax;
+      database.#sqlite.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
       return database;
     } catch (error) {
       database?.close();

@@ -10,13 +10,15 @@
  *
  * Copes with trees deeper than a process may have files open or a path may be long, and with files that a container
  * made immutable. Symbolic links are removed and never followed. Throws where something is mounted in the tree.
+ *
+ * The ordinary way runs on a thread of Deno's own, the other one on the tree worker: the caller's event loop stays free.
  */
 export async function removeTree(path: string): Promise<void> {
   try {
     await Deno.remove(path, { recursive: true });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
-    const { removeStubbornTree } = await import("./remove_stubborn_tree.ts");
-    await removeStubbornTree(path);
+    const { onTreeWorker } = await import("../snapshots/tree_work.ts");
+    await onTreeWorker({ kind: "remove", path });
   }
 }

@@ -12,7 +12,8 @@ export class Trash {
   #background: Promise<void> = Promise.resolve();
   #failures: unknown[] = [];
 
-  constructor(readonly directory: string) {}
+  /** `discard` is called for each tree before it is removed, and need not leave anything of it. */
+  constructor(readonly directory: string, private readonly discard?: (place: string) => Promise<void>) {}
 
   /**
    * Moves a file or tree here and gives its new path; undefined where there is none. Where the transaction with this
@@ -32,7 +33,9 @@ export class Trash {
 
   /** Removes what {@link take} gave, after the transaction. */
   async remove(place: string | undefined): Promise<void> {
-    if (place !== undefined) await removeTree(place);
+    if (place === undefined) return;
+    await this.discard?.(place);
+    await removeTree(place);
   }
 
   /**
@@ -41,7 +44,7 @@ export class Trash {
    */
   removeLater(place: string | undefined): void {
     if (place === undefined) return;
-    this.#background = this.#background.then(() => removeTree(place)).catch((error: unknown) => {
+    this.#background = this.#background.then(() => this.remove(place)).catch((error: unknown) => {
       // The first ones say enough, and their number is bounded.
       if (this.#failures.length < 10) this.#failures.push(error);
     });
@@ -62,7 +65,7 @@ export class Trash {
     const errors: unknown[] = [];
     for (const { name } of Deno.readDirSync(this.directory)) {
       try {
-        await removeTree(`${this.directory}/${name}`);
+        await this.remove(`${this.directory}/${name}`);
       } catch (error) {
         errors.push(error);
       }

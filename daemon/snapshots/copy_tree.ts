@@ -29,8 +29,9 @@ import {
 } from "../../ffi/files.ts";
 import { getXattrAt, listXattrsAt, setXattrAt } from "../../ffi/xattr.ts";
 
-/** Entries that are copied in one turn of the event loop. */
-const entriesPerTurn = 256;
+/** Entries that are copied in one turn of the event loop, and bytes: some milliseconds each. */
+const entriesPerTurn = 128;
+const bytesPerTurn = 8 << 20;
 const fileTypeMask = flags("S_IFMT");
 const chunk = new Uint8Array(1 << 20);
 const S_IFSOCK = 0o140000;
@@ -43,17 +44,19 @@ interface FirstCopy {
 
 /**
  * Copies what is in the directory `from` into the existing directory `to`, and gives `to` the attributes of `from`.
- * Sockets are left out; attributes that the file system of `to` does not take are too.
+ * Sockets are left out; attributes that the file system of `to` does not take are too. Others have their turn while it
+ * works; `check` is called between the turns, and ends the work by throwing.
  */
-export async function copyTree(from: string, to: string): Promise<void> {
-  await new TreeCopy(from, to).run();
+export async function copyTree(from: string, to: string, check: () => void = () => {}): Promise<void> {
+  await new TreeCopy(from, to, check).run();
 }
 
 class TreeCopy {
   readonly #firstCopies = new Map<string, FirstCopy>();
-  #sinceTurn = 0;
+  #entriesLeft = entriesPerTurn;
+  #bytesLeft = bytesPerTurn;
 
-  constructor(readonly from: string, readonly to: string) {}
+  constructor(readonly from: string, readonly to: string, readonly check: () => void) {}
 
   async run(): Promise<void> {
     const order: string[] = [];
@@ -64,7 +67,18 @@ class TreeCopy {
       await this.#copyDirectory(path, pending);
     }
     // Last and innermost first, as every new entry changes the times of its directory.
-    for (const path of order.reverse()) this.#within(path, (source, target) => copyAttributes(source, target, "."));
+    for (const path of order.reverse()) {
+      this.#within(path, (source, target) => copyAttributes(source, target, "."));
+      if (--this.#entriesLeft <= 0) await this.#turn();
+    }
+  }
+
+  /** Lets others have their turn. */
+  async #turn(): Promise<void> {
+    this.#entriesLeft = entriesPerTurn;
+    this.#bytesLeft = bytesPerTurn;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.check();
   }
 
   #within<T>(path: string, body: (source: number, target: number) => T): T {
@@ -84,46 +98,70 @@ class TreeCopy {
 
   async #copyDirectory(path: string, pending: string[]): Promise<void> {
     const names = this.#within(path, (source) => listDirectory(source));
-    for (let start = 0; start < names.length; start += entriesPerTurn) {
-      this.#within(path, (source, target) => {
-        for (const name of names.slice(start, start + entriesPerTurn)) {
-          if (this.#copyEntry(path, name, source, target)) pending.push(`${path}/${name}`);
+    for (let next = 0; next < names.length;) {
+      const long = this.#within(path, (source, target) => {
+        while (next < names.length && this.#entriesLeft-- > 0 && this.#bytesLeft > 0) {
+          const name = names[next++]!;
+          const done = this.#copyEntry(path, name, source, target);
+          if (done === "directory") pending.push(`${path}/${name}`);
+          else if (done !== undefined) return { name, status: done };
         }
+        return undefined;
       });
-      this.#sinceTurn += Math.min(entriesPerTurn, names.length - start);
-      if (this.#sinceTurn < entriesPerTurn) continue;
-      this.#sinceTurn = 0;
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (long !== undefined) await this.#copyLong(path, long.name, long.status);
+      if (next < names.length) await this.#turn();
     }
   }
 
-  /** Copies one entry, and says whether it is a directory, whose entries are still to come. */
-  #copyEntry(path: string, name: string, source: number, target: number): boolean {
+  /** The data of a file whose empty copy was made, in many turns; then its attributes. */
+  async #copyLong(path: string, name: string, status: FileStatus): Promise<void> {
+    for (let offset = 0; offset < status.size; offset += bytesPerTurn) {
+      this.#within(path, (source, target) => {
+        copyRange(source, target, name, offset, Math.min(status.size, offset + bytesPerTurn));
+      });
+      await this.#turn();
+    }
+    this.#within(path, (source, target) => {
+      makeSize(target, name, status.size);
+      copyAttributes(source, target, name);
+    });
+  }
+
+  /** Copies one entry; says whether it is a directory, whose entries are still to come, or a file whose data are. */
+  #copyEntry(path: string, name: string, source: number, target: number): "directory" | FileStatus | undefined {
     const status = statAt(source, name);
     const type = status.mode & fileTypeMask;
-    if (type === S_IFSOCK) return false;
+    if (type === S_IFSOCK) return undefined;
     if (type === S_IFDIR) {
       makeDirectoryAt(target, name, 0o700);
-      return true;
+      return "directory";
     }
     if (status.links > 1) {
       const key = `${status.device.major}:${status.device.minor}:${status.inode}`;
       const first = this.#firstCopies.get(key);
       if (first !== undefined) {
         this.#within(first.directory, (_, directory) => linkAt(directory, first.name, target, name));
-        return false;
+        return undefined;
       }
       this.#firstCopies.set(key, { directory: path, name });
     }
     makeCopy(source, target, name, status);
+    if (type === flags("S_IFREG")) {
+      if (status.size > bytesPerTurn) return status;
+      copyRange(source, target, name, 0, status.size);
+      makeSize(target, name, status.size);
+      this.#bytesLeft -= status.size;
+    }
     copyAttributes(source, target, name);
-    return false;
+    return undefined;
   }
 }
 
 function makeCopy(source: number, target: number, name: string, status: FileStatus): void {
   const type = status.mode & fileTypeMask;
-  if (type === flags("S_IFREG")) return copyData(source, target, name, status.size);
+  if (type === flags("S_IFREG")) {
+    return closeFile(openAt(target, name, flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW"), 0o600));
+  }
   if (type === S_IFLNK) {
     const text = readLinkAt(source, name);
     if (text === undefined) throw new Failure("Aborted", `copy "${name}": it changed while it was copied`);
@@ -132,25 +170,36 @@ function makeCopy(source: number, target: number, name: string, status: FileStat
   makeNodeAt(target, name, type | 0o600, status.major, status.minor);
 }
 
-function copyData(source: number, target: number, name: string, size: number): void {
+/** Copies what is data between two offsets; holes stay holes. */
+function copyRange(source: number, target: number, name: string, start: number, end: number): void {
   const from = openAt(source, name, flags("O_RDONLY", "O_NOFOLLOW"));
   try {
-    const to = openAt(target, name, flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW"), 0o600);
+    const to = openAt(target, name, flags("O_WRONLY", "O_NOFOLLOW"));
     try {
-      for (let at = 0, data; at < size && (data = nextData(from, at)) !== undefined; at = data.end) {
-        for (let offset = data.start; offset < data.end;) {
-          const taken = readAt(from, chunk.subarray(0, Math.min(chunk.length, data.end - offset)), offset);
+      for (let at = start, data; at < end && (data = nextData(from, at)) !== undefined; at = data.end) {
+        const dataEnd = Math.min(data.end, end);
+        for (let offset = data.start; offset < dataEnd;) {
+          const taken = readAt(from, chunk.subarray(0, Math.min(chunk.length, dataEnd - offset)), offset);
           if (taken === 0) break;
           writeAt(to, chunk.subarray(0, taken), offset);
           offset += taken;
         }
       }
-      truncateFile(to, size);
     } finally {
       closeFile(to);
     }
   } finally {
     closeFile(from);
+  }
+}
+
+/** Gives a file its size where it ends in a hole. */
+function makeSize(target: number, name: string, size: number): void {
+  const to = openAt(target, name, flags("O_WRONLY", "O_NOFOLLOW"));
+  try {
+    truncateFile(to, size);
+  } finally {
+    closeFile(to);
   }
 }
 

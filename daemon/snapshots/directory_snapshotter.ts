@@ -4,17 +4,38 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import { FileLock } from "../leases/file_lock.ts";
-import { diskFailure } from "../metadata/disk_failure.ts";
+import type { FileLock } from "../leases/file_lock.ts";
 import type { Undo } from "../metadata/database.ts";
+import { diskFailure } from "../metadata/disk_failure.ts";
+import { checkLabels, type Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import type { Trash } from "../metadata/trash.ts";
+import { foreignMax, type SnapshotRoot, yieldToStrangers } from "./foreign_ids.ts";
 import type { SnapshotForm } from "./form.ts";
-import { type SnapshotRow, SnapshotRows } from "./snapshot_rows.ts";
-import type { CommitOptions, Mount, PrepareOptions, SnapshotInfo, Snapshotter, Usage } from "./snapshotter.ts";
+import { discardLeftovers } from "./leftovers.ts";
+import { SnapshotLocks } from "./snapshot_locks.ts";
+import { infoOf, type SnapshotRow, SnapshotRows } from "./snapshot_rows.ts";
+import {
+  type CommitOptions,
+  type Mount,
+  type PrepareOptions,
+  type SnapshotInfo,
+  type Snapshotter,
+  targetLabel,
+  type Usage,
+} from "./snapshotter.ts";
 
-/** Each attempt fails only where a cleaner looks between two neighbouring calls: so many in a row mean something else. */
-const freshAttemptsMax = 100;
+/** Options of {@link DirectorySnapshotter}. */
+export interface DirectoryOptions {
+  /** Where its directory is not within the root, that directory as configured. Default: empty, within the root. */
+  readonly rootPath?: string;
+  /** Whether removals wait for the files' end. Default: no. */
+  readonly syncRemove?: boolean;
+  /** Whether the trash is for this snapshotter only, and it empties it. Default: no. */
+  readonly ownsTrash?: boolean;
+}
+
+const never = new AbortController().signal;
 
 /**
  * Keeps `snapshots/<id>` for each row, made as `snapshots/new-*` and renamed into place in the transaction that adds the
@@ -22,28 +43,30 @@ const freshAttemptsMax = 100;
  */
 export class DirectorySnapshotter implements Snapshotter {
   readonly #rows: SnapshotRows;
+  readonly #root: SnapshotRoot;
+  readonly #locks: SnapshotLocks;
   readonly name: string;
   readonly layers: "overlay" | "plain";
   readonly rebases: boolean;
 
+  /** `trash` is on the same file system as `directory`. */
   constructor(
     private readonly form: SnapshotForm,
     private readonly objects: Objects,
     readonly directory: string,
     private readonly trash: Trash,
+    private readonly options: DirectoryOptions = {},
   ) {
     this.name = form.name;
     this.layers = form.layers;
     this.rebases = form.rebases;
     this.#rows = new SnapshotRows(objects, form.name);
+    this.#locks = new SnapshotLocks(directory);
+    this.#root = { snapshotter: form.name, rootPath: options.rootPath ?? "", directory };
   }
 
   #place(id: number): string {
     return `${this.directory}/snapshots/${id}`;
-  }
-
-  #lockPath(id: number): string {
-    return `${this.directory}/locks/${id}`;
   }
 
   #read<T>(body: () => T): Promise<T> {
@@ -59,16 +82,20 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async #create(key: string, kind: "active" | "view", options: PrepareOptions): Promise<Mount[]> {
-    if (key === "") throw new Failure("InvalidArgument", "a snapshot needs a key that is not empty");
-    // Looked at again inside the transaction.
-    const parent = await this.#read(() => this.#parentOfNew(options));
+    const { labels = {}, signal = never } = options;
+    checkLabels(labels, "info.Labels: ");
+    // All of this is looked at again inside the transaction.
+    if (await this.#read(() => this.#taken(key, labels) !== undefined)) await this.#refuseTaken(key, options);
+    const parents = await this.#read(() => this.#parentsOfNew(key, options));
+    this.#checkFiles(options.parent, parents[0]);
     let fresh = "";
     let lock: FileLock | undefined;
     try {
-      lock = this.#makeFresh();
+      lock = this.#locks.makeFresh();
       fresh = lock.path;
-      const filling = this.form.fill(fresh, kind, parent === undefined ? undefined : this.#place(parent.id));
+      const filling = this.form.fill({ directory: fresh, kind, parents, labels }, signal);
       if (filling !== undefined) await filling;
+      signal.throwIfAborted();
       return await this.#publish(key, kind, options, fresh);
     } catch (error) {
       if (lock !== undefined) await this.#discard(fresh);
@@ -78,52 +105,88 @@ export class DirectorySnapshotter implements Snapshotter {
     }
   }
 
-  /**
-   * A new directory, locked so that nobody takes it for the leftover of a process that died. Whoever cleans up may look
-   * between the two calls, and take it away: then another one is made.
-   */
-  #makeFresh(): FileLock {
-    for (let attempt = 0; attempt < freshAttemptsMax; attempt++) {
-      const path = `${this.directory}/snapshots/new-${crypto.randomUUID()}`;
-      Deno.mkdirSync(path, { mode: 0o700 });
-      try {
-        const lock = FileLock.tryAcquire(path);
-        if (lock !== undefined) return lock;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
+  /** What is there already of what a new snapshot is to be, or to become; and containerd's words for that. */
+  #taken(key: string, labels: Labels): { key: string; message: string } | undefined {
+    const target = labels[targetLabel];
+    if (target !== undefined && target !== "" && this.#rows.find(target) !== undefined) {
+      return { key: target, message: `target snapshot "${target}"` };
     }
-    throw new Failure("Unavailable", `cannot make a directory in "${this.directory}": others take each new one away`);
+    return this.#rows.find(key) === undefined ? undefined : { key, message: `snapshot "${key}"` };
   }
 
-  #parentOfNew({ parent }: PrepareOptions): SnapshotRow | undefined {
-    return parent === undefined ? undefined : this.#rows.committedParent(parent);
+  /** Holds what is there already, and throws; returns where it has gone in the meantime. */
+  async #refuseTaken(key: string, { labels = {}, lease, signal }: PrepareOptions): Promise<void> {
+    const message = await this.objects.database.transaction(() => {
+      const taken = this.#taken(key, labels);
+      if (taken !== undefined) this.#hold(lease, taken.key);
+      return taken?.message;
+    }, { durable: false, signal });
+    if (message !== undefined) throw new Failure("AlreadyExists", message);
   }
 
-  #alreadyExists(key: string): Failure {
-    return new Failure("AlreadyExists", `snapshot "${key}" already exists`);
+  /** Directories of the parents of a snapshot that is to be made. Throws where there cannot be such a one. */
+  #parentsOfNew(key: string, { parent }: PrepareOptions): string[] {
+    const row = parent === undefined ? undefined : this.#rows.committedParent(parent);
+    if (key === "") throw emptyKey();
+    if (row === undefined) return [];
+    return [this.#place(row.id), ...this.#parentPlaces(row)];
+  }
+
+  #parentPlaces(row: SnapshotRow): string[] {
+    return this.#rows.parents(row).map(({ id }) => this.#place(id));
+  }
+
+  /** Throws where the directory of a row is gone. */
+  #checkFiles(key: string | undefined, place: string | undefined): void {
+    if (key === undefined || place === undefined) return;
+    try {
+      Deno.lstatSync(this.form.files(place));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      throw new Failure(
+        "DataLoss",
+        `snapshot "${key}" has lost its files: "${
+          this.form.files(place)
+        }" is gone: remove the snapshot and make it again`,
+        { cause: error },
+      );
+    }
+  }
+
+  #hold(lease: string | undefined, key: string): void {
+    this.objects.hold(lease, "snapshot", this.#rows.objectKey(key));
   }
 
   async #publish(key: string, kind: "active" | "view", options: PrepareOptions, fresh: string): Promise<Mount[]> {
-    const objectKey = this.#rows.objectKey(key);
-    const mounts = await this.objects.database.transaction((undo) => {
-      if (this.#rows.find(key) !== undefined) {
-        this.objects.hold(options.lease, "snapshot", objectKey);
-        return undefined;
+    const { parent, labels = {}, lease, signal } = options;
+    const outcome = await this.objects.database.transaction((undo) => {
+      const taken = this.#taken(key, labels);
+      if (taken !== undefined) {
+        this.#hold(lease, taken.key);
+        return taken.message;
       }
-      this.#parentOfNew(options);
-      const id = this.#rows.insert(key, kind, options.parent, options.labels ?? {});
-      this.objects.hold(options.lease, "snapshot", objectKey);
+      this.#parentsOfNew(key, options);
+      const id = this.#insert(key, kind, parent, labels);
+      this.#hold(lease, key);
       const place = this.#place(id);
-      // A power cut may have taken the row of this id and left its directory.
-      this.trash.take(place, undo);
       Deno.renameSync(fresh, place);
       undo.push(() => Deno.renameSync(place, fresh));
       return this.#mountsOf(this.#rows.get(key));
       // What is written to it is not durable either; the container or the commit that refers to it will be.
-    }, { durable: false });
-    if (mounts === undefined) throw this.#alreadyExists(key);
-    return mounts;
+    }, { durable: false, signal });
+    if (typeof outcome === "string") throw new Failure("AlreadyExists", outcome);
+    return outcome;
+  }
+
+  /** Adds the row, with an id whose directory is free. */
+  #insert(key: string, kind: "active" | "view", parent: string | undefined, labels: Labels): number {
+    const { database } = this.objects;
+    foreignMax(database, this.#root);
+    const id = this.#rows.insert(key, kind, parent, labels);
+    if (!exists(this.#place(id))) return id;
+    // A stranger's, or that of a row which a power cut took: nobody can tell, so it stays.
+    yieldToStrangers(database, this.#root);
+    return this.#rows.renumber(id);
   }
 
   async #discard(path: string): Promise<void> {
@@ -132,54 +195,59 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   #mountsOf(row: SnapshotRow): Mount[] {
-    if (row.kind === "committed") {
+    const { kind } = row;
+    if (kind === "committed") {
       throw new Failure(
         "FailedPrecondition",
-        `snapshot "${row.key}" is committed: only active ones and views have mounts`,
+        `failed to get ${this.form.mountName}: requested snapshot ${this.#rows.fullKey(row)} not active or view`,
       );
     }
-    const parents = this.#rows.parents(row).map(({ id }) => this.#place(id));
-    return this.form.mounts(this.#place(row.id), row.kind, parents);
+    const labels = this.#rows.labels(row);
+    return this.form.mounts({ directory: this.#place(row.id), kind, parents: this.#parentPlaces(row), labels });
   }
 
   async mounts(key: string): Promise<Mount[]> {
-    return await this.#read(() => this.#mountsOf(this.#rows.get(key)));
+    return await this.#read(() => {
+      const row = this.#rows.get(key);
+      const mounts = this.#mountsOf(row);
+      this.#checkFiles(key, this.#place(row.id));
+      return mounts;
+    });
   }
 
   async commit(key: string, name: string, options: CommitOptions = {}): Promise<void> {
-    const nameKey = this.#rows.objectKey(name);
+    const { labels = {}, lease, parent, signal } = options;
+    checkLabels(labels, "info.Labels: ");
+    if (name === "") throw emptyKey();
     const exists = await this.objects.database.transaction(() => {
       if (this.#rows.find(name) !== undefined) {
-        this.objects.hold(options.lease, "snapshot", nameKey);
+        this.#hold(lease, name);
         return true;
       }
       const row = this.#rows.get(key);
       if (row.kind !== "active") {
         throw new Failure(
           "FailedPrecondition",
-          `snapshot "${key}" is ${row.kind}: only an active one can be committed`,
+          `failed to commit snapshot: snapshot "${this.#rows.fullKey(row)}" is not active`,
         );
       }
-      this.#rows.commit(row, name, this.#parentAtCommit(row, options.parent), options.labels ?? {});
-      this.objects.hold(options.lease, "snapshot", nameKey);
+      this.#rows.commit(row, name, this.#parentAtCommit(row, parent), labels);
+      this.#hold(lease, name);
       return false;
-    });
-    if (exists) throw this.#alreadyExists(name);
+    }, { signal });
+    if (exists) throw new Failure("AlreadyExists", `snapshot "${name}"`);
   }
 
   #parentAtCommit(row: SnapshotRow, parent: string | undefined): string | undefined {
-    if (parent === undefined || parent === row.parent) return row.parent ?? undefined;
-    if (row.parent !== null) {
-      const message = `snapshot "${row.key}" stands on "${row.parent}" and cannot be put onto "${parent}"`;
-      throw new Failure("InvalidArgument", message);
-    }
+    if (row.parent !== null || parent === undefined) return row.parent ?? undefined;
+    const onto = this.#rows.committedParent(parent, "FailedPrecondition");
     if (!this.rebases) {
       throw new Failure(
         "FailedPrecondition",
         `snapshotter "${this.name}" cannot put snapshot "${row.key}" onto "${parent}" at commit: prepare it on that one`,
       );
     }
-    this.#takeOwner(this.#place(this.#rows.committedParent(parent).id), this.#place(row.id));
+    this.#takeOwner(this.#place(onto.id), this.#place(row.id));
     return parent;
   }
 
@@ -194,6 +262,12 @@ export class DirectorySnapshotter implements Snapshotter {
     await clean();
   }
 
+  async removeSoon(key: string, signal?: AbortSignal): Promise<void> {
+    const take = await this.objects.database.transaction((undo) => this.#removeInside(key, undo), { signal });
+    if (this.options.syncRemove === true) await this.trash.remove(take());
+    else this.trash.removeLater(take());
+  }
+
   /**
    * As {@link remove}, inside a transaction of the caller's. Gives what is to be done after it: removing the files.
    *
@@ -202,15 +276,31 @@ export class DirectorySnapshotter implements Snapshotter {
    * until the commit, and is found by {@link discardLeftovers} if need be. Ids never come back.
    */
   removeInside(key: string, undo: Undo): () => Promise<void> {
+    const take = this.#removeInside(key, undo);
+    return async () => await this.trash.remove(take());
+  }
+
+  /** Gives what takes the files into the trash, and says where. */
+  #removeInside(key: string, undo: Undo): () => string | undefined {
     const row = this.#rows.get(key);
     this.#rows.delete(row);
     const path = this.#place(row.id);
     const taken = row.kind === "committed" ? undefined : this.trash.take(path, undo);
-    return async () => {
-      this.#forgetLock(row.id);
-      if (row.kind === "committed") await this.#discard(path);
-      else await this.trash.remove(taken);
+    return () => {
+      this.#locks.forget(row.id);
+      // Nothing in the database is about it any more, so there is no transaction that could take it back.
+      return row.kind === "committed" ? this.trash.take(path, []) : taken;
     };
+  }
+
+  async settled(): Promise<void> {
+    await this.trash.settled();
+  }
+
+  async cleanup(): Promise<void> {
+    await this.settled();
+    await this.discardLeftovers();
+    await this.trash.empty();
   }
 
   /**
@@ -220,7 +310,7 @@ export class DirectorySnapshotter implements Snapshotter {
   async claim(key: string, lease: string): Promise<boolean> {
     return await this.objects.database.transaction(() => {
       if (this.#rows.find(key)?.kind !== "committed") return false;
-      this.objects.hold(lease, "snapshot", this.#rows.objectKey(key));
+      this.#hold(lease, key);
       return true;
       // A power cut ends the lease as well.
     }, { durable: false });
@@ -231,16 +321,12 @@ export class DirectorySnapshotter implements Snapshotter {
    * unpacked twice at once. To be followed by {@link claim}.
    */
   async lockName(name: string, signal: AbortSignal): Promise<FileLock> {
-    const path = `${this.directory}/locks/make-${encodeURIComponent(`${this.objects.namespace}/${name}`)}`;
-    return await FileLock.acquire(path, signal, { create: true });
+    return await this.#locks.lockName(`${this.objects.namespace}/${name}`, signal);
   }
 
-  #forgetLock(id: number): void {
-    try {
-      Deno.removeSync(this.#lockPath(id));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+  #info(row: SnapshotRow, labels = this.#rows.labels(row)): SnapshotInfo {
+    const more = this.form.labels?.(this.#place(row.id));
+    return infoOf(row, more === undefined ? labels : { ...labels, ...more });
   }
 
   async find(key: string): Promise<SnapshotInfo | undefined> {
@@ -248,21 +334,46 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async stat(key: string): Promise<SnapshotInfo> {
-    return await this.#read(() => this.#rows.info(this.#rows.get(key)));
+    return await this.#read(() => this.#info(this.#rows.get(key)));
   }
 
-  async usage(key: string): Promise<Usage> {
-    const row = await this.#read(() => this.#rows.get(key));
+  async update(key: string, change: (info: SnapshotInfo) => Labels, signal?: AbortSignal): Promise<SnapshotInfo> {
+    return await this.objects.database.transaction(() => {
+      const row = this.#rows.get(key);
+      const labels = change(infoOf(row, this.#rows.labels(row)));
+      checkLabels(labels, "info.Labels: ");
+      this.#rows.setLabels(row, labels);
+      return this.#info(this.#rows.get(key));
+    }, { signal });
+  }
+
+  async usage(key: string, signal?: AbortSignal): Promise<Usage> {
+    const { row, parent } = await this.#read(() => {
+      const row = this.#rows.get(key);
+      return { row, parent: row.parent === null ? undefined : this.#rows.find(row.parent) };
+    });
+    if (row.kind === "view") return { size: 0, inodes: 0 };
     if (row.size !== null && row.inodes !== null) return { size: row.size, inodes: row.inodes };
-    const { treeUsage } = await import("./usage.ts");
-    const usage = await treeUsage(this.form.files(this.#place(row.id)));
+    const place = this.#place(row.id);
+    this.#checkFiles(key, place);
+    const base = parent === undefined ? undefined : this.#place(parent.id);
+    const usage = await (this.form.usage?.(place, base, signal ?? never) ?? this.#treeUsage(place, signal));
     // Not at commit: a pull would wait for a number that hardly anybody asks for.
     if (row.kind === "committed") await this.objects.database.transaction(() => this.#rows.keepUsage(row.id, usage));
     return usage;
   }
 
+  async #treeUsage(place: string, signal?: AbortSignal): Promise<Usage> {
+    const { snapshotUsage } = await import("./tree_work.ts");
+    return await snapshotUsage(this.form.files(place), undefined, signal);
+  }
+
+  pages(signal?: AbortSignal): AsyncGenerator<SnapshotInfo[]> {
+    return this.#rows.pages((row, labels) => this.#info(row, labels), signal);
+  }
+
   async list(): Promise<SnapshotInfo[]> {
-    return await this.#read(() => this.#rows.list().map((row) => this.#rows.info(row)));
+    return (await Array.fromAsync(this.pages())).flat();
   }
 
   async layerDirectory(key: string): Promise<string> {
@@ -270,86 +381,49 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async parentDirectories(key: string): Promise<string[]> {
-    return await this.#read(() =>
-      this.#rows.parents(this.#rows.get(key)).map(({ id }) => this.form.files(this.#place(id)))
-    );
+    return await this.#read(() => this.#parentPlaces(this.#rows.get(key)).map((place) => this.form.files(place)));
   }
 
   async lockSnapshot(key: string): Promise<FileLock> {
     const { id } = await this.#read(() => this.#rows.get(key));
-    const lock = FileLock.tryAcquire(this.#lockPath(id), { create: true });
-    if (lock === undefined) {
-      throw new Failure(
-        "Unavailable",
-        `snapshot "${key}" is in use by another process: wait until its container has ended`,
-      );
-    }
+    const lock = this.#locks.lock(id, key);
     const still = await this.#read(() => this.#rows.find(key));
     if (still?.id === id) return lock;
     lock.release({ remove: true });
-    throw new Failure("NotFound", `snapshot "${key}" does not exist`);
+    throw new Failure("NotFound", `snapshot ${key} does not exist`);
   }
 
   /** The snapshot, inside `Database.read` or a transaction. */
   findInside(key: string): SnapshotInfo | undefined {
     const row = this.#rows.find(key);
-    return row === undefined ? undefined : this.#rows.info(row);
+    return row === undefined ? undefined : this.#info(row);
   }
 
   /** Whether somebody has the snapshot locked now; inside `Database.read` or a transaction. */
   isLockedInside(key: string): boolean {
     const row = this.#rows.find(key);
-    if (row === undefined) return false;
-    try {
-      const lock = FileLock.tryAcquire(this.#lockPath(row.id));
-      lock?.release();
-      return lock === undefined;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
+    return row !== undefined && this.#locks.isLocked(row.id);
   }
 
   /** Throws away what processes left that died while they made or removed a snapshot. */
   async discardLeftovers(): Promise<void> {
-    const places = Deno.readDirSync(`${this.directory}/snapshots`);
-    const known = await this.#read(() => this.#rows.allIds());
-    for (const { name } of places) {
-      if (name.startsWith("new-")) await this.#discardIfFree(`${this.directory}/snapshots/${name}`);
-      else if (/^\d+$/.test(name) && !known.has(Number(name))) await this.#discardOrphan(Number(name));
-    }
-    for (const { name } of Deno.readDirSync(`${this.directory}/locks`)) {
-      if (!known.has(Number(name))) this.#removeFreeLock(`${this.directory}/locks/${name}`);
-    }
+    await discardLeftovers({ root: this.#root, database: this.objects.database, trash: this.trash });
+    // The root's own trash is emptied by whoever cleans the root.
+    if (this.options.ownsTrash === true) await this.trash.empty();
   }
+}
 
-  async #discardIfFree(path: string): Promise<void> {
-    let lock: FileLock | undefined;
-    try {
-      lock = FileLock.tryAcquire(path);
-    } catch (error) {
-      // Renamed into place in the meantime.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    if (lock === undefined) return;
-    using _held = lock;
-    await this.#discard(path);
-  }
+/** The text is that of containerd's database. */
+function emptyKey(): Failure {
+  return new Failure("Unknown", "bucket name required");
+}
 
-  async #discardOrphan(id: number): Promise<void> {
-    // Inside a transaction nobody else is between giving a directory its place and adding its row.
-    const place = await this.objects.database.transaction(
-      (undo) => this.#rows.allIds().has(id) ? undefined : this.trash.take(this.#place(id), undo),
-      { durable: false },
-    );
-    await this.trash.remove(place);
-  }
-
-  #removeFreeLock(path: string): void {
-    try {
-      FileLock.tryAcquire(path)?.release({ remove: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

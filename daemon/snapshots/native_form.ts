@@ -11,18 +11,19 @@ export const nativeForm: SnapshotForm = {
   name: "native",
   layers: "plain",
   rebases: false,
+  mountName: "snapshot mount",
 
   files: (directory) => directory,
 
-  async fill(directory, kind, parent) {
+  async fill({ directory, kind, parents: [parent] }, signal) {
     Deno.chmodSync(directory, 0o755);
     // A view is read-only, so the parent itself serves.
     if (kind === "view" || parent === undefined) return;
-    const { copyTree } = await import("./copy_tree.ts");
-    await copyTree(parent, directory);
+    const { copySnapshot } = await import("./tree_work.ts");
+    await copySnapshot(parent, directory, signal);
   },
 
-  mounts(directory, kind, parents) {
+  mounts({ directory, kind, parents }) {
     const source = kind === "view" ? parents[0] ?? directory : directory;
     return [bindMount(source, kind === "active" ? "rw" : "ro", "rbind first")];
   },

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { type Code, Failure } from "../../api/errors.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
+import { pagesOf, type PageSource } from "../metadata/pages.ts";
 import type { SnapshotInfo, SnapshotKind, Usage } from "./snapshotter.ts";
 
 /** A row; the id names the directory. */
@@ -47,8 +48,13 @@ export class SnapshotRows {
   /** Throws `NotFound`. */
   get(key: string): SnapshotRow {
     const row = this.find(key);
-    if (row === undefined) throw new Failure("NotFound", `snapshot "${key}" does not exist`);
+    if (row === undefined) throw new Failure("NotFound", `snapshot ${key} does not exist`);
     return row;
+  }
+
+  /** How containerd's texts name a snapshot among those of all namespaces. */
+  fullKey({ id, key }: SnapshotRow): string {
+    return `${this.objects.namespace}/${id}/${key}`;
   }
 
   /** Rows from the parent of a snapshot down to the base. */
@@ -69,15 +75,12 @@ export class SnapshotRows {
     );
   }
 
-  /** The row of a would-be parent. Throws `NotFound`, `InvalidArgument` where it is not committed. */
-  committedParent(key: string): SnapshotRow {
+  /** The row of a would-be parent. Throws `NotFound`, and `code` where it is not committed. */
+  committedParent(key: string, code: Code = "InvalidArgument"): SnapshotRow {
     const row = this.find(key);
-    if (row === undefined) throw new Failure("NotFound", `parent snapshot "${key}" does not exist`);
+    if (row === undefined) throw new Failure("NotFound", `parent snapshot ${key} does not exist`);
     if (row.kind !== "committed") {
-      throw new Failure(
-        "InvalidArgument",
-        `parent snapshot "${key}" is ${row.kind}: only a committed one can be a parent`,
-      );
+      throw new Failure(code, `failed to create snapshot: parent "${this.fullKey(row)}" is not committed snapshot`);
     }
     return row;
   }
@@ -102,6 +105,15 @@ export class SnapshotRows {
     this.objects.initLabels("snapshot", this.objectKey(key), labels);
     this.#linkParent(key, parent);
     return row.id;
+  }
+
+  /** Gives a row that was just added the next id. */
+  renumber(id: number): number {
+    const { database } = this.objects;
+    const next = database.get<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'snapshots'")!.seq + 1;
+    database.run("UPDATE snapshots SET id = ? WHERE id = ?", next, id);
+    database.run("UPDATE sqlite_sequence SET seq = ? WHERE name = 'snapshots'", next);
+    return next;
   }
 
   #linkParent(key: string, parent: string | undefined): void {
@@ -136,8 +148,9 @@ export class SnapshotRows {
       row.key,
     );
     if (child !== undefined) {
-      const message = `cannot remove snapshot with child: "${child.key}" stands on "${row.key}"`;
-      throw new Failure("FailedPrecondition", message);
+      throw new Failure("FailedPrecondition", "cannot remove snapshot with child", {
+        cause: new Error(`"${child.key}" stands on "${row.key}"`),
+      });
     }
     database.run("DELETE FROM snapshots WHERE id = ?", row.id);
     this.objects.forget("snapshot", this.objectKey(row.key));
@@ -149,26 +162,34 @@ export class SnapshotRows {
     this.objects.database.run(sql, usage.size, usage.inodes, id);
   }
 
-  /** All rows, oldest first. */
-  list(): SnapshotRow[] {
-    const { database, namespace } = this.objects;
-    return database.all<SnapshotRow>(
-      `SELECT ${columns} FROM snapshots WHERE namespace = ? AND snapshotter = ? ORDER BY id`,
-      namespace,
-      this.snapshotter,
-    );
+  /** Replaces the labels. */
+  setLabels(row: SnapshotRow, labels: Labels): void {
+    this.objects.setLabels("snapshot", this.objectKey(row.key), labels);
+    this.objects.database.run("UPDATE snapshots SET updated = ? WHERE id = ?", Date.now(), row.id);
   }
 
-  /** Ids of all rows, also of other namespaces. */
-  allIds(): Set<number> {
-    const sql = "SELECT id FROM snapshots WHERE snapshotter = ?";
-    return new Set(this.objects.database.all<{ id: number }>(sql, this.snapshotter).map(({ id }) => id));
+  /** Labels of a row. */
+  labels({ key }: SnapshotRow): Labels {
+    return this.objects.labels("snapshot", this.objectKey(key));
   }
 
-  /** What a row means to others. */
-  info(row: SnapshotRow): SnapshotInfo {
-    const { key, kind, parent, created, updated } = row;
-    const labels = this.objects.labels("snapshot", this.objectKey(key));
-    return { key, kind, ...(parent === null ? {} : { parent }), created, updated, labels };
+  /** All snapshots in byte order of their keys, in pages. */
+  pages<Info>(info: (row: SnapshotRow, labels: Labels) => Info, signal?: AbortSignal): AsyncGenerator<Info[]> {
+    // Names of snapshotters come from the table of forms and from no stranger; the key's part of an object key follows
+    // its name and a slash. SQL counts from 1.
+    const sql = `SELECT ${columns} FROM snapshots WHERE namespace = ? AND snapshotter = '${this.snapshotter}' ` +
+      `AND key > substr(?, ${this.snapshotter.length + 2}) ORDER BY key LIMIT ?`;
+    const source: PageSource<SnapshotRow, Info> = {
+      kind: "snapshot",
+      sql,
+      keyOf: ({ key }) => this.objectKey(key),
+      info,
+    };
+    return pagesOf(this.objects, source, signal);
   }
+}
+
+/** What a row means to others. */
+export function infoOf({ key, kind, parent, created, updated }: SnapshotRow, labels: Labels): SnapshotInfo {
+  return { key, kind, ...(parent === null ? {} : { parent }), created, updated, labels };
 }

@@ -37,18 +37,32 @@ export interface Usage {
 export interface PrepareOptions {
   /** Key of a committed snapshot; without one the snapshot begins empty. */
   readonly parent?: string;
+  /** Those that begin with `containerd.io/snapshot` may have a meaning, see {@link targetLabel}. */
   readonly labels?: Labels;
   /** The lease that keeps it. */
-  readonly lease?: string;
+  readonly lease?: string | undefined;
+  /** Ends the work; nothing is made then. */
+  readonly signal?: AbortSignal;
 }
+
+/**
+ * A label of {@link Snapshotter.prepare} with the name that the snapshot will have once it is committed: where that is
+ * there already, the caller is told before it works for nothing.
+ */
+export const targetLabel = "containerd.io/snapshot.ref";
 
 /** Options of {@link Snapshotter.commit}. */
 export interface CommitOptions {
   /** Labels of the committed snapshot; those of the active one are not inherited. */
   readonly labels?: Labels;
-  /** Puts an active snapshot that was prepared without a parent onto one; only where {@link Snapshotter.rebases}. */
+  /**
+   * Puts an active snapshot that was prepared without a parent onto one; only where {@link Snapshotter.rebases}. For one
+   * that has a parent it means nothing.
+   */
   readonly parent?: string;
-  readonly lease?: string;
+  /** Holds the name from then on. No lease holds the key any more. */
+  readonly lease?: string | undefined;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -84,18 +98,31 @@ export interface Snapshotter {
   /** The mounts of an active snapshot or view, as `prepare` gave them. Throws `FailedPrecondition` if committed. */
   mounts(key: string): Promise<Mount[]>;
   /**
-   * Commits the active snapshot `key` as `name`. Throws `AlreadyExists` where the name is taken (under the lease then;
-   * the active one stays), `FailedPrecondition` where the key is not active.
+   * Commits the active snapshot `key` as `name`. Throws, in this order, `Unknown` for an empty name, `AlreadyExists` where
+   * the name is taken (under the lease then; the active one stays), `FailedPrecondition` where the key is not active.
    */
   commit(key: string, name: string, options?: CommitOptions): Promise<void>;
-  /** Removes it. Throws `FailedPrecondition` where it has children. */
+  /** Removes it and its files. Throws `FailedPrecondition` where it has children. */
   remove(key: string): Promise<void>;
+  /**
+   * As {@link remove}, but its files are removed in the background; {@link settled} waits for them. Whoever is killed
+   * before leaves them to {@link cleanup}.
+   */
+  removeSoon(key: string, signal?: AbortSignal): Promise<void>;
+  /** Waits for what was removed in the background. Throws what went wrong with that. */
+  settled(): Promise<void>;
+  /** Removes what is left of removed snapshots. */
+  cleanup(): Promise<void>;
   /** The snapshot, or undefined. */
   find(key: string): Promise<SnapshotInfo | undefined>;
   stat(key: string): Promise<SnapshotInfo>;
-  /** Disk that it takes; of a view and an active one as of now. */
-  usage(key: string): Promise<Usage>;
-  /** All snapshots, oldest first. */
+  /** Disk that it takes, of an active one as of now; a view takes none. Throws `DataLoss` where its files are gone. */
+  usage(key: string, signal?: AbortSignal): Promise<Usage>;
+  /** Replaces the labels by what `change` makes of them, and gives the snapshot as it is then. */
+  update(key: string, change: (info: SnapshotInfo) => Labels, signal?: AbortSignal): Promise<SnapshotInfo>;
+  /** All snapshots, in byte order of their keys, page by page. */
+  pages(signal?: AbortSignal): AsyncGenerator<SnapshotInfo[]>;
+  /** All snapshots, in byte order of their keys. */
   list(): Promise<SnapshotInfo[]>;
   /** The directory that its files are in: for applying a layer to an active snapshot without mounting it. */
   layerDirectory(key: string): Promise<string>;
