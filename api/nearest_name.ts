@@ -10,6 +10,8 @@ export function nearestName(word: string, candidates: readonly string[]): string
   let best = Math.max(1, Math.floor(word.length / 3)) + 1;
   let nearest: string | undefined;
   for (const candidate of candidates) {
+    // So many letters are missing or too much at least; a word may be as long as a stranger makes it.
+    if (Math.abs(word.length - candidate.length) >= best) continue;
     const distance = editDistance(word, candidate);
     if (distance < best) [best, nearest] = [distance, candidate];
   }

@@ -27,8 +27,8 @@ const flagsOffset = 136;
 const SA_RESTART = 0x10000000;
 
 /**
- * Calls `listener` when the signal, of that name and number, has come; once for those that come together. The returned function gives the signal
- * its former action. The reactor waits for as long as it is listened to.
+ * Calls `listener` when the signal, of that name and number, has come; once for those that come together. The returned
+ * function gives the signal its former action. The reactor waits for as long as it is listened to.
  */
 export function listenTo(reactor: Reactor, name: Deno.Signal, signal: number, listener: () => void): () => void {
   // Deno installs its handler once for each signal. It is to do so now: later it would be on top of ours.

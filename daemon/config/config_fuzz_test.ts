@@ -94,3 +94,29 @@ Deno.test("a random configuration is migrated, merged and checked, or refused wi
   }
   equal(loaded > 300 && refused > 5 && found > 300, true, `${loaded} loaded, ${refused} refused, ${found} problems`);
 });
+
+Deno.test("a damaged configuration is read, or refused with a place", async () => {
+  const roll = dice(fuzzSeed());
+  const sound = writeDocument(defaultConfig(pluginSchemas));
+  const noise = ["[", "]", "'", '"', "=", ".", "\\", "\0", "{", "}", ",", "é", "#", "\n", "-", "_", "5", " "];
+  let read = 0, refused = 0;
+  for (let round = 0; round < 300; round++) {
+    let text = sound;
+    for (let count = 1 + roll(3); count > 0; count--) {
+      const at = roll(text.length + 1);
+      const piece = roll(2) === 0 ? noise[roll(noise.length)]! : text.slice(roll(text.length)).slice(0, roll(60));
+      text = text.slice(0, at) + piece + text.slice(at + roll(30));
+    }
+    try {
+      const tree = migrate(await readDocument(text, "f"), () => {});
+      checkConfig(tree, { schemas: pluginSchemas, foreign: foreignPlugins, proxies: [] }, ({ at, message }) => {
+        equal(at.line > 0 && message !== "", true, message);
+      });
+      read++;
+    } catch (error) {
+      if (!(error instanceof Failure) || !/^f:\d+:\d+: ./.test(error.message)) throw new Error(text, { cause: error });
+      refused++;
+    }
+  }
+  equal(read > 20 && refused > 20, true, `${read} read, ${refused} refused`);
+});

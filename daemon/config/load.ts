@@ -19,6 +19,9 @@ import { emptyTable, itemAt, type Origin, showOrigin, stringLeaf, type Table, ta
 /** So many files may be read; imports that make new names for ever end here. */
 const filesMax = 1000;
 
+/** So many problems are told; nobody reads more. Errors are told beyond that, for they end the daemon. */
+const problemsMax = 1000;
+
 /** What {@link loadConfig} needs. */
 export interface LoadOptions {
   /** The file; without it containerd's usual one, which may be missing. */
@@ -58,7 +61,7 @@ interface ReadFile {
 export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const problems: Problem[] = [];
   const report = (problem: Problem) => {
-    problems.push(problem);
+    if (problems.length < problemsMax || problem.severity === "error") problems.push(problem);
   };
   const files = await readFiles(options);
   const migrated = files.map(({ tree }) => migrate(tree, report));

@@ -178,3 +178,10 @@ Deno.test("loadConfig() lets the command line have the last word", async () => {
   const ttrpc = itemAt(own.tree, "plugins", "io.containerd.server.v1.ttrpc", "address");
   equal(ttrpc && "value" in ttrpc && ttrpc.value, "/t");
 });
+
+Deno.test("loadConfig() tells no more problems than somebody reads, but each error", async () => {
+  const unknown = Array.from({ length: 2000 }, (_, index) => `${"key".repeat(5)}${index} = 1`).join("\n");
+  const { problems, config } = await load({ "main.toml": `version = 4\n${unknown}\n[debug]\nlevel = 5` });
+  equal(problems.length, 1000);
+  throws(config, /main\.toml:2003:1: debug\.level/);
+});
