@@ -7,6 +7,7 @@ import { messageOf } from "../../api/errors.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import type { Logger } from "../log/logger.ts";
 import type { RunningServer } from "./running_server.ts";
+import { returnMemoryRegularly } from "./spare_memory.ts";
 import { ServiceManager, takeManagerVariables } from "./service_manager.ts";
 import { listenToSignals, survive } from "./signals.ts";
 import { describeState, writeStateFile } from "./state_dump.ts";
@@ -69,7 +70,9 @@ export async function live({ log, reactor, beganMs, start, reopenLogs }: LifeOpt
     manager.ready();
     // From the process's beginning, as its starter sees it.
     log.info(`containerd successfully booted in ${((performance.now() - beganMs) / 1000).toFixed(6)}s`);
+    const keepMemory = returnMemoryRegularly();
     if (!stopping.signal.aborted) await new Promise((resolve) => stopping.signal.addEventListener("abort", resolve));
+    keepMemory();
     manager.stopping();
     await end(daemon);
     return 0;

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type {
   AddResourceRequest,
   CreateRequest,
@@ -120,7 +119,7 @@ function leaseFields({ id, labels }: LeaseInfo): FieldReader {
 /** As containerd makes them: the nanoseconds of the second, and three random bytes. */
 function newId(): string {
   const nanoseconds = Math.floor((performance.timeOrigin + performance.now()) % 1000 * 1e6);
-  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(3))).toString("base64url");
+  const random = crypto.getRandomValues(new Uint8Array(3)).toBase64({ alphabet: "base64url" });
   return `${nanoseconds}-${random}`;
 }
 

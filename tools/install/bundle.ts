@@ -1,7 +1,8 @@
 /**
  * Bundles barge: each personality on its own, with chunks for what it loads only sometimes, so that a start reads few
  * files, and no file of `node_modules` or of Deno's cache is wanted afterwards. What personalities share is there more
- * than once: sharing it would cut it into a dozen chunks.
+ * than once: sharing it would cut it into a dozen chunks. The daemon, which loads nearly everything at each start, is one
+ * file: a hundred chunks took twice as long.
  *
  * @module
  */
@@ -14,6 +15,9 @@ const common = ["bundle", "--quiet", "--platform", "deno", "--packages", "bundle
 export function workersOf(root: URL): string[] {
   return [...sourceFiles(root)].map(({ path }) => path).filter((path) => path.endsWith("_worker_main.ts"));
 }
+
+/** Personalities that are one file. */
+const whole: ReadonlySet<string> = new Set(["daemon"]);
 
 function jsName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1).replace(/\.ts$/, ".js");
@@ -46,7 +50,10 @@ export async function bundle(root: URL, directory: string, main = "main.ts"): Pr
         `import { main } from ${JSON.stringify(href)};\nexport { main };\n` +
           `if (import.meta.main) Deno.exit(await main(Deno.args));\n`,
       );
-      await deno(root, ...common, "--code-splitting", "--outdir", directory, start);
+      const place = whole.has(word)
+        ? ["--output", `${directory}/start-${word}.js`]
+        : ["--code-splitting", "--outdir", directory];
+      await deno(root, ...common, ...place, start);
       bundled = bundled.replace(`"${path}"`, `"./start-${word}.js"`);
     }
   } finally {

@@ -1,0 +1,22 @@
+/**
+ * Keeps the memory of an idle daemon small.
+ *
+ * @module
+ */
+import { returnFreeMemory } from "../../ffi/free_memory.ts";
+
+/** After the start, most of what was read for it is free. */
+const firstMs = 500;
+const everyMs = 30_000;
+
+/** Gives free memory back now and then; the returned function ends that. Keeps no process alive. */
+export function returnMemoryRegularly(): () => void {
+  const first = setTimeout(returnFreeMemory, firstMs);
+  const later = setInterval(returnFreeMemory, everyMs);
+  Deno.unrefTimer(first);
+  Deno.unrefTimer(later);
+  return () => {
+    clearTimeout(first);
+    clearInterval(later);
+  };
+}
