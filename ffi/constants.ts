@@ -59,6 +59,10 @@ export const constants = {
   LOCK_EX: 2,
   LOCK_NB: 4,
   LOCK_UN: 8,
+  // splice(2), pipe(7)
+  SPLICE_F_MOVE: 1,
+  SPLICE_F_NONBLOCK: 2,
+  FIONREAD: 0x541b,
   // mmap(2)
   PROT_READ: 1,
   PROT_WRITE: 2,
@@ -183,6 +187,7 @@ export const constants = {
   EPOLLOUT: 0x4,
   EPOLLERR: 0x8,
   EPOLLHUP: 0x10,
+  EPOLLET: 0x80000000,
   EPOLL_CTL_ADD: 1,
   EPOLL_CTL_DEL: 2,
   EPOLL_CTL_MOD: 3,

@@ -1,0 +1,368 @@
+/**
+ * The standard streams of one process in a container: what it is started with, and how its bytes reach containerd's
+ * clients.
+ *
+ * The life of a set: {@link openStandardStreams} opens everything that can fail and gives the ends for the launch;
+ * {@link StandardStreams.begin} after the launch; then any number of {@link StandardStreams.closeStdin} and
+ * {@link StandardStreams.resize}; {@link StandardStreams.drained} once the process has ended; at last, and at any time
+ * before when something fails, {@link StandardStreams.close}.
+ *
+ * The container gets anonymous pipes (or its own terminal) and never a FIFO, a file or a terminal of the host: each
+ * could be reopened, resized, or used to reach the host's mounts.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import { flags } from "../../ffi/constants.ts";
+import { changeOwner, Descriptor, makePipe, openFile, setNonBlocking } from "../../ffi/descriptor.ts";
+import { setTerminalSize } from "../../ffi/pty.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import { receiveDescriptor, socketPair } from "../../ffi/socket.ts";
+import { readyNow } from "../../ffi/splice.ts";
+import { call } from "../../ffi/syscall.ts";
+import { after } from "../../ffi/timer.ts";
+import { Flow } from "./flow.ts";
+import { type Input, openInput } from "./input.ts";
+import { type Logger, startLogger } from "./logger.ts";
+import { readable } from "./readable.ts";
+import { planStdio, type StdioFields, type StdioPlan } from "./stdio_plan.ts";
+import { nullTarget, openTarget, pipeTarget, type Target, terminalTarget } from "./target.ts";
+
+/** What a set of streams is made from; the fields of {@link StdioFields} are the API's. */
+export interface StandardStreamsOptions extends StdioFields {
+  /** For a logger's environment. */
+  readonly containerId: string;
+  readonly namespace: string;
+  /** Owner of the pipes: the runtime options' `io_uid` and `io_gid`, or the host's ids of the container's user. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Hears of what goes wrong later: a full disk, a logger that dies. One sentence, for the shim's log. */
+  readonly warn?: (text: string) => void;
+  /** Ends the waiting for a file system or a logger. */
+  readonly signal?: AbortSignal;
+}
+
+/** Numbers of descriptors for the launch, as `shim/oci/launch.ts` takes them. */
+export interface ChildStreams {
+  readonly stdin: number;
+  readonly stdout: number;
+  readonly stderr: number;
+  /** With a terminal: a connected socket that its master is sent over. */
+  readonly console?: number;
+}
+
+/** This process's ends of a container's streams, for a successor: they are what its bytes are in. */
+export interface ContainerEnds {
+  stdin?: Descriptor;
+  stdout?: Descriptor;
+  stderr?: Descriptor;
+  master?: Descriptor;
+}
+
+/** How long a launched container may take to send its terminal; the launch has returned by then. */
+const consoleMs = 10_000;
+
+const outputs = ["stdout", "stderr"] as const;
+
+/** A set of streams, see the module's comment for its life. */
+export class StandardStreams {
+  readonly #flows: Flow[] = [];
+  readonly #outputs: Flow[] = [];
+  /** Ends that the launched process has copies of, and others that are needed no longer after {@link begin}. */
+  readonly #launch: Descriptor[] = [];
+  readonly #ends: ContainerEnds;
+  readonly #plan: StdioPlan;
+  readonly #terminal: boolean;
+  #child: ChildStreams | undefined;
+  #console: Descriptor | undefined;
+  #input: Input | undefined;
+  #shown: Target | undefined;
+  #logger: Logger | undefined;
+  #afterLogger: Promise<void> = Promise.resolve();
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
+
+  private constructor(
+    readonly reactor: Reactor,
+    readonly options: StandardStreamsOptions,
+    ends: ContainerEnds,
+  ) {
+    this.#plan = planStdio(options);
+    this.#terminal = options.terminal;
+    this.#ends = { ...ends };
+  }
+
+  /** See {@link openStandardStreams} and {@link resumeStandardStreams}. */
+  static async open(reactor: Reactor, options: StandardStreamsOptions, ends?: ContainerEnds): Promise<StandardStreams> {
+    const streams = new StandardStreams(reactor, options, ends ?? {});
+    try {
+      await streams.#open(ends === undefined);
+      return streams;
+    } catch (error) {
+      await streams.close();
+      throw error;
+    }
+  }
+
+  async #open(launches: boolean): Promise<void> {
+    const { stdin } = this.#plan;
+    if (stdin !== undefined) this.#input = openInput(this.reactor, stdin);
+    if (launches) this.#makeChildEnds();
+    if (this.#plan.logger !== undefined) await this.#startLogger(this.#plan.logger);
+    if (this.#terminal) {
+      this.#shown ??= this.#plan.stdout === undefined
+        ? nullTarget()
+        : await openTarget(this.reactor, this.#plan.stdout);
+      return;
+    }
+    if (this.#logger !== undefined) return;
+    for (const name of outputs) {
+      const from = this.#ends[name], plan = this.#plan[name];
+      if (from !== undefined && plan !== undefined) {
+        this.#addOutput(name, from, "pipe", await openTarget(this.reactor, plan));
+      }
+    }
+  }
+
+  #makeChildEnds(): void {
+    const none = openFile("/dev/null", flags("O_RDWR"));
+    this.#launch.push(none);
+    const child = { stdin: none.number, stdout: none.number, stderr: none.number };
+    if (this.#terminal) {
+      const [ours, theirs] = socketPair();
+      this.#console = ours;
+      this.#launch.push(theirs);
+      this.#child = { ...child, console: theirs.number };
+      return;
+    }
+    if (this.#input !== undefined) {
+      const { read, write } = this.#pipe();
+      this.#launch.push(read);
+      this.#ends.stdin = write;
+      child.stdin = read.number;
+    }
+    for (const name of outputs) {
+      if (this.#plan[name] === undefined && this.#plan.logger === undefined) continue;
+      const { read, write } = this.#pipe();
+      this.#launch.push(write);
+      setNonBlocking(read.number);
+      this.#ends[name] = read;
+      child[name] = write.number;
+    }
+    this.#child = child;
+  }
+
+  /** Both ends of a pipe are one file: it is the container's user's, who may open it again as /dev/stdout. */
+  #pipe(): { read: Descriptor; write: Descriptor } {
+    const pipe = makePipe();
+    const { uid, gid } = this.options;
+    if (uid !== 0 || gid !== 0) changeOwner(pipe.read.number, uid, gid);
+    return pipe;
+  }
+
+  async #startLogger(plan: NonNullable<StdioPlan["logger"]>): Promise<void> {
+    const { containerId, namespace, signal } = this.options;
+    // With a terminal the logger reads pipes of ours: one that is written here, and one that ends at once.
+    const made = this.#terminal ? outputs.map(() => makePipe()) : [];
+    try {
+      const stdout = made[0]?.read ?? this.#ends.stdout, stderr = made[1]?.read ?? this.#ends.stderr;
+      if (stdout === undefined || stderr === undefined) throw new Error("a logger needs both outputs");
+      // The read ends of a container's pipes are non-blocking here; the logger shares that and would see EAGAIN.
+      for (const { number } of [stdout, stderr]) setBlocking(number);
+      this.#logger = await startLogger(this.reactor, { plan, containerId, namespace, stdout, stderr }, signal);
+      if (made[0] !== undefined) this.#shown = pipeTarget(made[0].write);
+    } catch (error) {
+      made[0]?.write.close();
+      throw error;
+    } finally {
+      made[0]?.read.close();
+      made[1]?.read.close();
+      made[1]?.write.close();
+    }
+    this.#afterLogger = this.#logger.ended.then(() => this.#loggerEnded());
+  }
+
+  /** The container does not notice: its pipes have a reader still, who throws away what comes. */
+  #loggerEnded(): void {
+    if (this.#closed !== undefined) return;
+    for (const name of outputs) {
+      const from = this.#ends[name];
+      if (from === undefined) continue;
+      if ((readyNow(from.number, flags("EPOLLIN")) & flags("EPOLLHUP")) === 0) {
+        this.#warn(`${name}: the logging binary has ended: what the container still prints is lost`);
+      }
+      setNonBlocking(from.number);
+      this.#addOutput(name, from, "pipe", nullTarget()).begin();
+    }
+  }
+
+  #addOutput(name: string, from: Descriptor, kind: "pipe" | "terminal", to: Target): Flow {
+    return this.#add(this.#outputs, { name, from, kind, to, discards: true });
+  }
+
+  #add(list: Flow[], options: Omit<ConstructorParameters<typeof Flow>[1], "warn">): Flow {
+    const flow = new Flow(this.reactor, { ...options, warn: (text) => this.#warn(text) });
+    flow.ended.then(() => this.#forget(flow));
+    list.push(flow);
+    if (list !== this.#flows) this.#flows.push(flow);
+    return flow;
+  }
+
+  /** The flow's descriptors are closed; their numbers may soon be others'. */
+  #forget({ options: { from, name } }: Flow): void {
+    if (name === "stdin") delete this.#ends.stdin;
+    for (const key of [...outputs, "master" as const]) if (this.#ends[key] === from) delete this.#ends[key];
+  }
+
+  #warn(text: string): void {
+    this.options.warn?.(text);
+  }
+
+  /** What the process is to be launched with. Valid until {@link begin}. */
+  get child(): ChildStreams {
+    if (this.#child === undefined) throw new Error("these streams' process was launched already");
+    return this.#child;
+  }
+
+  /**
+   * The ends whose owner must not vanish: while somebody holds duplicates of them (SCM_RIGHTS), the end of this process
+   * is neither SIGPIPE nor a hang-up to the container. They stay this object's. After {@link begin}.
+   */
+  get ends(): Readonly<ContainerEnds> {
+    return this.#ends;
+  }
+
+  /**
+   * To be called when the process was launched: gives up its ends and begins to move bytes. With a terminal it waits for
+   * the master to come over the console socket, at most 10 s (`DeadlineExceeded`; `Aborted` where the socket was closed
+   * instead); who has it already, such as from a runtime's own socket, hands it over. Everything else is done before it first waits.
+   */
+  async begin(master?: Descriptor): Promise<void> {
+    this.#child = undefined;
+    for (const end of this.#launch.splice(0)) end.close();
+    if (!this.#terminal) {
+      const { stdin } = this.#ends;
+      if (stdin !== undefined) this.#addInput(pipeTarget(stdin));
+      for (const flow of this.#flows) flow.begin();
+      return;
+    }
+    const screen = this.#ends.master ??= master ?? await this.#receiveMaster();
+    this.#console?.close();
+    setNonBlocking(screen.number);
+    // Readiness is registered by descriptor, and a terminal's two directions are watched apart.
+    const keys = new Descriptor(call("fcntl", screen.number, flags("F_DUPFD_CLOEXEC"), 0));
+    if (this.#input === undefined) keys.close();
+    else this.#addInput(terminalTarget(keys));
+    this.#addOutput("stdout", screen, "terminal", this.#shown ?? nullTarget());
+    this.#shown = undefined;
+    for (const flow of this.#flows) flow.begin();
+  }
+
+  #addInput(to: Target): void {
+    if (this.#input === undefined) return to.close();
+    const { from, kind } = this.#input;
+    this.#add(this.#flows, { name: "stdin", from, kind, to, discards: false });
+  }
+
+  async #receiveMaster(): Promise<Descriptor> {
+    if (this.#console === undefined) throw new Error("these streams have no console socket");
+    using console = this.#console;
+    this.#console = undefined;
+    const signals = [this.#closing.signal, this.options.signal].filter((signal) => signal !== undefined);
+    const came = await readable(this.reactor, console.number, consoleMs, AbortSignal.any(signals));
+    const master = came ? receiveDescriptor(console.number) : undefined;
+    if (master !== undefined) return master;
+    throw new Failure(came ? "Aborted" : "DeadlineExceeded", "the container's process did not send its terminal");
+  }
+
+  /**
+   * Closes this process's own writer of the stdin FIFO (CloseIO). What clients have written is delivered first; then,
+   * when the last client has left as well, the container sees the end of its input, or Ctrl-D on its terminal. Also
+   * before {@link begin}; a second call does nothing.
+   */
+  closeStdin(): void {
+    this.#input?.held?.close();
+  }
+
+  /** Tells the terminal its size, 16 bits each way; without a terminal it does nothing, as containerd's shim does. */
+  resize(columns: number, rows: number): void {
+    const { master } = this.#ends;
+    if (master !== undefined && this.#closed === undefined) setTerminalSize(master.number, { columns, rows });
+  }
+
+  /**
+   * To be called when the process has ended. Resolves with true when the last writer has gone and everything was given
+   * to the FIFOs and files, and a logger has ended; a terminal counts as left by its writers when it is empty. After the
+   * limit (10 s in containerd) it moves what is there, ends the streams all the same, so that clients see the end, and
+   * gives false. Throws the signal's reason when it is aborted, and leaves the streams as they are.
+   */
+  async drained(limitMs: number, signal?: AbortSignal): Promise<boolean> {
+    signal?.throwIfAborted();
+    if (this.#terminal) { for (const flow of this.#outputs) flow.endWhenEmpty(); }
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const abort = (): void => reject(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer = after(this.reactor, limitMs, () => resolve(false));
+    this.#everything().then(() => resolve(true), reject);
+    try {
+      const inTime = await promise;
+      if (!inTime) { for (const flow of this.#outputs) flow.cut(); }
+      return inTime;
+    } finally {
+      timer.close();
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async #everything(): Promise<void> {
+    // A logger's end adds flows, for what it left.
+    await this.#afterLogger;
+    await Promise.all(this.#outputs.map((flow) => flow.ended));
+  }
+
+  /**
+   * Gives everything back at once, and asks a logger that still runs to end: SIGTERM, and SIGKILL after 12 s. Resolves
+   * when there is no logger any more. A second call gives the same promise.
+   */
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new Failure("Canceled", "the process's streams were closed"));
+    for (const flow of this.#flows) flow.close();
+    for (const end of [...this.#launch, this.#console, this.#input?.from, this.#input?.held]) end?.close();
+    this.#shown?.close();
+    // Those of a flow that has a thread at work are closed with it.
+    const flowing = new Set(this.#flows.map((flow) => flow.options.from));
+    const { stdin, stdout, stderr, master } = this.#ends;
+    for (const end of [stdin, stdout, stderr, master]) if (end !== undefined && !flowing.has(end)) end.close();
+    await this.#logger?.stop();
+  }
+}
+
+/** A logger reads its descriptors as any program does; nobody reads them here while it lives. */
+function setBlocking(fd: number): void {
+  call("fcntl", fd, flags("F_SETFL"), call("fcntl", fd, flags("F_GETFL")) & ~flags("O_NONBLOCK"));
+}
+
+/**
+ * Opens the streams of a process that is to be launched. FIFOs must exist; a client need not have opened them. Throws
+ * `Unknown` with containerd's wording for a scheme, path or logger that cannot be used; nothing stays open then.
+ */
+export function openStandardStreams(reactor: Reactor, options: StandardStreamsOptions): Promise<StandardStreams> {
+  return StandardStreams.open(reactor, options);
+}
+
+/**
+ * Opens the streams of a process that another shim had launched, from the ends that it held: what the container has
+ * written meanwhile is in them. The descriptors are taken over. Throws as {@link openStandardStreams} does.
+ */
+export function resumeStandardStreams(
+  reactor: Reactor,
+  options: StandardStreamsOptions,
+  ends: ContainerEnds,
+): Promise<StandardStreams> {
+  for (const end of [ends.stdout, ends.stderr, ends.master]) if (end !== undefined) setNonBlocking(end.number);
+  return StandardStreams.open(reactor, options, ends);
+}

@@ -1,0 +1,170 @@
+/**
+ * Where the bytes of a stream go: FIFOs, pipes, files, terminals, nothing.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import { flags } from "../../ffi/constants.ts";
+import { Descriptor, openFile, setNonBlocking } from "../../ffi/descriptor.ts";
+import { errnoText, isErrno } from "../../ffi/errno.ts";
+import { holdForWriting } from "../../ffi/fifo.ts";
+import type { Reactor, Watch } from "../../ffi/reactor.ts";
+import { bytesUnread, readyNow } from "../../ffi/splice.ts";
+import { attempt } from "../../ffi/syscall.ts";
+import { after } from "../../ffi/timer.ts";
+import type { OutputPlan } from "./stdio_plan.ts";
+import { callInTurn } from "./turns.ts";
+
+/** The receiving end of a flow. It is open until {@link finish} or {@link close}, whichever comes first. */
+export interface Target {
+  readonly fd: number;
+  /** How bytes get there: spliced, or, for a file with O_APPEND, written on a thread since a disk may be waited for. */
+  readonly takes: "splices" | "writes";
+  /** Whether epoll can tell that it takes bytes again; where not, it always does. */
+  readonly watchable: boolean;
+  /** Everything was given: the other side sees the end once it has read it. */
+  finish(): void;
+  /** Gives the descriptors back now. */
+  close(): void;
+}
+
+/** The target of a descriptor that is closed at the end: a pipe (or a terminal), made non-blocking. */
+export function pipeTarget(end: Descriptor): Target {
+  setNonBlocking(end.number);
+  const close = (): void => end.close();
+  return { fd: end.number, takes: "splices", watchable: true, finish: close, close };
+}
+
+/** Ctrl-D: what a terminal's programs read as the end of their input, unless they have asked for every key. */
+const endOfInput = new Uint8Array([4]);
+
+/** What is typed on a terminal. Its end is typed as well: closing the master would hang up on the programs. */
+export function terminalTarget(master: Descriptor): Target {
+  const close = (): void => master.close();
+  const finish = (): void => {
+    // A terminal that is gone, or full of what nobody reads, has no use for it.
+    attempt("write", master.number, endOfInput, endOfInput.length);
+    close();
+  };
+  return { fd: master.number, takes: "splices", watchable: true, finish, close };
+}
+
+/** Takes everything and keeps nothing. */
+export function nullTarget(): Target {
+  const end = openFile("/dev/null", flags("O_WRONLY"));
+  const close = (): void => end.close();
+  return { fd: end.number, takes: "splices", watchable: false, finish: close, close };
+}
+
+/** How soon, and how often at most, a finished FIFO without a reader is looked at again. */
+const lookMs = { first: 50, longest: 1000 };
+
+/**
+ * A FIFO that somebody reads, or will read. While bytes come this process holds both sides, so that a reader may leave
+ * and another one come: what is printed meanwhile stays in the FIFO, and when that is full in the container's pipe, and
+ * then the container waits.
+ *
+ * At the end the last reader sees the end as soon as it has read everything. Where there is no reader then, and bytes
+ * are left, the FIFO is kept for one that still comes, until the target is closed.
+ */
+class FifoTarget implements Target {
+  readonly takes = "splices";
+  readonly watchable = true;
+  readonly #fifo: ReturnType<typeof holdForWriting>;
+  #timer: Watch | undefined;
+
+  constructor(readonly reactor: Reactor, path: string) {
+    this.#fifo = holdForWriting(path);
+  }
+
+  get fd(): number {
+    return this.#fifo.used.number;
+  }
+
+  finish(): void {
+    this.#fifo.held.close();
+    this.#endForReader(lookMs.first);
+  }
+
+  #endForReader(nextMs: number): void {
+    this.#timer = undefined;
+    // A pipe without readers is an error to its writers, to nobody else. The kernel keeps its bytes while it is open.
+    const isUnread = (readyNow(this.fd, 0) & flags("EPOLLERR")) !== 0 && bytesUnread(this.fd) > 0;
+    if (!isUnread) return this.#fifo.used.close();
+    const later = Math.min(nextMs * 2, lookMs.longest);
+    this.#timer = after(this.reactor, nextMs, () => this.#endForReader(later));
+  }
+
+  close(): void {
+    this.#timer?.close();
+    this.#fifo[Symbol.dispose]();
+  }
+}
+
+/** Opens what the plan names. Throws `Unknown` with containerd's wording. */
+export async function openTarget(reactor: Reactor, plan: OutputPlan): Promise<Target> {
+  const { path } = plan;
+  try {
+    if (plan.kind === "file") makeDirectoryOf(path);
+    const kind = kindOf(path);
+    if (kind === "fifo") return new FifoTarget(reactor, path);
+    if (kind === "device") {
+      const end = openFile(path, flags("O_WRONLY", "O_NONBLOCK", "O_NOCTTY"));
+      const close = (): void => end.close();
+      return { fd: end.number, takes: "splices", watchable: canBeWatched(reactor, end), finish: close, close };
+    }
+    const end = await openToAppend(path, plan.kind === "file");
+    const close = (): void => end.close();
+    return { fd: end.number, takes: "writes", watchable: false, finish: close, close };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new Failure(
+      "Unknown",
+      `containerd-shim: opening file ${JSON.stringify(path)} failed: ${reason(error, path)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** What Go says of a failed open. */
+export function reason(error: Error, path: string): string {
+  return "errno" in error && typeof error.errno === "number"
+    ? `open ${path}: ${errnoText(Number(error.errno))}`
+    : error.message;
+}
+
+function kindOf(path: string): "fifo" | "device" | "file" {
+  try {
+    const { isFifo, isCharDevice } = Deno.statSync(path);
+    return isFifo ? "fifo" : isCharDevice ? "device" : "file";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "file"; // To be made, or the open says so.
+    throw error;
+  }
+}
+
+function makeDirectoryOf(path: string): void {
+  const end = path.lastIndexOf("/");
+  if (end > 0) Deno.mkdirSync(path.slice(0, end), { recursive: true, mode: 0o755 });
+}
+
+/** On a thread: the file may lie on a server that does not answer. */
+async function openToAppend(path: string, make: boolean): Promise<Descriptor> {
+  const wanted = flags("O_WRONLY", "O_APPEND", "O_NOCTTY", ...(make ? ["O_CREAT" as const] : []));
+  const fd = await callInTurn("openat", flags("AT_FDCWD"), path, wanted | flags("O_CLOEXEC"), 0o644);
+  // What failed there fails here as well, and says why.
+  return fd >= 0 ? new Descriptor(fd) : openFile(path, wanted, 0o644);
+}
+
+/** Whether epoll knows when the descriptor is ready; files and /dev/null it refuses, for they always are. */
+export function canBeWatched(reactor: Reactor, end: Descriptor): boolean {
+  try {
+    reactor.watch(end.number, flags("EPOLLOUT"), () => {}).close();
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EPERM")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * What tests of standard streams share: FIFOs, clients that read them, processes that write them.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { makeFifo } from "../ffi/fifo.ts";
+import { Reactor } from "../ffi/reactor.ts";
+import { openStandardStreams, type StandardStreams, type StandardStreamsOptions } from "../shim/io/standard_streams.ts";
+import { startStreamed, type StreamedProcess } from "./streamed_process.ts";
+
+/** Streams that go nowhere: fields to add to. */
+export const nothing: StandardStreamsOptions = {
+  stdin: "",
+  stdout: "",
+  stderr: "",
+  terminal: false,
+  containerId: "c1",
+  namespace: "testing",
+  uid: 0,
+  gid: 0,
+};
+
+/** A reactor and a directory with the FIFOs in, out and err; afterwards no descriptor may be left. */
+export async function withFifos(
+  body: (reactor: Reactor, path: (name: string) => string) => Promise<void>,
+): Promise<void> {
+  const directory = Deno.makeTempDirSync();
+  const before = openDescriptors();
+  const reactor = new Reactor();
+  try {
+    for (const name of ["in", "out", "err"]) makeFifo(`${directory}/${name}`, 0o700);
+    await body(reactor, (name) => `${directory}/${name}`);
+  } finally {
+    reactor[Symbol.dispose]();
+    await new Promise((resolve) => setTimeout(resolve, 20)); // The reactor's thread comes back and closes its own two.
+    Deno.removeSync(directory, { recursive: true });
+  }
+  assert.deepEqual(openDescriptors(), before, "descriptors are left over");
+}
+
+function openDescriptors(): string[] {
+  const open: string[] = [];
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      open.push(`${name} ${Deno.readLinkSync(`/proc/self/fd/${name}`)}`);
+    } catch {
+      // The one that the listing itself had.
+    }
+  }
+  // Made once per process: the executable stub of children, and the event loop's own.
+  return open.filter((line) => !/memfd:|anon_inode:|\/dev\/urandom/.test(line)).sort();
+}
+
+/** Reads a FIFO by another process, like a client; or does something else with it, which the shell knows as $0. */
+export class Client {
+  readonly #process: Deno.ChildProcess;
+  readonly output: Promise<Uint8Array>;
+
+  constructor(path: string, command: string = `exec cat "$0"`) {
+    this.#process = new Deno.Command("/bin/sh", {
+      args: ["-c", command, path],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    this.output = new Response(this.#process.stdout).bytes();
+  }
+
+  /** What it has printed when it ends. */
+  async text(): Promise<string> {
+    const bytes = await this.output;
+    await this.#process.status;
+    return new TextDecoder().decode(bytes);
+  }
+
+  /** How many bytes it has printed when it ends. */
+  async length(): Promise<number> {
+    const bytes = await this.output;
+    await this.#process.status;
+    return bytes.length;
+  }
+}
+
+/** Starts a script with the streams and begins them. */
+export async function run(reactor: Reactor, streams: StandardStreams, script: string): Promise<StreamedProcess> {
+  const process = startStreamed(reactor, script, streams.child);
+  await streams.begin();
+  return process;
+}
+
+/** Runs a script to its end and closes its streams. */
+export async function runWhole(
+  reactor: Reactor,
+  options: Partial<StandardStreamsOptions>,
+  script: string,
+): Promise<boolean> {
+  const streams = await openStandardStreams(reactor, { ...nothing, ...options });
+  const process = await run(reactor, streams, script);
+  await process.end();
+  const complete = await streams.drained(10_000);
+  await streams.close();
+  return complete;
+}
+
+/** The text of a file. */
+export function contents(path: string): string {
+  return Deno.readTextFileSync(path);
+}
+
+/** Writes a logging program. */
+export function writeLogger(path: string, body: string): void {
+  Deno.writeTextFileSync(path, `#!/bin/sh\n${body}\n`);
+  Deno.chmodSync(path, 0o755);
+}
