@@ -73,7 +73,10 @@ export class Flow {
     this.#resolve = resolve;
     this.#to = options.to;
     const from = options.from.number, to = options.to.fd;
-    this.#mover = options.to.takes === "writes" ? new Copying(from, to, true) : splicing(from, to);
+    // A terminal gives small pieces, each of which would take a whole page of the target when spliced: a FIFO that nobody
+    // reads would be full after 16 of them. Copied they share pages, at the same speed.
+    const onThread = options.to.takes === "writes";
+    this.#mover = onThread || options.kind === "terminal" ? new Copying(from, to, onThread) : splicing(from, to);
   }
 
   /** Begins to move bytes. */
@@ -155,7 +158,7 @@ export class Flow {
       return this.#ending === "no" ? this.#await("hang-up") : this.#end();
     }
     if (moved === cannotSplice && !this.#moved && !(this.#mover instanceof Copying)) {
-      // Kernels between 5.10 and 5.11 splice no terminals.
+      // Some kernels between 5.10 and 5.11 splice nothing into terminals, and some devices take no splices at all.
       this.#mover = new Copying(this.options.from.number, this.#to.fd, false);
       return true;
     }
