@@ -23,6 +23,8 @@ interface Work {
 }
 
 const peer = "containerd";
+/** Both daemons give memory back some seconds after they had use for it. */
+const calmMs = 12_000;
 
 /** All rows of the daemon. */
 export async function daemonRows(scratch: BenchScratch, barge: readonly string[], amount: Amount): Promise<Row[]> {
@@ -30,6 +32,7 @@ export async function daemonRows(scratch: BenchScratch, barge: readonly string[]
   const rows: Row[] = [await startRow(scratch, barge, amount)];
   await using ours = await startSide("barge", `${scratch.path}/daemon-barge`, barge);
   await using stock = await startSide("stock", `${scratch.path}/daemon-stock`, barge);
+  await new Promise((resolve) => setTimeout(resolve, calmMs));
   rows.push({
     ...{ kind: "measured", work: "memory of an idle daemon (PSS)", unit: "MB", peer, ratioMax: 1 },
     ...{ bargeTimes: [ours.pssMb()], peerTimes: [stock.pssMb()] },
@@ -120,7 +123,7 @@ async function growthRow(ours: Side, stock: Side, { quick }: Amount): Promise<Ro
   const calls = quick ? 10_000 : 100_000;
   const after = async (side: Side) => {
     await loads.unary(side, calls, 64);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await new Promise((resolve) => setTimeout(resolve, calmMs));
     return side.pssMb();
   };
   return {

@@ -7,7 +7,7 @@ import { returnFreeMemory } from "../../ffi/free_memory.ts";
 
 /** After the start, most of what was read for it is free. */
 const firstMs = 500;
-const everyMs = 30_000;
+const everyMs = 10_000;
 
 /** Gives free memory back now and then; the returned function ends that. Keeps no process alive. */
 export function returnMemoryRegularly(): () => void {

@@ -164,7 +164,7 @@ __attribute__((noreturn, used)) void launch(word *stack) {
     environment[n] = 0;
 
     static const char *const fixed[] = { "run", "--allow-all", "--no-config", "--no-lock", "--no-npm", "--cached-only",
-        "--quiet", "--v8-flags=--no-lazy" };
+        "--quiet", "--v8-flags=--no-lazy,--max-semi-space-size=2" };
     n = 0;
     arguments[n++] = deno;
     for (word i = 0; i < sizeof fixed / sizeof *fixed; i++) arguments[n++] = (char *) fixed[i];
