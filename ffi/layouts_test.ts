@@ -134,6 +134,7 @@ const library: readonly Layout[] = [
   { header: "sys/un.h", type: "struct sockaddr_un", size: 110, offsets: { sun_family: 0, sun_path: 2 } },
   { header: "net/if.h", type: "struct ifreq", size: 40, offsets: { ifr_name: 0, ifr_flags: 16 } },
   { header: "dirent.h", type: "struct dirent64", offsets: { d_ino: 0, d_reclen: 16, d_type: 18, d_name: 19 } },
+  { header: "poll.h", type: "struct pollfd", size: 8, offsets: { fd: 0, events: 4, revents: 6 } },
   { header: "time.h", type: "struct timespec", size: 16, offsets: { tv_sec: 0, tv_nsec: 8 } },
 ];
 

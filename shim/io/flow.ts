@@ -33,6 +33,8 @@ export interface FlowOptions {
 
 /** 1 MiB, where every round moves a full pipe: a fraction of a millisecond. */
 const roundsMax = 16;
+/** A move takes a full pipe; the second is for what was read before the cut. */
+const lastMovesMax = 2;
 /** A full disk is tried again so often. */
 const fullMs = 1000;
 /** Pause where both sides claim to be ready and nothing moves: not seen, and not to be spun on. */
@@ -65,6 +67,7 @@ export class Flow {
   #closed = false;
   #moved = false;
   #stalls = 0;
+  #lastMoves = 0;
   #toldFull = false;
 
   constructor(readonly reactor: Reactor, readonly options: FlowOptions) {
@@ -148,6 +151,8 @@ export class Flow {
       this.#moved = true;
       this.#toldFull = false;
       this.#stalls = 0;
+      // Somebody may write for ever: what comes after the cut is not moved.
+      if (this.#ending === "now" && !this.#mover.pending && ++this.#lastMoves >= lastMovesMax) return this.#end();
       return true;
     }
     if (moved === 0) return this.#end();

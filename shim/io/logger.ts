@@ -51,23 +51,30 @@ export class Logger {
   readonly ended: Promise<void>;
   #over = false;
 
-  /** @param launched resolves when nobody looks at the child's memory any more */
-  constructor(readonly reactor: Reactor, readonly child: Child, launched: Promise<void>) {
-    running.add(child.pid);
-    this.ended = this.#reapAtEnd(launched);
+  /**
+   * Takes a running logger over, also one that another process has started.
+   * @param pid undefined where it is not this process's child
+   * @param release gives the pidfd back
+   */
+  constructor(
+    readonly reactor: Reactor,
+    readonly pidfd: number,
+    pid: number | undefined,
+    release: () => void | Promise<void>,
+  ) {
+    if (pid !== undefined) running.add(pid);
+    this.ended = this.#reapAtEnd(pid).then(release);
   }
 
-  async #reapAtEnd(launched: Promise<void>): Promise<void> {
-    await ended(this.reactor, this.child.pidfd);
+  async #reapAtEnd(pid: number | undefined): Promise<void> {
+    await ended(this.reactor, this.pidfd);
     try {
-      reap(this.child.pidfd);
+      if (pid !== undefined) reap(this.pidfd);
     } catch (error) {
       if (!isErrno(error, "ECHILD")) throw error; // Somebody else was quicker; it has ended all the same.
     }
-    running.delete(this.child.pid);
+    if (pid !== undefined) running.delete(pid);
     this.#over = true;
-    await launched;
-    this.child.close();
   }
 
   /** Asks it to end, and kills it after 12 s; resolves when it has ended. */
@@ -85,7 +92,12 @@ export class Logger {
   }
 
   #signal(signal: number): void {
-    if (!this.#over) signalPidfd(this.child.pidfd, signal);
+    if (this.#over) return;
+    try {
+      signalPidfd(this.pidfd, signal);
+    } catch (error) {
+      if (!isErrno(error, "ESRCH")) throw error; // It has ended; the reactor has not said so yet.
+    }
   }
 }
 
@@ -126,26 +138,24 @@ export async function startLogger(reactor: Reactor, options: LoggerOptions, sign
   const ready = makePipe();
   using none = openFile("/dev/null", flags("O_RDWR"));
   // One synchronous stretch: a child that another start makes must not inherit these ends.
-  let logger: Logger;
+  let logger: Logger, child: Child;
   const launched = Promise.withResolvers<void>();
   try {
     const given = { ...options, report: report.write, ready: ready.write };
     const nothing = BigInt(none.number);
-    logger = new Logger(
-      reactor,
-      spawn(
-        loggerProgram(options),
-        new Map([
-          ...["stdin", "null1", "null2", "spare", "other"].map((name): [string, bigint] => [name, nothing]),
-          ...(["report", "ready", "stdout", "stderr"] as const).map((name): [string, bigint] => [
-            name,
-            BigInt(given[name].number),
-          ]),
-          ["stub", BigInt(executableStub())],
+    child = spawn(
+      loggerProgram(options),
+      new Map([
+        ...["stdin", "null1", "null2", "spare", "other"].map((name): [string, bigint] => [name, nothing]),
+        ...(["report", "ready", "stdout", "stderr"] as const).map((name): [string, bigint] => [
+          name,
+          BigInt(given[name].number),
         ]),
-      ),
-      launched.promise,
+        ["stub", BigInt(executableStub())],
+      ]),
     );
+    // The child's memory is looked at below, also when it has ended by then.
+    logger = new Logger(reactor, child.pidfd, child.pid, () => launched.promise.then(() => child.close()));
   } catch (error) {
     report.read.close();
     ready.read.close();
@@ -157,7 +167,7 @@ export async function startLogger(reactor: Reactor, options: LoggerOptions, sign
   try {
     // Ends when the program is executed, or when a step before that has failed.
     await readable(reactor, report.read.number, readyMs, signal);
-    const failure = logger.child.failure();
+    const failure = child.failure();
     launched.resolve();
     if (failure !== undefined) {
       const why = failure.result < 0 ? errnoText(-failure.result) : failure.message;

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { flags } from "../../ffi/constants.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
 import { exitCode } from "../../ffi/process.ts";
+import { call } from "../../ffi/syscall.ts";
 import { contents, nothing, run, runWhole, withFifos, writeLogger } from "../../tests/stream_client.ts";
-import { openStandardStreams } from "./standard_streams.ts";
+import { openStandardStreams, resumeStandardStreams } from "./standard_streams.ts";
 
 Deno.test("binary:// starts one logger with descriptors, arguments and environment, and waits for its end", () =>
   withFifos(async (reactor, path) => {
@@ -57,4 +60,30 @@ Deno.test("a logger that stays is asked to end by close(), and one that cannot b
     writeLogger(path("silent"), "exit 0");
     const silent = `binary-v2://${path("silent")}`;
     await assert.rejects(openStandardStreams(reactor, { ...nothing, stdout: silent, stderr: silent }), /EOF/);
+  }));
+
+Deno.test("resumeStandardStreams() leaves a logger that runs alone, and notices when it dies", () =>
+  withFifos(async (reactor, path) => {
+    writeLogger(path("logger"), `exec 5>&-; read line <&3; echo "$line" >${path("one")}; read line <&3; exit 1`);
+    const uri = `binary://${path("logger")}`;
+    const warnings: string[] = [];
+    const options = { ...nothing, stdout: uri, stderr: uri, warn: (text: string) => warnings.push(text) };
+    const first = await openStandardStreams(reactor, options);
+    const process = await run(reactor, first, "echo a; sleep 0.3; echo b; head -c 1000000 /dev/zero && exit 9");
+    const copy = (end: Descriptor | undefined) =>
+      new Descriptor(call("fcntl", end!.number, flags("F_DUPFD_CLOEXEC"), 0));
+    const { stdout, stderr, logger } = first.ends;
+    const second = await resumeStandardStreams(reactor, options, {
+      stdout: copy(stdout),
+      stderr: copy(stderr),
+      logger: copy(logger),
+    });
+    await second.begin();
+    assert.equal(exitCode(await process.end()), 9);
+    assert.equal(await second.drained(5000), true);
+    await second.close();
+    assert.equal(contents(path("one")), "a\n");
+    // The first has seen it die as well: it has not ended like a shim.
+    assert.ok(warnings.length >= 1);
+    await first.close();
   }));

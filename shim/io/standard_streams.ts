@@ -23,9 +23,9 @@ import { call } from "../../ffi/syscall.ts";
 import { after } from "../../ffi/timer.ts";
 import { Flow } from "./flow.ts";
 import { type Input, openInput } from "./input.ts";
-import { type Logger, startLogger } from "./logger.ts";
+import { Logger, startLogger } from "./logger.ts";
 import { readable } from "./readable.ts";
-import { planStdio, type StdioFields, type StdioPlan } from "./stdio_plan.ts";
+import { type LoggerPlan, planStdio, type StdioFields, type StdioPlan } from "./stdio_plan.ts";
 import { nullTarget, openTarget, pipeTarget, type Target, terminalTarget } from "./target.ts";
 
 /** What a set of streams is made from; the fields of {@link StdioFields} are the API's. */
@@ -57,10 +57,14 @@ export interface ContainerEnds {
   stdout?: Descriptor;
   stderr?: Descriptor;
   master?: Descriptor;
+  /** A pidfd of the logger that reads stdout and stderr; one that shows a terminal ends with its shim. */
+  logger?: Descriptor;
 }
 
 /** How long a launched container may take to send its terminal; the launch has returned by then. */
 const consoleMs = 10_000;
+
+const closedText = "the process's streams were closed";
 
 const outputs = ["stdout", "stderr"] as const;
 
@@ -108,7 +112,7 @@ export class StandardStreams {
     const { stdin } = this.#plan;
     if (stdin !== undefined) this.#input = openInput(this.reactor, stdin);
     if (launches) this.#makeChildEnds();
-    if (this.#plan.logger !== undefined) await this.#startLogger(this.#plan.logger);
+    if (this.#plan.logger !== undefined) await this.#haveLogger(this.#plan.logger);
     if (this.#terminal) {
       this.#shown ??= this.#plan.stdout === undefined
         ? nullTarget()
@@ -156,11 +160,26 @@ export class StandardStreams {
   #pipe(): { read: Descriptor; write: Descriptor } {
     const pipe = makePipe();
     const { uid, gid } = this.options;
-    if (uid !== 0 || gid !== 0) changeOwner(pipe.read.number, uid, gid);
-    return pipe;
+    try {
+      if (uid !== 0 || gid !== 0) changeOwner(pipe.read.number, uid, gid);
+      return pipe;
+    } catch (error) {
+      pipe.read.close();
+      pipe.write.close();
+      throw error;
+    }
   }
 
-  async #startLogger(plan: NonNullable<StdioPlan["logger"]>): Promise<void> {
+  async #haveLogger(plan: LoggerPlan): Promise<void> {
+    const running = this.#ends.logger;
+    if (running === undefined) this.#logger = await this.#startLogger(plan);
+    else this.#logger = new Logger(this.reactor, running.number, undefined, () => {});
+    // Its number is this object's own, whoever has started it.
+    this.#ends.logger ??= duplicate(this.#logger.pidfd);
+    this.#afterLogger = this.#logger.ended.then(() => this.#loggerEnded());
+  }
+
+  async #startLogger(plan: LoggerPlan): Promise<Logger> {
     const { containerId, namespace, signal } = this.options;
     // With a terminal the logger reads pipes of ours: one that is written here, and one that ends at once.
     const made = this.#terminal ? outputs.map(() => makePipe()) : [];
@@ -169,8 +188,9 @@ export class StandardStreams {
       if (stdout === undefined || stderr === undefined) throw new Error("a logger needs both outputs");
       // The read ends of a container's pipes are non-blocking here; the logger shares that and would see EAGAIN.
       for (const { number } of [stdout, stderr]) setBlocking(number);
-      this.#logger = await startLogger(this.reactor, { plan, containerId, namespace, stdout, stderr }, signal);
+      const logger = await startLogger(this.reactor, { plan, containerId, namespace, stdout, stderr }, signal);
       if (made[0] !== undefined) this.#shown = pipeTarget(made[0].write);
+      return logger;
     } catch (error) {
       made[0]?.write.close();
       throw error;
@@ -179,11 +199,12 @@ export class StandardStreams {
       made[1]?.read.close();
       made[1]?.write.close();
     }
-    this.#afterLogger = this.#logger.ended.then(() => this.#loggerEnded());
   }
 
   /** The container does not notice: its pipes have a reader still, who throws away what comes. */
   #loggerEnded(): void {
+    this.#ends.logger?.close();
+    delete this.#ends.logger;
     if (this.#closed !== undefined) return;
     for (const name of outputs) {
       const from = this.#ends[name];
@@ -235,9 +256,11 @@ export class StandardStreams {
   /**
    * To be called when the process was launched: gives up its ends and begins to move bytes. With a terminal it waits for
    * the master to come over the console socket, at most 10 s (`DeadlineExceeded`; `Aborted` where the socket was closed
-   * instead); who has it already, such as from a runtime's own socket, hands it over. Everything else is done before it first waits.
+   * instead); who has it already, such as from a runtime's own socket, hands it over. Everything else is done before it
+   * first waits. Throws `Canceled` once the streams are closed.
    */
   async begin(master?: Descriptor): Promise<void> {
+    if (this.#closed !== undefined) throw new Failure("Canceled", closedText);
     this.#child = undefined;
     for (const end of this.#launch.splice(0)) end.close();
     if (!this.#terminal) {
@@ -250,7 +273,7 @@ export class StandardStreams {
     this.#console?.close();
     setNonBlocking(screen.number);
     // Readiness is registered by descriptor, and a terminal's two directions are watched apart.
-    const keys = new Descriptor(call("fcntl", screen.number, flags("F_DUPFD_CLOEXEC"), 0));
+    const keys = duplicate(screen.number);
     if (this.#input === undefined) keys.close();
     else this.#addInput(terminalTarget(keys));
     this.#addOutput("stdout", screen, "terminal", this.#shown ?? nullTarget());
@@ -329,7 +352,7 @@ export class StandardStreams {
   }
 
   async #close(): Promise<void> {
-    this.#closing.abort(new Failure("Canceled", "the process's streams were closed"));
+    this.#closing.abort(new Failure("Canceled", closedText));
     for (const flow of this.#flows) flow.close();
     for (const end of [...this.#launch, this.#console, this.#input?.from, this.#input?.held]) end?.close();
     this.#shown?.close();
@@ -337,8 +360,14 @@ export class StandardStreams {
     const flowing = new Set(this.#flows.map((flow) => flow.options.from));
     const { stdin, stdout, stderr, master } = this.#ends;
     for (const end of [stdin, stdout, stderr, master]) if (end !== undefined && !flowing.has(end)) end.close();
-    await this.#logger?.stop();
+    // A logger's pidfd is closed at its end.
+    if (this.#logger === undefined) this.#ends.logger?.close();
+    else await this.#logger.stop();
   }
+}
+
+function duplicate(fd: number): Descriptor {
+  return new Descriptor(call("fcntl", fd, flags("F_DUPFD_CLOEXEC"), 0));
 }
 
 /** A logger reads its descriptors as any program does; nobody reads them here while it lives. */
@@ -356,13 +385,17 @@ export function openStandardStreams(reactor: Reactor, options: StandardStreamsOp
 
 /**
  * Opens the streams of a process that another shim had launched, from the ends that it held: what the container has
- * written meanwhile is in them. The descriptors are taken over. Throws as {@link openStandardStreams} does.
+ * written meanwhile is in them. A logger that still runs reads on, and is only watched. The descriptors are taken over.
+ * Throws as {@link openStandardStreams} does.
  */
 export function resumeStandardStreams(
   reactor: Reactor,
   options: StandardStreamsOptions,
   ends: ContainerEnds,
 ): Promise<StandardStreams> {
-  for (const end of [ends.stdout, ends.stderr, ends.master]) if (end !== undefined) setNonBlocking(end.number);
+  // A logger that runs shares its pipes' flags, and waits when it reads.
+  const read = ends.logger === undefined ? [ends.stdout, ends.stderr, ends.master] : [];
+  for (const end of read) if (end !== undefined) setNonBlocking(end.number);
+
   return StandardStreams.open(reactor, options, ends);
 }

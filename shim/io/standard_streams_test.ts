@@ -148,6 +148,21 @@ Deno.test("one full stream delays no other", () =>
     await streams.close();
   }));
 
+Deno.test("drained() ends at its limit although a background process prints for ever", () =>
+  withFifos(async (reactor, path) => {
+    for (const stdout of [path("out"), `file://${path("log")}`]) {
+      const out = stdout === path("out") ? new Client(stdout, `cat "$0" >/dev/null; echo end`) : undefined;
+      const streams = await openStandardStreams(reactor, { ...nothing, stdout });
+      const process = await run(reactor, streams, "timeout 5 yes & sleep 0.05");
+      await process.end();
+      const begun = performance.now();
+      assert.equal(await streams.drained(100), false);
+      if (out !== undefined) assert.equal(await out.text(), "end\n");
+      await streams.close();
+      assert.ok(performance.now() - begun < 2000);
+    }
+  }));
+
 Deno.test("drained() throws the reason of its signal", () =>
   withFifos(async (reactor, path) => {
     const streams = await openStandardStreams(reactor, { ...nothing, stdout: path("out") });
