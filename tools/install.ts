@@ -28,7 +28,11 @@ async function main(args: readonly string[]): Promise<void> {
   const { prefix, links: wantsLinks } = parseInstallArgs(args);
   const root = new URL("../", import.meta.url);
   Deno.mkdirSync(prefix, { recursive: true });
-  const { launcher, links, taken } = await install({ root, prefix: Deno.realPathSync(prefix), links: wantsLinks });
+  const { launcher, unit, links, taken } = await install({
+    root,
+    prefix: Deno.realPathSync(prefix),
+    links: wantsLinks,
+  });
   // What only a real start compiles gets into the cache, too.
   for (const args of [["help"], ["run", "--help"], ["oci", "--help"]]) {
     const check = await new Deno.Command(launcher, { args, stdout: "null", stdin: "null" }).output();
@@ -36,6 +40,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
   foldLogs(`${Deno.realPathSync(prefix)}/lib/barge/cache`);
   console.log(`${launcher}: launcher of the bundled program, with its own copy of Deno ${Deno.version.deno}`);
+  console.log(`${unit}: the daemon's systemd unit`);
   for (const link of links) console.log(`${link}: link to barge`);
   for (const path of taken) console.log(`${path}: left alone, because it is not a link to barge`);
   console.log("One file without launcher: deno task compile (downloads Deno's runtime for executables)");

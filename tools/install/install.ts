@@ -7,6 +7,8 @@
  * lib/barge/deno        a copy of the Deno that installed it, which may live in a passing cache
  * lib/barge/main.js …   the bundled program
  * lib/barge/cache/      what Deno keeps between runs
+ * lib/systemd/system/barge.service
+ *                       the daemon's unit
  * ```
  *
  * @module
@@ -14,6 +16,7 @@
 import { launcherElf } from "../../ffi/elf/launcher.ts";
 import { bundle } from "./bundle.ts";
 import { linkNames, linkWords } from "./links.ts";
+import { unitPlace, unitText } from "./unit.ts";
 import { warmCodeCache } from "./warm.ts";
 
 /** Options of {@link install}. */
@@ -30,6 +33,8 @@ export interface InstallOptions {
 export interface Installed {
   /** Path of the launcher. */
   launcher: string;
+  /** Path of the daemon's systemd unit. */
+  unit: string;
   links: string[];
   /** Names that something else has already, and that were left alone. */
   taken: string[];
@@ -120,5 +125,11 @@ export async function install({ root, prefix, links }: InstallOptions): Promise<
   replaceFile(launcher, (temporary) => writeExecutable(temporary, launcherElf()));
   await warmCodeCache(`${prefix}/lib/barge`);
   const names = links ? linkNames(Deno.readTextFileSync(new URL("main.ts", root))) : [];
-  return { launcher, ...installLinks(`${prefix}/bin`, names) };
+  const unit = `${prefix}/${unitPlace}`;
+  Deno.mkdirSync(unit.slice(0, unit.lastIndexOf("/")), { recursive: true });
+  replaceFile(unit, (temporary) => {
+    Deno.writeTextFileSync(temporary, unitText(prefix));
+    Deno.chmodSync(temporary, 0o644);
+  });
+  return { launcher, unit, ...installLinks(`${prefix}/bin`, names) };
 }

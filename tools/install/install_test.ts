@@ -67,7 +67,7 @@ Deno.test("install() puts a tree below the prefix that runs wherever and by whom
     await Deno.mkdir(`${prefix}/bin`, { recursive: true });
     const names = linkNames(Deno.readTextFileSync(new URL("main.ts", root)));
     await Deno.writeTextFile(`${prefix}/bin/${names[0]}`, "somebody else's");
-    const { launcher, links, taken } = await install({ root, prefix, links: true });
+    const { launcher, unit, links, taken } = await install({ root, prefix, links: true });
 
     await t.step("with a link for each name but those that something else has", async () => {
       assert.deepEqual(taken, [`${prefix}/bin/${names[0]}`]);
@@ -78,7 +78,10 @@ Deno.test("install() puts a tree below the prefix that runs wherever and by whom
       await Deno.remove(`${prefix}/bin/${names[0]}`);
       assert.deepEqual((await install({ root, prefix, links: true })).taken, []);
       assert.equal(await Deno.readLink(`${prefix}/bin/${names[0]}`), "barge");
-      assert.deepEqual([...Deno.readDirSync(`${prefix}/lib`)].map(({ name }) => name), ["barge"]);
+      assert.deepEqual([...Deno.readDirSync(`${prefix}/lib`)].map(({ name }) => name).sort(), ["barge", "systemd"]);
+    });
+    await t.step("with a unit for systemd", async () => {
+      assert.ok((await Deno.readTextFile(unit)).includes(`ExecStart="${prefix}/bin/barge" daemon\n`));
     });
     await t.step("with the workers beside main.js", () => {
       assert.ok(Deno.statSync(`${prefix}/lib/barge/layer_worker_main.js`).isFile);
