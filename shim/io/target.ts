@@ -105,8 +105,8 @@ class FifoTarget implements Target {
 export async function openTarget(reactor: Reactor, plan: OutputPlan): Promise<Target> {
   const { path } = plan;
   try {
-    if (plan.kind === "file") makeDirectoryOf(path);
-    const kind = kindOf(path);
+    // A FIFO lies where clients make it, in memory; a file may lie on a server that does not answer.
+    const kind = plan.kind === "file" ? await kindOfFile(path) : kindOf(path);
     if (kind === "fifo") return new FifoTarget(reactor, path);
     if (kind === "device") {
       const end = openFile(path, flags("O_WRONLY", "O_NONBLOCK", "O_NOCTTY"));
@@ -135,22 +135,34 @@ export function reason(error: Error, path: string): string {
     : error.message;
 }
 
-function kindOf(path: string): "fifo" | "device" | "file" {
+type Kind = "fifo" | "device" | "file";
+
+function kindOf(path: string): Kind {
   try {
-    const { isFifo, isCharDevice } = Deno.statSync(path);
-    return isFifo ? "fifo" : isCharDevice ? "device" : "file";
+    return kindIn(Deno.statSync(path));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "file"; // To be made, or the open says so.
-    throw error;
+    return kindOfMissing(error);
   }
 }
 
-function makeDirectoryOf(path: string): void {
+/** Makes the directories as well. */
+async function kindOfFile(path: string): Promise<Kind> {
   const end = path.lastIndexOf("/");
-  if (end > 0) Deno.mkdirSync(path.slice(0, end), { recursive: true, mode: 0o755 });
+  if (end > 0) await Deno.mkdir(path.slice(0, end), { recursive: true, mode: 0o755 });
+  return await Deno.stat(path).then(kindIn, kindOfMissing);
 }
 
-/** On a thread: the file may lie on a server that does not answer. */
+function kindIn({ isFifo, isCharDevice }: Deno.FileInfo): Kind {
+  return isFifo ? "fifo" : isCharDevice ? "device" : "file";
+}
+
+/** What is not there is a file that is to be made, or whose open will say so. */
+function kindOfMissing(error: unknown): "file" {
+  if (error instanceof Deno.errors.NotFound) return "file";
+  throw error;
+}
+
+/** On a thread, which may wait. */
 async function openToAppend(path: string, make: boolean): Promise<Descriptor> {
   const wanted = flags("O_WRONLY", "O_APPEND", "O_NOCTTY", ...(make ? ["O_CREAT" as const] : []));
   const fd = await callInTurn("openat", flags("AT_FDCWD"), path, wanted | flags("O_CLOEXEC"), 0o644);
