@@ -9,7 +9,7 @@ import { startRegistry, tarOf, writeLayout } from "../registry.ts";
 import { makeScratch } from "../scratch.ts";
 import { ctrScript, type Step, type Supplies } from "./ctr_script.ts";
 import { type DaemonKind, startDaemon, type TestDaemon } from "./daemon_fixture.ts";
-import { expectedDifference } from "./differences.ts";
+import { asStockAnnounces, expectedDifference } from "./differences.ts";
 
 /** What cannot be the same on two daemons, as words that are. */
 function normalized(text: string, { lines, unordered, unorderedWords }: Step, daemon: TestDaemon, s: Supplies): string {
@@ -39,10 +39,28 @@ function normalized(text: string, { lines, unordered, unorderedWords }: Step, da
  */
 const config = '[plugins."io.containerd.gc.v1.scheduler"]\npause_threshold = 0.00001\n';
 
-/** Runs the whole script against one daemon; gives what each step printed. */
-async function perform(kind: DaemonKind, s: Supplies): Promise<string[]> {
+/** What a daemon printed at each step, and which events it announced meanwhile, in no particular order. */
+interface Performance {
+  readonly outputs: readonly string[];
+  readonly events: readonly string[];
+}
+
+/** The lines of `ctr events` without their times. Keys that hold running numbers are made the same. */
+function eventLines(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "").map((line) => {
+    const [, namespace, topic, json] = /^\S+ \S+ \S+ \S+ (\S+) (\S+) (.*)$/.exec(line) ?? [];
+    assert.ok(json !== undefined, line);
+    return `${namespace} ${topic} ${json}`.replace(/extract-\d+-\S+ /g, "extract-N ").replace(/\b\d{9,}\b/g, "N");
+  }).sort();
+}
+
+/** Runs the whole script against one daemon. */
+async function perform(kind: DaemonKind, s: Supplies): Promise<Performance> {
   await Deno.mkdir(s.scratch, { recursive: true });
   await using daemon = await startDaemon({ kind, config });
+  const events = daemon.ctr("events");
+  // A subscription is not acknowledged.
+  await new Promise((resolve) => setTimeout(resolve, 500));
   const outputs: string[] = [];
   for (const step of ctrScript(s)) {
     const input = step.stdin === undefined ? {} : { stdin: await Deno.readTextFile(step.stdin) };
@@ -52,7 +70,8 @@ async function perform(kind: DaemonKind, s: Supplies): Promise<string[]> {
   }
   await execute(["umount", s.scratch]);
   await Deno.remove(s.scratch, { recursive: true });
-  return outputs;
+  await daemon.stop();
+  return { outputs, events: eventLines((await events).stdout) };
 }
 
 const sha256 = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -101,10 +120,16 @@ systemTest(
     const ours = await perform("barge", supplies);
     const differences = ctrScript(supplies).flatMap((step, index) => {
       const command = step.args.join(" ");
-      if (ours[index] === stock[index] || expectedDifference(command, ours[index]!, stock[index]!)) return [];
-      return [`$ ctr ${command}\n--- stock\n${stock[index]}\n--- barge\n${ours[index]}`];
+      const [one, other] = [ours.outputs[index]!, stock.outputs[index]!];
+      if (one === other || expectedDifference(command, one, other)) return [];
+      return [`$ ctr ${command}\n--- stock\n${other}\n--- barge\n${one}`];
     });
     assert.equal(differences.length, 0, differences.join("\n\n"));
-    assert.ok(stock.filter((output) => output.startsWith("exit 0")).length > 60, "too few commands succeed on stock");
+    assert.ok(stock.events.length > 30, stock.events.join("\n"));
+    assert.deepEqual(ours.events.flatMap(asStockAnnounces).sort(), stock.events);
+    assert.ok(
+      stock.outputs.filter((output) => output.startsWith("exit 0")).length > 60,
+      "too few commands succeed on stock",
+    );
   },
 );
