@@ -15,6 +15,7 @@ import { StreamTable } from "../streams/message_stream.ts";
 import type { SnapshotterPlace } from "../snapshots/places.ts";
 import { type Shared, type SnapshotterEntry, types } from "./builtin_types.ts";
 import type { PluginContext, PluginMeta } from "./context.ts";
+import { otherSnapshotters } from "./other_snapshotters.ts";
 import { type AnyPlugin, definePlugin } from "./plugin.ts";
 import { metadataSchema, nativeSchema, optSchema, overlayfsSchema, schedulerSchema } from "./schemas.ts";
 
@@ -195,5 +196,17 @@ const opt = definePlugin({
 
 /** Rows of the table, in containerd's order. */
 export function storePlugins(shared: Shared): readonly AnyPlugin[] {
-  return [content, native, overlayfs, events, metadata, scheduler(shared), streams, mounts, differ, opt];
+  return [
+    content,
+    native,
+    overlayfs,
+    ...otherSnapshotters,
+    events,
+    metadata,
+    scheduler(shared),
+    streams,
+    mounts,
+    differ,
+    opt,
+  ];
 }

@@ -6,13 +6,10 @@
 import { mountOf } from "./mount_of.ts";
 import { overlayProblem } from "./overlay_probe.ts";
 
-/** Whether a snapshotter can work in a directory; the reason is worded as containerd's are. */
-export type Availability = { readonly available: true } | { readonly skip: string };
-
 /** Snapshotters that containerd has. */
 export type KnownSnapshotter = "overlayfs" | "native" | "btrfs" | "zfs" | "devmapper" | "blockfile" | "erofs";
 
-/** Says for each snapshotter whether it can work in a directory, which exists. */
+/** Why each snapshotter cannot work in a directory, in containerd's words; undefined where it can. */
 const checks: Readonly<
   Record<KnownSnapshotter, (directory: string) => Promise<string | undefined> | string | undefined>
 > = {
@@ -38,10 +35,9 @@ const checks: Readonly<
 };
 
 /**
- * Whether the snapshotter of that name can work in a directory. The directory, absolute and without symbolic links, exists;
- * nothing is left in it. Asking about overlayfs makes a small overlay.
+ * Why the snapshotter of that name cannot work in a directory, which is absolute and without symbolic links; undefined
+ * where it can. Nothing is left in the directory. Asking about overlayfs wants it to exist, and makes a small overlay.
  */
-export async function availability(name: KnownSnapshotter, directory: string): Promise<Availability> {
-  const reason = await checks[name](directory);
-  return reason === undefined ? { available: true } : { skip: `${reason}: skip plugin` };
+export async function reasonAgainst(name: KnownSnapshotter, directory: string): Promise<string | undefined> {
+  return await checks[name](directory);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { availability } from "../../daemon/snapshots/availability.ts";
+import { reasonAgainst } from "../../daemon/snapshots/availability.ts";
 import { btrfsForm } from "../../daemon/snapshots/btrfs_form.ts";
 import { names, snapshotterSuite, withSnapshotter } from "../../daemon/snapshots/snapshotter_suite.ts";
 import { btrfsProblem, withBtrfs } from "./btrfs_fixture.ts";
@@ -7,12 +7,12 @@ import { btrfsProblem, withBtrfs } from "./btrfs_fixture.ts";
 snapshotterSuite("btrfs", btrfsForm, btrfsProblem, withBtrfs);
 
 Deno.test({
-  name: `availability() says whether a directory is on btrfs (${btrfsProblem ?? "runs here"})`,
+  name: `reasonAgainst() says whether a directory is on btrfs (${btrfsProblem ?? "runs here"})`,
   ignore: btrfsProblem !== undefined,
   fn: () =>
     withBtrfs(async (directory) => {
       await Deno.mkdir(`${directory}/below`);
-      assert.deepEqual(await availability("btrfs", `${directory}/below`), { available: true });
+      assert.equal(await reasonAgainst("btrfs", `${directory}/below`), undefined);
     }),
 });
 
