@@ -187,10 +187,34 @@ export async function ownStores(root: string, options: OwnOptions = {}): Promise
   const { file, directory } = prepare(root);
   const lock = await ownRoot(root, directory, options);
   try {
+    checkNotLost(root, file);
     return new Stores(root, await Database.open(file, options.signal, "owner"), lock);
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/**
+ * A database is made before the first blob, except beside a stock containerd's. One that is missing or empty though there
+ * are blobs was lost, and with a new one in its place they would be nobody's, and collected.
+ */
+function checkNotLost(root: string, file: string): void {
+  if (sizeOf(file) > 0 || exists(`${root}/${stockDatabase}`)) return;
+  const blobs = Deno.readDirSync(`${root}/${contentPart}/blobs/sha256`)[Symbol.iterator]().next();
+  if (blobs.done === true) return;
+  throw new Failure(
+    "DataLoss",
+    `open store: "${file}" is missing or empty, but there are blobs: put it back, or begin anew with barge doctor --repair`,
+  );
+}
+
+/** 0 where there is none. */
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0; // Whatever else the reason is, opening it will meet it and say so.
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import { Failure, messageOf } from "../../api/errors.ts";
+import { Failure } from "../../api/errors.ts";
 import { CommitQueue, type Undo } from "./commit_queue.ts";
 import { diskFailure } from "./disk_failure.ts";
 import { migrations } from "./schema.ts";
@@ -97,6 +97,7 @@ export class Database implements Disposable {
       if (await database.#version(signal) !== migrations.length) await database.#migrate(signal);
       const pages = user === "owner" ? ownerLogPagesMax : logPagesMax;
       database.#sqlite.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
+      if (user === "owner") await database.#probe(signal);
       return database;
     } catch (error) {
       database?.close();
@@ -106,6 +107,18 @@ export class Database implements Disposable {
 
   async #version(signal?: AbortSignal): Promise<number> {
     return await this.read(() => this.get<{ user_version: number }>("PRAGMA user_version")!.user_version, signal);
+  }
+
+  /**
+   * Looks at the first page of each table: what is torn there would answer every call with an error. The whole file is
+   * the doctor's to read, as that takes long.
+   */
+  async #probe(signal?: AbortSignal): Promise<void> {
+    await this.read(() => {
+      for (const { name } of this.all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'")) {
+        this.#sqlite.prepare(`SELECT 1 FROM "${name}" LIMIT 1`).get();
+      }
+    }, signal);
   }
 
   async #migrate(signal?: AbortSignal): Promise<void> {
@@ -161,9 +174,16 @@ export class Database implements Disposable {
     return statement;
   }
 
-  /** Runs a body that only reads, again while another process is in the way. */
-  read<T>(body: () => T, signal?: AbortSignal): Promise<T> {
-    return this.#patiently(body, signal);
+  /**
+   * Runs a body that only reads, again while another process is in the way. Throws what the body throws, and `DataLoss`
+   * where the file is damaged.
+   */
+  async read<T>(body: () => T, signal?: AbortSignal): Promise<T> {
+    try {
+      return await this.#patiently(body, signal);
+    } catch (error) {
+      throw diskFailure(error, "read the store", this.path);
+    }
   }
 
   /**
@@ -284,10 +304,8 @@ function isBusy(error: unknown): boolean {
 /** SQLite says "unable to open database file" for every reason; the kernel knows which. */
 function openFailure(error: unknown, path: string): unknown {
   if (error instanceof Failure) return error;
-  const text = messageOf(error);
-  if (text.includes("not a database") || text.includes("malformed")) {
-    return new Failure("DataLoss", `open store: "${path}" is not a database or is damaged: ${text}`, { cause: error });
-  }
+  const known = diskFailure(error, "open store", path);
+  if (known !== error) return known;
   try {
     Deno.openSync(path, { read: true, write: true, create: true }).close();
   } catch (reason) {

@@ -1,5 +1,5 @@
 /**
- * Sentences for what a disk refuses: full, read-only, not permitted.
+ * Sentences for what a disk refuses or has lost: full, read-only, not permitted, damaged.
  *
  * @module
  */
@@ -23,12 +23,16 @@ export function diskFailure(error: unknown, action: string, place: string): unkn
         `${action}: no permission to write to "${place}": run barge as root, or choose a directory of your own with --root`,
         options,
       );
+    case "damaged": {
+      const advice = "stop the daemon, and see with barge doctor what can be saved";
+      return new Failure("DataLoss", `${action}: "${place}" is damaged (${messageOf(error)}): ${advice}`, options);
+    }
     case undefined:
       return error;
   }
 }
 
-function reason(error: unknown): "full" | "read-only" | "denied" | undefined {
+function reason(error: unknown): "full" | "read-only" | "denied" | "damaged" | undefined {
   // Deno's and the kernel's errors carry the errno's name; SQLite's are told apart by their text only.
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOSPC" || code === "EDQUOT") return "full";
@@ -38,5 +42,6 @@ function reason(error: unknown): "full" | "read-only" | "denied" | undefined {
   const text = messageOf(error);
   if (text.includes("disk is full")) return "full";
   if (text.includes("readonly database")) return "read-only";
+  if (text.includes("malformed") || text.includes("not a database")) return "damaged";
   return undefined;
 }

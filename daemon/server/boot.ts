@@ -28,8 +28,8 @@ export interface BootOptions {
 }
 
 /**
- * Starts everything that the configuration asks for. Throws where a directory, the cgroup, a required plugin or a server
- * cannot be had; what was started by then has ended again.
+ * Starts everything that the configuration asks for. Throws where a directory, the cgroup, the store, a required plugin or
+ * a server cannot be had; what was started by then has ended again.
  */
 export async function boot({ config, log, reactor, signal }: BootOptions): Promise<Daemon> {
   makeDirectories(config);
@@ -46,6 +46,7 @@ export async function boot({ config, log, reactor, signal }: BootOptions): Promi
   records = plugins.records;
   const daemon = daemonOf(plugins, servers, pages);
   try {
+    checkStore(records);
     await startServers(plugins, servers, pages, log, signal);
     return daemon;
   } catch (error) {
@@ -53,6 +54,13 @@ export async function boot({ config, log, reactor, signal }: BootOptions): Promi
     await daemon.close();
     throw error;
   }
+}
+
+/** A daemon without its store would refuse every call, and take the socket from one that has it. */
+function checkStore(records: Plugins["records"]): void {
+  const failed = records.find(({ type, state }) => type === types.metadata.name && state === "error");
+  if (failed === undefined) return;
+  throw new Failure("FailedPrecondition", messageOf(failed.error), { cause: failed.error });
 }
 
 async function startServers(
