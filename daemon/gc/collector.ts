@@ -8,6 +8,7 @@ import { eventKinds } from "../services/event_kinds.ts";
 import { announce, type Collector, type Publisher } from "../services/parts.ts";
 import type { Stores } from "../store.ts";
 import { mark } from "./mark_thread.ts";
+import { discardLeftovers } from "./leftovers.ts";
 import type { DeadObject } from "./reader.ts";
 import { defaultThresholds, Schedule, type Thresholds } from "./schedule.ts";
 import { sweep, type Swept } from "./sweep.ts";
@@ -55,6 +56,8 @@ export class GarbageCollector implements Collector {
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #asked: Promise<void> | undefined;
+  /** Whether what the last daemon left is gone. */
+  #isTidy = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unwatch: (() => void) | undefined;
   #seen: { mutations: number; deletions: number };
@@ -133,6 +136,19 @@ export class GarbageCollector implements Collector {
     }, Math.max(0, due - performance.now()));
   }
 
+  /** Once in a daemon's life. What fails is told, and is no reason not to collect. */
+  async #tidy(): Promise<void> {
+    const { stores, observe } = this.options;
+    const began = performance.now();
+    try {
+      await discardLeftovers(stores, this.#stop.signal);
+      this.#isTidy = true;
+    } catch (error) {
+      this.#stop.signal.throwIfAborted();
+      observe?.({ error, tookMs: performance.now() - began });
+    }
+  }
+
   #run(): Promise<void> {
     return this.#running ??= this.#runOnce().finally(() => {
       this.#running = undefined;
@@ -148,6 +164,7 @@ export class GarbageCollector implements Collector {
     let expiresInMs: number | undefined;
     try {
       const { stores, events, observe } = this.options;
+      if (!this.#isTidy) await this.#tidy();
       const { nextExpiry, ...swept } = await collectOnce(stores, events, this.#stop.signal);
       if (nextExpiry !== undefined) expiresInMs = Math.max(0, nextExpiry - Date.now());
       observe?.({ ...swept, tookMs: performance.now() - began });

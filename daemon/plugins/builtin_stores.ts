@@ -7,6 +7,7 @@ import { Failure } from "../../api/errors.ts";
 import type { StreamProcessor } from "../config/config.ts";
 import type { ValuesOf } from "../config/schema.ts";
 import { GarbageCollector } from "../gc/collector.ts";
+import { restoreInterrupted } from "../gc/leftovers.ts";
 import { EventExchange } from "../events/exchange.ts";
 import { gcMetrics } from "../server/gc_metrics.ts";
 import { prependPrograms } from "../server/process_settings.ts";
@@ -93,6 +94,7 @@ const metadata = definePlugin({
     const stores = await ownStores(config.root, { waitMs, signal });
     try {
       stores.useSnapshotters([...context.working(types.snapshotter).values()].map(({ place }) => place));
+      await restoreInterrupted(stores);
     } catch (error) {
       stores.close();
       throw error;
