@@ -8,6 +8,7 @@ import { examine } from "../../daemon/doctor/examine.ts";
 import type { Finding } from "../../daemon/doctor/finding.ts";
 import { repair } from "../../daemon/doctor/repair.ts";
 import { salvage } from "../../daemon/doctor/salvage.ts";
+import { ownRoot } from "../../daemon/root_lock.ts";
 import { ownStores } from "../../daemon/store.ts";
 import { perform, type StoreCommand } from "./command.ts";
 import { databaseOf, findRoot, placeFlags, readRoot } from "./place.ts";
@@ -46,6 +47,14 @@ const command: StoreCommand<typeof flags> = {
 
 /** A database that cannot be opened is a finding like any other. */
 async function look(root: string, hash: boolean, signal: AbortSignal): Promise<Finding[]> {
+  if (isEmpty(databaseOf(root))) {
+    return [{
+      kind: "damaged database",
+      what: `"${databaseOf(root)}"`,
+      problem: "it is missing or empty",
+      remedy: "a new one is made",
+    }];
+  }
   try {
     using reader = readRoot(root);
     return await examine(root, reader, { hash, signal });
@@ -60,6 +69,15 @@ async function look(root: string, hash: boolean, signal: AbortSignal): Promise<F
   }
 }
 
+function isEmpty(path: string): boolean {
+  try {
+    return Deno.statSync(path).size === 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
 function render({ kind, what, problem, remedy }: Finding): string {
   return `${kind}: ${what}: ${problem}${remedy === undefined ? "" : `; repair: ${remedy}`}`;
 }
@@ -67,11 +85,8 @@ function render({ kind, what, problem, remedy }: Finding): string {
 async function mend(root: string, hash: boolean, signal: AbortSignal, findings: Finding[]): Promise<number> {
   let left = findings;
   if (findings.some(({ kind }) => kind === "damaged database")) {
-    const { setAside, rows, incomplete } = salvage(databaseOf(root));
-    const total = [...rows.values()].reduce((sum, count) => sum + count, 0);
-    console.log(`the database was made anew with ${total} rows; the damaged one is "${setAside}"`);
-    if (incomplete.length > 0) console.log(`not all could be read of: ${incomplete.join(", ")}`);
-    left = await look(root, hash, signal);
+    await makeAnew(root, signal);
+    left = (await look(root, hash, signal)).map(keepFile);
   }
   using stores = await ownStores(root, { signal });
   let failures = 0;
@@ -84,6 +99,23 @@ async function mend(root: string, hash: boolean, signal: AbortSignal, findings: 
   }
   const manual = left.filter(({ remedy, kind }) => remedy === undefined && kind !== "dangling reference");
   return failures > 0 || manual.length > 0 ? 1 : 0;
+}
+
+/** Nobody else may use the root meanwhile. */
+async function makeAnew(root: string, signal: AbortSignal): Promise<void> {
+  const path = databaseOf(root);
+  using _lock = await ownRoot(root, path.slice(0, path.lastIndexOf("/")), { signal });
+  const { setAside, rows, incomplete } = salvage(path);
+  const total = [...rows.values()].reduce((sum, count) => sum + count, 0);
+  const old = setAside === undefined ? "there was none" : `the damaged one is "${setAside}"`;
+  console.log(`the database was made anew with ${total} rows; ${old}`);
+  if (incomplete.length > 0) console.log(`not all could be read of: ${incomplete.join(", ")}`);
+}
+
+/** A file whose row was lost just now is no killed writer's. */
+function keepFile(finding: Finding): Finding {
+  if (finding.kind !== "unknown blob file" || finding.remedy === undefined) return finding;
+  return { ...finding, problem: "its row was lost with the database", remedy: "it is set aside", keep: true };
 }
 
 /** Performs the command line; gives the exit code. */

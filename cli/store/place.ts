@@ -30,9 +30,11 @@ export function findRoot(named: string | undefined): string {
   throw new Failure("NotFound", `there is no store of barge in ${places}: name its directory with --root`);
 }
 
+/** The database itself may be lost: that is for the doctor to say. */
 function hasStore(root: string): boolean {
+  const database = databaseOf(root);
   try {
-    return Deno.statSync(databaseOf(root)).isFile;
+    return Deno.statSync(database.slice(0, database.lastIndexOf("/"))).isDirectory;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {

@@ -26,4 +26,6 @@ export interface Finding {
   readonly object?: { readonly namespace: string; readonly kind: string; readonly key: string };
   /** The file, for the repair. */
   readonly path?: string;
+  /** Whether the repair sets the file aside instead of removing it. Default false. */
+  readonly keep?: boolean;
 }

@@ -35,7 +35,7 @@ export async function repair(stores: Stores, findings: readonly Finding[]): Prom
   return outcomes;
 }
 
-async function repairOne(stores: Stores, { kind, object, path }: Finding): Promise<void> {
+async function repairOne(stores: Stores, { kind, object, path, keep }: Finding): Promise<void> {
   switch (kind) {
     case "missing blob":
     case "truncated blob":
@@ -47,7 +47,9 @@ async function repairOne(stores: Stores, { kind, object, path }: Finding): Promi
       return;
     case "unknown blob file":
     case "leftover":
-      if (path !== undefined) await removeTree(path);
+      if (path === undefined) return;
+      if (keep === true) await setAside(stores.root, path, path.split("/").slice(-2).join("-"));
+      else await removeTree(path);
       return;
     case "damaged database":
     case "dangling reference":
@@ -59,17 +61,22 @@ async function repairOne(stores: Stores, { kind, object, path }: Finding): Promi
 async function forgetBlob(stores: Stores, namespace: string, key: string): Promise<void> {
   const { content } = stores.of(namespace);
   const digest = parseDigest(key);
-  const place = `${stores.root}/set-aside`;
-  await Deno.mkdir(place, { recursive: true, mode: 0o700 });
-  try {
-    await Deno.rename(content.path(digest), `${place}/${key.replace(":", "-")}`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  await setAside(stores.root, content.path(digest), key.replace(":", "-"));
   try {
     await content.delete(digest);
   } catch (error) {
     if (!isFailure(error, "NotFound")) throw error;
+  }
+}
+
+/** Keeps a file for a look at it, where nothing else finds it. A missing one is fine. */
+async function setAside(root: string, path: string, name: string): Promise<void> {
+  const place = `${root}/set-aside`;
+  await Deno.mkdir(place, { recursive: true, mode: 0o700 });
+  try {
+    await Deno.rename(path, `${place}/${name}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

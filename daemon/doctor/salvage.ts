@@ -4,13 +4,12 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
-import { Failure, messageOf } from "../../api/errors.ts";
-import { migrations } from "../metadata/schema.ts";
+import { makeEmptyDatabase, makeReadableCopy } from "./readable_copy.ts";
 
 /** What was saved. */
 export interface Salvaged {
-  /** Where the damaged file is now. */
-  readonly setAside: string;
+  /** Where the damaged file is now; undefined where there was none. */
+  readonly setAside: string | undefined;
   /** Table → rows that were read. */
   readonly rows: ReadonlyMap<string, number>;
   /** Tables that could not be read to their end. */
@@ -34,45 +33,39 @@ const tables = [
 
 /**
  * Moves a damaged database aside and makes a new one of the rows that can still be read, from the front and from the
- * back of each table. Nobody else may have it open. Throws `DataLoss` where not even its tables are known.
+ * back of each table; there may be none. Nobody else may have it open. Throws what the disk throws, and everything is then
+ * as before.
  */
 export function salvage(path: string): Salvaged {
   const setAside = `${path}.damaged-${new Date().toISOString().replaceAll(":", "-")}`;
   const fresh = `${path}.salvaged`;
-  removeWithLog(fresh);
+  const copy = `${path}.reading`;
   const rows = new Map<string, number>();
   const incomplete: string[] = [];
-  {
-    using target = new DatabaseSync(fresh);
-    for (const migration of migrations) target.exec(migration);
-    target.exec(`PRAGMA user_version = ${migrations.length}`);
-    using source = openDamaged(path);
-    target.exec("BEGIN");
-    for (const table of tables) {
-      const { saved, whole } = copyTable(source, target, table);
-      rows.set(table, saved);
-      if (!whole) incomplete.push(table);
-    }
-    target.exec("COMMIT");
-    target.exec("PRAGMA journal_mode = WAL");
+  for (const left of [fresh, copy]) removeWithLog(left);
+  try {
+    makeEmptyDatabase(fresh);
+    if (makeReadableCopy(path, copy, fresh)) copyTables(copy, fresh, rows, incomplete);
+    else incomplete.push(...tables);
+    const was = ["", "-wal", "-shm"].map((suffix) => moveIfThere(path + suffix, setAside + suffix));
+    Deno.renameSync(fresh, path);
+    return { setAside: was[0] === true ? setAside : undefined, rows, incomplete };
+  } finally {
+    for (const left of [fresh, copy]) removeWithLog(left);
   }
-  for (const suffix of ["", "-wal", "-shm"]) moveIfThere(path + suffix, setAside + suffix);
-  Deno.renameSync(fresh, path);
-  removeWithLog(fresh);
-  return { setAside, rows, incomplete };
 }
 
-function openDamaged(path: string): DatabaseSync {
-  const source = new DatabaseSync(path, { readOnly: true });
-  try {
-    source.prepare("SELECT name FROM sqlite_schema").all();
-    return source;
-  } catch (error) {
-    source.close();
-    throw new Failure("DataLoss", `salvage "${path}": nothing of it can be read: ${messageOf(error)}`, {
-      cause: error,
-    });
+function copyTables(from: string, to: string, rows: Map<string, number>, incomplete: string[]): void {
+  using source = new DatabaseSync(from, { readOnly: true });
+  using target = new DatabaseSync(to);
+  target.exec("BEGIN");
+  for (const table of tables) {
+    const { saved, whole } = copyTable(source, target, table);
+    rows.set(table, saved);
+    if (!whole) incomplete.push(table);
   }
+  target.exec("COMMIT");
+  target.exec("PRAGMA journal_mode = WAL");
 }
 
 function copyTable(source: DatabaseSync, target: DatabaseSync, table: string): { saved: number; whole: boolean } {
@@ -104,11 +97,14 @@ function copyTable(source: DatabaseSync, target: DatabaseSync, table: string): {
   return { saved, whole };
 }
 
-function moveIfThere(from: string, to: string): void {
+/** Whether it was there. */
+function moveIfThere(from: string, to: string): boolean {
   try {
     Deno.renameSync(from, to);
+    return true;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return false;
   }
 }
 
