@@ -146,17 +146,30 @@ class Channel implements GrpcChannel, CallHost {
       socket = await opened(this.options.open(), signal);
     } catch (error) {
       signal.throwIfAborted();
-      this.#failures++;
-      this.#notBefore = performance.now() + Math.min(pauseMsMax, 25 * 2 ** this.#failures);
+      this.#pause();
       if (error instanceof Failure) throw error;
       throw new Failure("Unavailable", `connection error: desc = "${messageOf(error)}"`, { cause: error });
     }
-    this.#failures = 0;
+    let tried = false;
+    // A server that only opens sockets, and ends each at once, is as bad as none: it is not asked again without a pause.
+    const settle = () => {
+      if (!tried) this.#pause();
+      tried = true;
+    };
     const connection: Http2Connection = new Http2Connection(socket, "client", {
       accept: () => undefined,
-      goneAway: (lastStream) => connection.leave(lastStream),
-      ended: () => {},
-      closed: () => this.#lost(connection),
+      goneAway: (lastStream) => {
+        settle();
+        connection.leave(lastStream);
+      },
+      ended: () => {
+        tried = true;
+        this.#failures = 0;
+      },
+      closed: () => {
+        settle();
+        this.#lost(connection);
+      },
     });
     this.#connection = connection;
     this.#connections.add(connection);
@@ -164,6 +177,12 @@ class Channel implements GrpcChannel, CallHost {
     const { keepaliveMs } = this.options;
     if (keepaliveMs !== undefined) connection.keepAlive(Math.max(keepaliveMs, keepaliveMsMin), keepaliveAnswerMs);
     return connection;
+  }
+
+  /** The next connection has to wait, longer each time. */
+  #pause(): void {
+    this.#failures++;
+    this.#notBefore = performance.now() + Math.min(pauseMsMax, 25 * 2 ** this.#failures);
   }
 
   #lost(connection: Http2Connection): void {

@@ -102,7 +102,9 @@ export class ClientCall implements StreamEvents, InboxEvents<unknown> {
     // An informational answer comes before the real one.
     if (outcome === "early") return;
     this.#sawHeaders = true;
-    if (outcome === "ok") this.#end(undefined);
+    if (outcome === "ok" && this.#assembler.partial) {
+      this.#end(new Failure("Internal", "the answer ends inside a message"));
+    } else if (outcome === "ok") this.#end(undefined);
     else if (outcome !== "more") this.#end(outcome);
   }
 

@@ -2,6 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { type Code, Failure, isFailure } from "../errors.ts";
 import { ServiceTable } from "../rpc/definition.ts";
 import { connect, dialUnix } from "./client.ts";
+import { goAwayFrame, settings, settingsFrame } from "./frames.ts";
 import { EchoDefinition, EchoService, loopback } from "./loopback_fixture.ts";
 import { serve } from "./server.ts";
 
@@ -151,6 +152,31 @@ Deno.test("connect() comes back after the server was restarted", async () => {
     await server.drain(AbortSignal.timeout(5_000));
   }
   await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("connect() pauses longer and longer where a server ends each connection at once", async () => {
+  let opened = 0;
+  // It lets no stream begin and says GOAWAY: the call has to wait, and must not ask without end meanwhile.
+  const busy = [settingsFrame([[settings.maxConcurrentStreams, 0]]), goAwayFrame(0, 0, "")];
+  using channel = connect({
+    open: () => {
+      opened++;
+      const says = [...busy];
+      return Promise.resolve({
+        read(into: Uint8Array) {
+          const bytes = says.shift();
+          if (bytes === undefined) return Promise.resolve(null);
+          into.set(bytes);
+          return Promise.resolve(bytes.length);
+        },
+        write: (bytes: Uint8Array) => Promise.resolve(bytes.length),
+        close: () => {},
+      });
+    },
+  });
+  const call = channel.client(EchoDefinition).unary("x", { timeoutMs: 300 });
+  await rejects(call, isCode("DeadlineExceeded"));
+  ok(opened <= 5, `${opened} connections in 300 ms`);
 });
 
 Deno.test("GrpcServer.drain() answers the calls that run, takes no more, and ends the rest when its time is over", async () => {

@@ -128,7 +128,6 @@ export class ServerCall implements StreamEvents, CallContext, InboxEvents<unknow
     try {
       this.#assembler.push(buffer, from, to, (message) => this.#message(message));
       this.#holdPart();
-      if (end && this.#assembler.partial) throw new Refusal("Internal", "grpc: the request ends inside a message");
     } catch (error) {
       return this.#fail(error);
     }
@@ -188,6 +187,7 @@ export class ServerCall implements StreamEvents, CallContext, InboxEvents<unknow
 
   #requestsEnd(): void {
     if (this.#ended) return;
+    if (this.#assembler.partial) return this.#fail(new Refusal("Internal", "grpc: the request ends inside a message"));
     if (this.#inbox !== undefined) return this.#inbox.end();
     const bytes = this.#request;
     if (bytes === undefined) return this.#fail(new Refusal("Internal", "grpc: a unary request without a message"));

@@ -199,6 +199,21 @@ Deno.test("serve() says why a message is not taken", async () => {
   }
 });
 
+Deno.test("serve() refuses a request stream that ends inside a message, by DATA or by trailers", async () => {
+  await using echo = await EchoServer.start();
+  using client = await RawClient.open(echo.path);
+  const part = prefixed(hello).subarray(0, 7);
+  const up = callFields("/test.Echo/Up");
+  await client.send(headersFrame(1, up), dataFrame(1, part, endStream));
+  await client.send(headersFrame(3, up), dataFrame(3, part), headersFrame(3, [["x", "y"]], endStream));
+  for (const stream of [1, 3]) {
+    const trailers = await client.trailers(stream);
+    equal(trailers["grpc-status"], "13");
+    equal(trailers["grpc-message"], "grpc: the request ends inside a message");
+  }
+  ok(await echo.settles(() => echo.echo.live === 0));
+});
+
 Deno.test("serve() escapes a status message that is not ASCII", async () => {
   await using echo = await EchoServer.start();
   using client = await RawClient.open(echo.path);
