@@ -153,3 +153,20 @@ Deno.test("mark() in its thread says why it failed", () =>
     await mark(stores.database, Date.now(), signal, 0).catch((error) => message = error.message);
     ok(message.includes("no such table: sandboxes"), message);
   }));
+
+Deno.test("sweep() lets others have their turn among thousands of dead objects", () =>
+  withStores(async (stores) => {
+    const store = stores.of("default");
+    const target = await putBlob(store, "target");
+    for (let n = 0; n < 1_000; n++) await putImage(store, `image-${n}`, target, { "containerd.io/gc.expire": past });
+    const marks = await mark(stores.database, Date.now(), signal);
+    ok(marks.dead.length >= 1_000);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    try {
+      await sweep(stores, marks, Date.now(), signal);
+    } finally {
+      clearInterval(timer);
+    }
+    ok(turns >= 2, `${turns} turns`);
+  }));

@@ -20,8 +20,10 @@ export interface Swept {
   readonly failed: readonly { readonly object: DeadObject; readonly error: unknown }[];
 }
 
-/** Objects in one transaction: a few milliseconds, after which others have their turn. */
+/** Objects in one transaction: a few milliseconds. */
 const batchMax = 32;
+/** After so many milliseconds others have their turn, which the end of a transaction alone does not give them. */
+const turnMs = 10;
 
 const nameOf = ({ namespace, kind, key }: ObjectName) => JSON.stringify([namespace, kind, key]);
 
@@ -36,7 +38,12 @@ export async function sweep(
   const removed: DeadObject[] = [];
   const failed: { object: DeadObject; error: unknown }[] = [];
   const ingestNamespaces = new Set<string>();
+  let turn = performance.now();
   for (let start = 0; start < dead.length; start += batchMax) {
+    if (performance.now() - turn > turnMs) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      turn = performance.now();
+    }
     signal.throwIfAborted();
     const cleaning: { object: DeadObject; clean: () => Promise<void> }[] = [];
     const outcomes = await Promise.allSettled(
