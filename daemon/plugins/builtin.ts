@@ -8,13 +8,20 @@ import type { Config } from "../config/config.ts";
 import { serverPlugins } from "./builtin_servers.ts";
 import { servicePlugins } from "./builtin_services.ts";
 import { storePlugins } from "./builtin_stores.ts";
+import { taskPlugins } from "./builtin_tasks.ts";
 import { type Shared, types } from "./builtin_types.ts";
 import { type AnyPlugin, definePlugin } from "./plugin.ts";
 import { pluginType } from "./types.ts";
 
 /** The table: what is here is constructed when the daemon starts, unless the configuration disables it. */
 export function builtinPlugins(shared: Shared, config: Config): readonly AnyPlugin[] {
-  return [...storePlugins(shared), ...proxies(config), ...servicePlugins(shared), ...serverPlugins(shared)];
+  return [
+    ...storePlugins(shared),
+    ...proxies(config),
+    ...taskPlugins(shared),
+    ...servicePlugins(shared),
+    ...serverPlugins(shared),
+  ];
 }
 
 const proxyTypes: Readonly<Record<string, string>> = {

@@ -114,7 +114,7 @@ const tasks: AnyPlugin[] = [
   definePlugin({
     type: types.service,
     id: "tasks-service",
-    requires: [types.events, types.metadata],
+    requires: [types.events, types.metadata, types.runtime],
     config: tasksServiceSchema,
     async init(context) {
       const { blockioConfigFile, rdtConfigFile } = context.values;
@@ -123,7 +123,10 @@ const tasks: AnyPlugin[] = [
       }
       const { TasksDefinition } = await import("../../api/gen/services/tasks/v1/tasks.ts");
       const { TasksService } = await import("../services/tasks.ts");
-      return entry(TasksDefinition, new TasksService({ stores: context.one(types.metadata) }));
+      return entry(
+        TasksDefinition,
+        new TasksService({ stores: context.one(types.metadata), tasks: context.one(types.runtime) }),
+      );
     },
   }),
   offered("tasks", types.service, "tasks-service"),

@@ -16,6 +16,8 @@ import type { Collector } from "../services/parts.ts";
 import type { SnapshotterPlace } from "../snapshots/places.ts";
 import type { Stores } from "../store.ts";
 import type { StreamTable } from "../streams/message_stream.ts";
+import type { ShimLauncher } from "../tasks/launcher.ts";
+import type { TaskManager } from "../tasks/manager.ts";
 import type { PluginRecord } from "./init.ts";
 import { pluginType, typeName } from "./types.ts";
 
@@ -62,6 +64,8 @@ export const types = {
   differ: pluginType<Differ>(typeName("differ.v1")),
   transfer: pluginType<ServiceEntry>(typeName("transfer.v1")),
   sandboxStore: pluginType<ServiceEntry>(typeName("sandbox.store.v1")),
+  shims: pluginType<ShimLauncher>(typeName("shim.v1")),
+  runtime: pluginType<TaskManager>(typeName("runtime.v2")),
   internal: pluginType<unknown>(typeName("internal.v1")),
   service: pluginType<ServiceEntry>(typeName("service.v1")),
   grpc: pluginType<ServiceEntry>(typeName("grpc.v1")),

@@ -1,17 +1,60 @@
 /**
- * `containerd.services.tasks.v1.Tasks`: containers as processes. What runs them is the shim; as long as the daemon has
- * none, no container has a task: every question about one is answered as containerd answers it then, and none can be
- * made.
+ * `containerd.services.tasks.v1.Tasks`: containers as processes. What is asked here is answered by the shims that hold
+ * them; each question has a deadline but that for the end of a process.
  *
  * @module
  */
-import type { ListTasksResponse, MetricsRequest, MetricsResponse } from "../../api/gen/services/tasks/v1/tasks.ts";
-import type { TasksDefinition } from "../../api/gen/services/tasks/v1/tasks.ts";
-import { Failure, messageOf } from "../../api/errors.ts";
+import type { Empty } from "../../api/gen/google/protobuf/empty.ts";
+import type {
+  CheckpointTaskRequest,
+  CheckpointTaskResponse,
+  CloseIORequest,
+  CreateTaskRequest,
+  CreateTaskResponse,
+  DeleteProcessRequest,
+  DeleteResponse,
+  DeleteTaskRequest,
+  ExecProcessRequest,
+  GetRequest,
+  GetResponse,
+  KillRequest,
+  ListPidsRequest,
+  ListPidsResponse,
+  ListTasksRequest,
+  ListTasksResponse,
+  MetricsRequest,
+  MetricsResponse,
+  PauseTaskRequest,
+  ResizePtyRequest,
+  ResumeTaskRequest,
+  StartRequest,
+  StartResponse,
+  TasksDefinition,
+  UpdateTaskRequest,
+  WaitRequest,
+  WaitResponse,
+} from "../../api/gen/services/tasks/v1/tasks.ts";
+import type { Metric } from "../../api/gen/types/metrics.ts";
+import type { Process } from "../../api/gen/types/task/task.ts";
+import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import { checkIdentifier } from "../../api/identifier.ts";
 import { type CallContext, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
-import { compileFilters } from "../filters/compile.ts";
+import { wireTime } from "../../api/timestamp.ts";
+import { compileFilters, type Matcher } from "../filters/compile.ts";
+import type { ContainerInfo } from "../metadata/container_store.ts";
 import type { Stores } from "../store.ts";
+import type { TaskManager } from "../tasks/manager.ts";
+import type { Task } from "../tasks/task.ts";
+import { anyOf } from "./any_bytes.ts";
+import { checkpointPath, restorePath } from "./tasks_checkpoint.ts";
+import { processOf, unknownProcess } from "./tasks_process.ts";
+
+/** What {@link TasksService} needs. */
+export interface TasksParts {
+  readonly stores: Stores;
+  readonly tasks: Pick<TaskManager, "create" | "delete" | "find" | "get" | "list">;
+}
 
 interface Named {
   readonly containerId: string;
@@ -20,68 +63,184 @@ interface Named {
 /** Answers for a namespace's tasks. */
 export class TasksService implements ServiceOf<typeof TasksDefinition> {
   readonly #stores: Stores;
+  readonly #tasks: TasksParts["tasks"];
 
-  constructor({ stores }: { readonly stores: Stores }) {
+  constructor({ stores, tasks }: TasksParts) {
     this.#stores = stores;
+    this.#tasks = tasks;
   }
 
   /** Throws `NotFound` without the container's record, in the words of Containers.Get. */
-  async #record(id: string, context: CallContext): Promise<void> {
+  async #record(id: string, context: CallContext): Promise<ContainerInfo> {
     const namespace = namespaceOf(context);
     const record = await this.#stores.of(namespace).containers.find(id);
     if (record === undefined) throw new Failure("NotFound", `container "${id}" in namespace "${namespace}"`);
+    return record;
   }
 
   /** What each method that wants a task begins with; the record comes first. */
-  readonly #task = async ({ containerId }: Named, context: CallContext): Promise<never> => {
+  async #task({ containerId }: Named, context: CallContext): Promise<Task> {
     await this.#record(containerId, context);
-    throw new Failure("NotFound", `task ${containerId} not found`);
-  };
-
-  async create({ containerId }: Named, context: CallContext): Promise<never> {
-    await this.#record(containerId, context);
-    throw new Failure(
-      "NotImplemented",
-      `create task "${containerId}": this daemon has no shim yet, and containers run by shims only`,
-    );
+    return this.#tasks.get(namespaceOf(context), containerId);
   }
 
-  readonly start = this.#task;
-  readonly delete = this.#task;
-  readonly deleteProcess = this.#task;
-  readonly get = this.#task;
-  readonly kill = this.#task;
-  readonly resizePty = this.#task;
-  readonly closeIO = this.#task;
-  readonly pause = this.#task;
-  readonly resume = this.#task;
-  readonly listPids = this.#task;
-  readonly checkpoint = this.#task;
-  readonly update = this.#task;
-  readonly wait = this.#task;
-
-  async exec(request: Named & { readonly execId: string }, context: CallContext): Promise<never> {
-    if (request.execId === "") throw new Failure("InvalidArgument", "exec id cannot be empty");
-    return await this.#task(request, context);
+  async create(request: CreateTaskRequest, context: CallContext): Promise<CreateTaskResponse> {
+    const { containerId, stdin, stdout, stderr, terminal, options } = request;
+    const record = await this.#record(containerId, context);
+    const namespace = namespaceOf(context);
+    const runtime = request.runtimePath === "" ? record.runtime ?? "" : request.runtimePath;
+    const checkpoint = restorePath(runtime, request);
+    const task = await this.#tasks.create({
+      namespace,
+      id: containerId,
+      runtime,
+      runtimeOptions: anyOf(record.runtimeOptions),
+      spec: anyOf(record.spec)?.value ?? new Uint8Array(),
+      rootfs: request.rootfs,
+      request: { stdin, stdout, stderr, terminal, options, checkpoint, parentCheckpoint: "" },
+    }, context.signal);
+    return { containerId, pid: task.pid };
   }
 
-  // Async, so that what is thrown is a rejection. The filter is ignored, as containerd does.
-  // deno-lint-ignore require-await
-  async list(_request: unknown, context: CallContext): Promise<ListTasksResponse> {
-    namespaceOf(context);
-    return { tasks: [] };
+  async start(request: StartRequest, context: CallContext): Promise<StartResponse> {
+    const { id, task } = await this.#of(request, context);
+    return await task.call("start", { id, execId: request.execId }, context.signal);
   }
 
-  // As above.
-  // deno-lint-ignore require-await
-  async metrics({ filters }: MetricsRequest, context: CallContext): Promise<MetricsResponse> {
+  async #of(request: Named, context: CallContext): Promise<{ id: string; task: Task }> {
+    return { id: request.containerId, task: await this.#task(request, context) };
+  }
+
+  async delete(request: DeleteTaskRequest, context: CallContext): Promise<DeleteResponse> {
+    const task = await this.#task(request, context);
+    return { id: "", ...await this.#tasks.delete(task, context.signal) };
+  }
+
+  async deleteProcess(request: DeleteProcessRequest, context: CallContext): Promise<DeleteResponse> {
+    const { id, task } = await this.#of(request, context);
+    const { execId } = request;
+    // Without an exec's id a shim would remove the container, and nobody here its bundle.
+    if (execId === "") throw new Failure("InvalidArgument", "exec id cannot be empty");
+    return { id: execId, ...await task.call("delete", { id, execId }, context.signal) };
+  }
+
+  async get(request: GetRequest, context: CallContext): Promise<GetResponse> {
+    const { id, task } = await this.#of(request, context);
+    return { process: processOf(await task.call("state", { id, execId: request.execId }, context.signal)) };
+  }
+
+  /** All tasks of the namespace. One whose shim does not answer is shown as unknown. The filter is ignored, as ever. */
+  async list(_request: ListTasksRequest, context: CallContext): Promise<ListTasksResponse> {
+    const tasks = this.#tasks.list(namespaceOf(context)).filter(({ ending }) => !ending);
+    const processes = await Promise.all(tasks.map((task) => this.#listed(task, context.signal)));
+    return { tasks: processes.filter((process) => process !== undefined) };
+  }
+
+  async #listed(task: Task, signal: AbortSignal): Promise<Process | undefined> {
+    const asked = task.call("state", { id: task.id, execId: "" }, signal).then(processOf).catch((error) => {
+      signal.throwIfAborted();
+      if (isFailure(error, "NotFound")) return undefined;
+      return unknownProcess(task);
+    });
+    if (!task.sick) return await asked;
+    // One that did not answer the last time is asked again, and not waited for.
+    asked.catch(() => {});
+    return unknownProcess(task);
+  }
+
+  async kill(request: KillRequest, context: CallContext): Promise<Empty> {
+    const { id, task } = await this.#of(request, context);
+    const { execId, signal, all } = request;
+    return await task.call("kill", { id, execId, signal, all }, context.signal);
+  }
+
+  async exec(request: ExecProcessRequest, context: CallContext): Promise<Empty> {
+    const { execId, stdin, stdout, stderr, terminal, spec } = request;
+    if (execId === "") throw new Failure("InvalidArgument", "exec id cannot be empty");
+    const { id, task } = await this.#of(request, context);
     try {
-      compileFilters(filters);
+      checkIdentifier(execId);
+    } catch (error) {
+      throw new Failure("InvalidArgument", `invalid exec id ${execId}: ${messageOf(error)}`, { cause: error });
+    }
+    return await task.call("exec", { id, execId, stdin, stdout, stderr, terminal, spec }, context.signal);
+  }
+
+  async resizePty(request: ResizePtyRequest, context: CallContext): Promise<Empty> {
+    const { id, task } = await this.#of(request, context);
+    const { execId, width, height } = request;
+    return await task.call("resizePty", { id, execId, width, height }, context.signal);
+  }
+
+  async closeIO(request: CloseIORequest, context: CallContext): Promise<Empty> {
+    const { id, task } = await this.#of(request, context);
+    if (!request.stdin) return {};
+    return await task.call("closeIO", { id, execId: request.execId, stdin: true }, context.signal);
+  }
+
+  async pause(request: PauseTaskRequest, context: CallContext): Promise<Empty> {
+    const { id, task } = await this.#of(request, context);
+    return await task.call("pause", { id }, context.signal);
+  }
+
+  async resume(request: ResumeTaskRequest, context: CallContext): Promise<Empty> {
+    const { id, task } = await this.#of(request, context);
+    return await task.call("resume", { id }, context.signal);
+  }
+
+  async listPids(request: ListPidsRequest, context: CallContext): Promise<ListPidsResponse> {
+    const { id, task } = await this.#of(request, context);
+    return await task.call("pids", { id }, context.signal);
+  }
+
+  async checkpoint(request: CheckpointTaskRequest, context: CallContext): Promise<CheckpointTaskResponse> {
+    const record = await this.#record(request.containerId, context);
+    const task = this.#tasks.get(namespaceOf(context), record.id);
+    const path = checkpointPath(record.runtime ?? "", request);
+    await task.call("checkpoint", { id: record.id, path, options: request.options }, context.signal);
+    // Who names a directory finds the checkpoint there, and no blobs.
+    return { descriptors: [] };
+  }
+
+  async update(request: UpdateTaskRequest, context: CallContext): Promise<Empty> {
+    const { id, task } = await this.#of(request, context);
+    const { resources, annotations } = request;
+    return await task.call("update", { id, resources, annotations }, context.signal);
+  }
+
+  async metrics({ filters }: MetricsRequest, context: CallContext): Promise<MetricsResponse> {
+    let matches: Matcher;
+    try {
+      matches = compileFilters(filters);
     } catch (error) {
       // containerd gives this one no class.
       throw new Failure("Unknown", messageOf(error), { cause: error });
     }
-    namespaceOf(context);
-    return { metrics: [] };
+    const { signal } = context;
+    const tasks = this.#tasks.list(namespaceOf(context)).filter((task) => !task.ending && matches(fieldsOf(task)));
+    const metrics = await Promise.all(tasks.map((task) => metricOf(task, signal)));
+    return { metrics: metrics.filter((metric) => metric !== undefined) };
+  }
+
+  async wait(request: WaitRequest, context: CallContext): Promise<WaitResponse> {
+    const task = await this.#task(request, context);
+    const { exitStatus, exitedAt } = await task.wait(request.execId, context.signal);
+    return { exitStatus, exitedAt };
+  }
+}
+
+function fieldsOf({ id, namespace }: Task): Parameters<Matcher>[0] {
+  return ([field, ...rest]) =>
+    rest.length > 0 ? undefined : field === "id" ? id : field === "namespace" ? namespace : undefined;
+}
+
+/** A task's numbers; undefined where its shim has none, as containerd leaves it out then. */
+async function metricOf(task: Task, signal: AbortSignal): Promise<Metric | undefined> {
+  try {
+    const { stats } = await task.call("stats", { id: task.id }, signal);
+    return { timestamp: wireTime(Date.now()), id: task.id, data: stats };
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
   }
 }

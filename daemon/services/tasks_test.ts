@@ -8,14 +8,28 @@ import {
 import { Failure } from "../../api/errors.ts";
 import { inProcess } from "../../api/rpc/in_process.ts";
 import { openStores } from "../store.ts";
-import { TasksService } from "./tasks.ts";
+import { taskNotFound } from "../tasks/task.ts";
+import { type TasksParts, TasksService } from "./tasks.ts";
+
+/** A runtime that has no tasks and makes none. */
+const idle: TasksParts["tasks"] = {
+  find: () => undefined,
+  get: (_namespace, id) => {
+    throw taskNotFound(id);
+  },
+  list: () => [],
+  create: ({ id, runtime }) => Promise.reject(new Failure("Unknown", `${id} by ${runtime}`)),
+  delete: (task) => Promise.reject(taskNotFound(task.id)),
+};
 
 async function withTasks(body: (client: ReturnType<typeof inProcess<typeof TasksDefinition>>) => Promise<void>) {
   const directory = await Deno.makeTempDir();
   try {
     using stores = await openStores(`${directory}/root`);
-    await stores.of("default").containers.create({ id: "there" });
-    await body(inProcess(TasksDefinition, new TasksService({ stores }), { "containerd-namespace": "default" }));
+    await stores.of("default").containers.create({ id: "there", runtime: "io.containerd.runc.v2" });
+    await body(
+      inProcess(TasksDefinition, new TasksService({ stores, tasks: idle }), { "containerd-namespace": "default" }),
+    );
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -38,11 +52,17 @@ Deno.test("TasksService asks for the container's record first, then for its task
     await assert.rejects(exec, fails("InvalidArgument", "exec id cannot be empty"));
   }));
 
-Deno.test("TasksService.create() says what is missing", () =>
+Deno.test("TasksService.create() takes the runtime of the record, or the path that is given", () =>
   withTasks(async (client) => {
-    const create = (containerId: string) => client.create(CreateTaskRequest.fromPartial({ containerId }));
-    await assert.rejects(create("there"), fails("NotImplemented", /create task "there": this daemon has no shim/));
+    const create = (containerId: string, fields = {}) =>
+      client.create(CreateTaskRequest.fromPartial({ containerId, ...fields }));
+    await assert.rejects(create("there"), fails("Unknown", "there by io.containerd.runc.v2"));
+    await assert.rejects(create("there", { runtimePath: "/bin/shim" }), fails("Unknown", "there by /bin/shim"));
     await assert.rejects(create("none"), fails("NotFound", /container "none"/));
+    const options = { typeUrl: "some.Options", value: new Uint8Array(1) };
+    await assert.rejects(create("there", { options }), fails("Unknown", /^invalid task create option for io\./));
+    const checkpoint = { mediaType: "x", digest: "sha256:1", size: 1 };
+    await assert.rejects(create("there", { checkpoint }), fails("NotImplemented", /^restore from checkpoint sha256:1/));
   }));
 
 Deno.test("TasksService has empty lists, in a namespace", () =>

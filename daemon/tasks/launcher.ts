@@ -1,0 +1,112 @@
+/**
+ * Starts shims, asks their programs to clean up, and asks them what they are.
+ *
+ * @module
+ */
+import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import { Any } from "../../api/gen/google/protobuf/any.ts";
+import { DeleteResponse } from "../../api/gen/runtime/task/v3/shim.ts";
+import { RuntimeInfo } from "../../api/gen/types/introspection.ts";
+import type { Logger } from "../log/logger.ts";
+import { parseEndpoint, type ShimEndpoint } from "./bootstrap.ts";
+import type { Bundle } from "./bundle.ts";
+import { findShim, type ShimPlaces, shimPlacesNow } from "./runtime_name.ts";
+import { runShim, shimArguments, shimEnvironment, type ShimSubject, type ShimSurroundings } from "./shim_program.ts";
+
+/** A shim prints its address when it listens; this is for hosts that are out of memory or disk. */
+const startMsMax = 60_000;
+const infoMsMax = 10_000;
+/** Programs that clean up at the same time: a shim with many containers may have died. */
+const cleanersMax = 4;
+
+/** Starts and ends shims as programs. */
+export class ShimLauncher {
+  readonly #surroundings: ShimSurroundings;
+  readonly #log: Logger;
+  readonly #places: ShimPlaces;
+  readonly #found = new Map<string, string>();
+  #cleaners = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(surroundings: ShimSurroundings, log: Logger, places: ShimPlaces = shimPlacesNow()) {
+    this.#surroundings = surroundings;
+    this.#log = log;
+    this.#places = places;
+  }
+
+  /** Path of the program of a runtime. Throws as `findShim`. */
+  programOf(runtime: string): string {
+    let program = this.#found.get(runtime);
+    if (program === undefined) {
+      program = findShim(runtime, this.#places);
+      this.#found.set(runtime, program);
+    }
+    return program;
+  }
+
+  /**
+   * Starts a shim, or finds one that takes the task as well. `options` are the runtime's. Throws `Unknown` with what the
+   * program wrote, `DeadlineExceeded`, and as {@link parseEndpoint}.
+   */
+  async start(program: string, bundle: Bundle, options: Any | undefined, signal: AbortSignal): Promise<ShimEndpoint> {
+    const subject = subjectOf(bundle);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(startMsMax)]);
+    const { stdout, stderr } = await runShim(program, shimArguments(this.#surroundings, subject, "start"), {
+      directory: subject.directory,
+      env: shimEnvironment(this.#surroundings, subject.namespace),
+      // The form of containerd 1.x and 2.0 to 2.2, which shims of all versions read; nothing where there are none.
+      input: options === undefined ? undefined : Any.encode(options).finish(),
+      signal: limit,
+    });
+    // What was written besides the answer is a part of it for containerd, which makes the address unusable.
+    if (stderr.trim() !== "") this.#log.warn("shim wrote to standard error", { id: bundle.id, text: stderr.trim() });
+    return parseEndpoint(stdout);
+  }
+
+  /**
+   * Lets the program clean up what a dead shim left: processes, mounts, the runtime's state. Gives the exit that it tells.
+   * Throws `Unknown` with what it wrote, and `DeadlineExceeded`.
+   */
+  async clean(program: string, bundle: Bundle, msMax: number): Promise<DeleteResponse> {
+    const subject = subjectOf(bundle);
+    if (this.#cleaners === cleanersMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#cleaners++;
+    try {
+      const { stdout, stderr } = await runShim(program, shimArguments(this.#surroundings, subject, "delete"), {
+        directory: subject.directory,
+        env: shimEnvironment(this.#surroundings, subject.namespace),
+        signal: AbortSignal.timeout(msMax),
+      });
+      if (stderr !== "") this.#log.warn("cleanup warnings", { id: bundle.id, text: stderr.trim() });
+      return DeleteResponse.decode(stdout);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#cleaners--;
+      else next();
+    }
+  }
+
+  /** What a runtime says of itself; `options` are told to it. Throws `NotImplemented` where it does not know how. */
+  async info(runtime: string, options: Any | undefined, signal: AbortSignal): Promise<RuntimeInfo> {
+    const program = this.programOf(runtime === "" ? "io.containerd.runc.v2" : runtime);
+    try {
+      const { stdout } = await runShim(program, ["-info"], {
+        directory: "/",
+        env: shimEnvironment(this.#surroundings, "default"),
+        input: options === undefined ? undefined : Any.encode(options).finish(),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(infoMsMax)]),
+      });
+      return RuntimeInfo.decode(stdout);
+    } catch (error) {
+      if (!isFailure(error, "Unknown")) throw error;
+      const text = `failed to run [${program} -info]: ${messageOf(error)}`;
+      // Go's flag package says so of a flag that a program has not.
+      const unknown = messageOf(error).includes("flag provided but not defined");
+      throw new Failure(unknown ? "NotImplemented" : "Unknown", text, { cause: error });
+    }
+  }
+}
+
+function subjectOf({ namespace, id, path }: Bundle): ShimSubject {
+  return { namespace, id, directory: path };
+}

@@ -1,0 +1,395 @@
+/**
+ * The tasks of a daemon: starting shims for them, finding them, and cleaning up after shims that died.
+ *
+ * A task is in the table from the moment in which its shim has made the container until its bundle is removed. What
+ * happens to the shim is noticed by its connection. Whoever asks for a task meanwhile waits for the end of what is done
+ * with it, and never for a shim that does not answer.
+ *
+ * @module
+ */
+import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import type { Any } from "../../api/gen/google/protobuf/any.ts";
+import { TaskExit as TaskExitEvent } from "../../api/gen/events/task.ts";
+import type { CreateTaskRequest } from "../../api/gen/runtime/task/v3/shim.ts";
+import type { Mount } from "../../api/gen/types/mount.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import type { EventExchange } from "../events/exchange.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Activation } from "../mounts/activation.ts";
+import type { MountManager } from "../mounts/mount_manager.ts";
+import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
+import type { ConfiguredDeadlines } from "./deadlines.ts";
+import type { ShimLauncher } from "./launcher.ts";
+import { loadTasks } from "./load.ts";
+import { isGone, type ShimChannel, ShimChannels } from "./shim_channel.ts";
+import { ShimLog } from "./shim_log.ts";
+import { abortable, type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
+import { exitTopic, tellDelete, tellExit } from "./task_events.ts";
+
+/** What a manager needs. */
+export interface TaskManagerParts {
+  readonly places: BundlePlaces;
+  readonly launcher: ShimLauncher;
+  readonly events: EventExchange;
+  readonly mounts: MountManager;
+  readonly reactor: Reactor;
+  readonly log: Logger;
+  readonly deadlines: ConfiguredDeadlines;
+}
+
+/** A task that is to be made. */
+export interface NewTask {
+  readonly namespace: string;
+  readonly id: string;
+  /** Name of the runtime, or path of its shim. */
+  readonly runtime: string;
+  /** The container's, of the runtime. */
+  readonly runtimeOptions: Any | undefined;
+  /** Text of `config.json`. */
+  readonly spec: Uint8Array;
+  /** What the shim is told besides. */
+  readonly request: Omit<CreateTaskRequest, "id" | "bundle" | "rootfs">;
+  readonly rootfs: readonly Mount[];
+}
+
+const keyOf = (namespace: string, id: string) => `${namespace}/${id}`;
+/** Undoing what failed goes on after its client has left, but not for ever. */
+const undoMsMax = 15_000;
+
+/** See the module. */
+export class TaskManager implements Disposable {
+  readonly #parts: TaskManagerParts;
+  readonly #channels: ShimChannels;
+  readonly #tasks = new Map<string, Task>();
+  /** Ids for which a task is being made. */
+  readonly #reserved = new Set<string>();
+  readonly #closing = new AbortController();
+  /** What the daemon does by itself: cleaning up after dead shims. */
+  readonly #working = new Set<Promise<unknown>>();
+
+  private constructor(parts: TaskManagerParts) {
+    this.#parts = parts;
+    this.#channels = new ShimChannels(parts.reactor, parts.log);
+  }
+
+  /** Finds the tasks of the daemon before this one, and cleans up after those whose shims died meanwhile. */
+  static async open(
+    parts: TaskManagerParts,
+    runtimeOf: (namespace: string, id: string) => Promise<string | undefined>,
+  ): Promise<TaskManager> {
+    const manager = new TaskManager(parts);
+    void manager.#listen();
+    await loadTasks(parts, runtimeOf, {
+      attach: (bundle, program, endpoint) => manager.#attach(bundle, program, manager.#channels.take(endpoint)),
+      forget: (task) => manager.#release(task),
+      clean: (bundle, program) => manager.#cleanBundle(bundle, program),
+      keep: (task) => manager.#keep(task),
+    }, manager.#closing.signal);
+    await removeOrphanedWork(parts.places, (namespace, id) => manager.find(namespace, id) !== undefined);
+    return manager;
+  }
+
+  /** Learns which exits were told: after a shim's death each is to be told once. */
+  async #listen(): Promise<void> {
+    try {
+      for await (
+        const { namespace, event } of this.#parts.events.subscribe([`topic=="${exitTopic}"`], this.#closing.signal)
+      ) {
+        const { containerId, id } = TaskExitEvent.decode(event?.value ?? new Uint8Array());
+        const task = this.#tasks.get(keyOf(namespace, containerId));
+        if (task === undefined || id !== containerId || task.exitTold) continue;
+        task.exitTold = true;
+        task.bundle.noteExitTold();
+      }
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#parts.log.error("exits are no longer noted", { error });
+    }
+  }
+
+  /** The task, where there is one. */
+  find(namespace: string, id: string): Task | undefined {
+    return this.#tasks.get(keyOf(namespace, id));
+  }
+
+  /** The task. Throws `NotFound` in containerd's words. */
+  get(namespace: string, id: string): Task {
+    const task = this.find(namespace, id);
+    if (task === undefined) throw taskNotFound(id);
+    return task;
+  }
+
+  /** All tasks of a namespace, or of all. */
+  list(namespace?: string): Task[] {
+    const all = [...this.#tasks.values()];
+    return namespace === undefined ? all : all.filter((task) => task.namespace === namespace);
+  }
+
+  /**
+   * Starts a shim and lets it make the container. Throws `AlreadyExists`, and what starting and making met, in containerd's
+   * words; nothing is left then.
+   */
+  async create(wanted: NewTask, signal: AbortSignal): Promise<Task> {
+    const { namespace, id } = wanted;
+    const key = keyOf(namespace, id);
+    if (this.#tasks.has(key) || this.#reserved.has(key)) throw new Failure("AlreadyExists", `task ${id}`);
+    this.#reserved.add(key);
+    try {
+      return await this.#create(wanted, signal);
+    } finally {
+      this.#reserved.delete(key);
+    }
+  }
+
+  async #create(wanted: NewTask, signal: AbortSignal): Promise<Task> {
+    const { places, launcher, log, reactor } = this.#parts;
+    const bundle = new Bundle(places, wanted.namespace, wanted.id);
+    const program = prefixing(
+      "failed to start shim: failed to resolve runtime path: ",
+      () => launcher.programOf(wanted.runtime),
+    );
+    // What could not be removed when its task ended stands in the way now.
+    if (bundle.exists()) await this.#cleanBundle(bundle, bundle.shimPath() ?? program);
+    prefixing("failed to start shim: ", () => bundle.create(wanted.spec));
+    let shimLog: ShimLog | undefined;
+    let task: Task | undefined;
+    let rootfs: readonly Mount[];
+    try {
+      rootfs = await this.#activate(wanted, signal);
+      bundle.writeShimPath(program);
+      const { options } = wanted.request;
+      const given = options !== undefined && options.value.length > 0 ? options : wanted.runtimeOptions;
+      shimLog = new ShimLog(reactor, bundle.path, log, { id: bundle.id, namespace: bundle.namespace });
+      const endpoint = await launcher.start(program, bundle, given, signal).catch((error) => {
+        throw prefixed("failed to start shim: start failed: ", error);
+      });
+      bundle.writeEndpoint(endpoint);
+      task = this.#taskOf(bundle, program, this.#channels.take(endpoint), shimLog);
+      const { pid } = await this.#createInShim(task, { ...wanted, rootfs }, signal);
+      task.pid = pid;
+      this.#keep(task);
+      return task;
+    } catch (error) {
+      await this.#undo(bundle, program, task, shimLog).catch((failure) => {
+        log.error("failed to clean up after a task that could not be made", { error: failure, id: bundle.id });
+      });
+      throw error;
+    }
+  }
+
+  async #activate({ namespace, id, rootfs }: NewTask, signal: AbortSignal): Promise<readonly Mount[]> {
+    if (rootfs.length === 0) return rootfs;
+    const { mounts } = this.#parts;
+    const options = { labels: { "containerd.io/gc.bref.container": id }, temporary: false };
+    try {
+      return systemMounts(await mounts.activate(namespace, id, rootfs, options, signal));
+    } catch (error) {
+      if (isFailure(error, "NotImplemented")) return rootfs;
+      if (isFailure(error, "AlreadyExists")) return systemMounts(mounts.info(namespace, id));
+      throw error;
+    }
+  }
+
+  async #createInShim(task: Task, wanted: NewTask, signal: AbortSignal): Promise<{ pid: number }> {
+    const { id, bundle, channel } = task;
+    const request = { ...wanted.request, id, bundle: bundle.path, rootfs: [...wanted.rootfs] };
+    // Asked on the same connection, and not waited for: who does not answer has to be known by then.
+    this.#learnProcess(task);
+    try {
+      return await task.call("create", request, signal).catch((error) => {
+        if (!isFailure(error, "NotImplemented") || !channel.downgrade()) throw error;
+        this.#learnProcess(task);
+        return task.call("create", request, signal);
+      });
+    } catch (error) {
+      throw prefixed("failed to create shim task: ", error);
+    }
+  }
+
+  #learnProcess(task: Task): void {
+    task.call("connect", { id: task.id }, this.#closing.signal).then(
+      ({ shimPid }) => task.channel.noteProcess(shimPid),
+      // A shim that cannot say which process it is can only be asked to end.
+      () => {},
+    );
+  }
+
+  #taskOf(bundle: Bundle, program: string, channel: ShimChannel, log: ShimLog): Task {
+    const { stateMs: state, statsMs: stats, shutdownMs: shutdown, loadMs: connect } = this.#parts.deadlines;
+    const deadlines: Deadlines = { state, stats, shutdown, connect };
+    return new Task(bundle, program, channel, log, deadlines);
+  }
+
+  #attach(bundle: Bundle, program: string, channel: ShimChannel): Task {
+    const { reactor, log } = this.#parts;
+    const fields = { id: bundle.id, namespace: bundle.namespace };
+    return this.#taskOf(bundle, program, channel, new ShimLog(reactor, bundle.path, log, fields));
+  }
+
+  /** From here on the task is there. */
+  #keep(task: Task): void {
+    this.#tasks.set(keyOf(task.namespace, task.id), task);
+    const lose = () => this.#lose(task);
+    if (task.channel.open) task.channel.losers.add(lose);
+    else lose();
+  }
+
+  /** Undoes {@link #attach} and what {@link #taskOf} was given. */
+  #release(task: Task): void {
+    task.log[Symbol.dispose]();
+    this.#channels.give(task.channel, false);
+  }
+
+  async #undo(bundle: Bundle, program: string, task: Task | undefined, log: ShimLog | undefined): Promise<void> {
+    const { launcher, deadlines } = this.#parts;
+    if (task !== undefined) {
+      task.ending = true;
+      const { id } = task;
+      const signal = AbortSignal.timeout(undoMsMax);
+      const reachable = await task.call("delete", { id, execId: "" }, signal, deadlines.cleanupMs).then(
+        () => true,
+        (error) => !isGone(error) && !isFailure(error, "DeadlineExceeded"),
+      );
+      if (reachable) await this.#shutDown(task);
+      else if (this.#channels.users(task.channel) === 1) task.channel.kill();
+      this.#release(task);
+    } else log?.[Symbol.dispose]();
+    if (log !== undefined) {
+      // Whatever was begun is the program's to clean up; one that could not even start has nothing to.
+      await launcher.clean(program, bundle, deadlines.cleanupMs).catch((error) => {
+        this.#parts.log.debug("failed to clean up after a shim", { error, id: bundle.id });
+      });
+    }
+    await this.#removeBundle(bundle);
+  }
+
+  async #removeBundle(bundle: Bundle): Promise<void> {
+    await bundle.delete();
+    try {
+      await this.#parts.mounts.deactivate(bundle.namespace, bundle.id, AbortSignal.timeout(undoMsMax));
+    } catch (error) {
+      if (!isFailure(error, "NotFound")) throw error;
+    }
+  }
+
+  async #shutDown(task: Task): Promise<void> {
+    // A shim of several tasks ends with the last one.
+    if (this.#channels.users(task.channel) > 1) return;
+    try {
+      await task.call("shutdown", { id: task.id, now: false }, this.#closing.signal);
+    } catch (error) {
+      // It may end before it has answered.
+      if (!isGone(error)) this.#parts.log.warn("failed to shut down shim", { error, id: task.id });
+    }
+  }
+
+  /**
+   * Removes a task whose first process has ended, and gives how it ended. Throws what the shim says. A shim that does not
+   * answer and holds no other task is killed, and its program cleans up.
+   */
+  async delete(task: Task, signal: AbortSignal): Promise<TaskExit> {
+    if (task.ending) throw taskNotFound(task.id);
+    let exit: TaskExit | Failure;
+    try {
+      // A shim that hangs is found out by a short question, as the end of streams may take its time.
+      await task.call("state", { id: task.id, execId: "" }, signal).catch((error) => {
+        if (isFailure(error, "DeadlineExceeded")) throw error;
+      });
+      exit = await task.call("delete", { id: task.id, execId: "" }, signal);
+    } catch (error) {
+      if (task.lost) return await abortable(task.cleaned.promise, signal);
+      if (isFailure(error, "DeadlineExceeded") && !signal.aborted) return await this.#deleteSick(task, signal, error);
+      if (!isFailure(error, "NotFound")) throw error;
+      exit = error;
+    }
+    task.ending = true;
+    await this.#shutDown(task);
+    this.#release(task);
+    try {
+      await this.#removeBundle(task.bundle);
+    } finally {
+      this.#tasks.delete(keyOf(task.namespace, task.id));
+    }
+    if (exit instanceof Failure) throw exit;
+    return exit;
+  }
+
+  async #deleteSick(task: Task, signal: AbortSignal, error: Failure): Promise<TaskExit> {
+    if (this.#channels.users(task.channel) > 1) throw error;
+    this.#parts.log.warn("shim does not answer and is killed, as its task is to be deleted", { id: task.id });
+    // Its end is noticed by the connection's; one whose process is not known is left alone and cleaned up after.
+    if (!task.channel.kill()) this.#lose(task);
+    return await abortable(task.cleaned.promise, signal);
+  }
+
+  #lose(task: Task): void {
+    if (task.ending || task.lost || this.#closing.signal.aborted) return;
+    task.lost = true;
+    this.#parts.log.info("shim disconnected", { id: task.id, namespace: task.namespace });
+    const work = this.#cleanAfter(task).catch((error) => {
+      this.#parts.log.error("failed to clean up after dead shim", { error, id: task.id, namespace: task.namespace });
+    });
+    this.#working.add(work);
+    void work.finally(() => this.#working.delete(work));
+  }
+
+  async #cleanAfter(task: Task): Promise<void> {
+    const { namespace, id, bundle } = task;
+    const { events } = this.#parts;
+    // Its connection may be gone and the shim not: then it must not go on with what is cleaned up now.
+    task.channel.kill();
+    let exit = unknownExit();
+    try {
+      exit = await this.#runCleaner(bundle, task.program);
+      await this.#removeBundle(bundle);
+    } finally {
+      this.#release(task);
+      this.#tasks.delete(keyOf(namespace, id));
+      if (!task.exitTold) tellExit(events, namespace, id, exit);
+      tellDelete(events, namespace, id, exit);
+      task.cleaned.resolve(exit);
+    }
+  }
+
+  /** Lets the shim's program clean up; where it cannot, how the task ended is unknown. */
+  async #runCleaner(bundle: Bundle, program: string): Promise<TaskExit> {
+    const { launcher, deadlines, log } = this.#parts;
+    try {
+      return await launcher.clean(program, bundle, deadlines.cleanupMs);
+    } catch (error) {
+      log.warn("failed to clean up after shim disconnected", { error: messageOf(error), id: bundle.id });
+      return unknownExit();
+    }
+  }
+
+  /** Removes what a task that nobody has any more left. */
+  async #cleanBundle(bundle: Bundle, program: string): Promise<TaskExit> {
+    const exit = await this.#runCleaner(bundle, program);
+    await this.#removeBundle(bundle);
+    return exit;
+  }
+
+  /** Leaves all shims and tasks as they are, for the next daemon. */
+  [Symbol.dispose](): void {
+    this.#closing.abort(new Failure("Unavailable", "the daemon ends"));
+    for (const task of this.#tasks.values()) task.log[Symbol.dispose]();
+    this.#channels.close();
+  }
+}
+
+function systemMounts({ system }: Activation): Mount[] {
+  return system.map(({ type, source, target, options }) => ({ type, source, target, options: [...options] }));
+}
+
+function prefixed(prefix: string, error: unknown): unknown {
+  if (error instanceof Failure) return new Failure(error.code, `${prefix}${error.message}`, { cause: error });
+  if (error instanceof DOMException) return error;
+  return new Failure("Unknown", `${prefix}${messageOf(error)}`, { cause: error });
+}
+
+function prefixing<T>(prefix: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw prefixed(prefix, error);
+  }
+}

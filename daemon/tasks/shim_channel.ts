@@ -1,0 +1,187 @@
+/**
+ * Connections to shims. A shim that holds several tasks is connected once.
+ *
+ * @module
+ */
+import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import { TaskDefinition as TaskDefinition2 } from "../../api/gen/runtime/task/v2/shim.ts";
+import { TaskDefinition } from "../../api/gen/runtime/task/v3/shim.ts";
+import type { ClientOf } from "../../api/rpc/definition.ts";
+import { connect, type TtrpcChannel } from "../../api/ttrpc/client.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
+import { isErrno } from "../../ffi/errno.ts";
+import { ended, openPidfd, signalPidfd } from "../../ffi/process.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import { connectStream } from "../../ffi/stream_socket.ts";
+import type { Logger } from "../log/logger.ts";
+import { type ShimEndpoint, socketOf } from "./bootstrap.ts";
+
+/** A shim's answers. Both versions of the service have the same messages. */
+export type ShimClient = ClientOf<typeof TaskDefinition>;
+
+/** As containerd has it: a shim has started when it says where it listens, but a busy host takes its time. */
+const dialMsMax = 100_000;
+/** A shim that was told to end and has not after this time is killed. */
+const endMsMax = 5_000;
+const killSignal = 9;
+
+/** A connection to one shim. */
+export class ShimChannel {
+  /** Told when the shim is gone, each once. */
+  readonly losers = new Set<() => void>();
+  readonly #reactor: Reactor;
+  readonly #channel: TtrpcChannel;
+  #client: ShimClient;
+  #version: 2 | 3;
+  #pidfd: Descriptor | undefined;
+  #open = true;
+
+  /** Nothing is connected before the first call. Throws as {@link socketOf}. */
+  constructor(reactor: Reactor, readonly endpoint: ShimEndpoint) {
+    this.#reactor = reactor;
+    const socket = socketOf(endpoint.address);
+    this.#channel = connect({
+      open: () => connectStream(reactor, socket, AbortSignal.timeout(dialMsMax)),
+      onLost: () => this.#lost(),
+    });
+    this.#version = endpoint.version;
+    this.#client = this.#make();
+  }
+
+  #make(): ShimClient {
+    // The definitions differ in the name on the wire only.
+    return this.#channel.client(
+      this.#version === 3 ? TaskDefinition : TaskDefinition2 as unknown as typeof TaskDefinition,
+    );
+  }
+
+  /** What answers. */
+  get client(): ShimClient {
+    return this.#client;
+  }
+
+  /** Whether calls still reach somebody. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Changes to the older version of the service; says whether there is one. */
+  downgrade(): boolean {
+    if (this.#version === 2) return false;
+    this.#version = 2;
+    this.#client = this.#make();
+    return true;
+  }
+
+  /** Notes which process the shim is, so that it can be ended if it does not end by itself. */
+  noteProcess(pid: number): void {
+    if (pid <= 1 || this.#pidfd !== undefined || !this.#open) return;
+    try {
+      this.#pidfd = new Descriptor(openPidfd(pid));
+    } catch (error) {
+      // It has ended meanwhile; the connection tells.
+      if (!isErrno(error, "ESRCH")) throw error;
+    }
+  }
+
+  /** Kills the shim; its containers are for the caller to clean up. Says whether it is known which process it is. */
+  kill(): boolean {
+    if (this.#pidfd === undefined) return false;
+    try {
+      signalPidfd(this.#pidfd.number, killSignal);
+    } catch (error) {
+      if (!isErrno(error, "ESRCH")) throw error;
+    }
+    return true;
+  }
+
+  #lost(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#channel.close();
+    for (const loser of [...this.losers]) loser();
+    this.losers.clear();
+  }
+
+  /** Leaves the shim as it is. */
+  close(): void {
+    this.losers.clear();
+    this.#open = false;
+    this.#channel.close();
+    this.#pidfd?.close();
+    this.#pidfd = undefined;
+  }
+
+  /** Leaves a shim that nobody needs any more, and kills it where it does not end. */
+  async end(log: Logger): Promise<void> {
+    const pidfd = this.#pidfd;
+    this.#pidfd = undefined;
+    this.close();
+    if (pidfd === undefined) return;
+    try {
+      await ended(this.#reactor, pidfd.number, AbortSignal.timeout(endMsMax)).catch((error) => {
+        if (!(error instanceof DOMException)) throw error;
+        log.warn("shim does not end, killing it", { address: this.endpoint.address });
+        signalPidfd(pidfd.number, killSignal);
+      });
+    } catch (error) {
+      if (!isErrno(error, "ESRCH")) log.warn(`cannot end shim: ${messageOf(error)}`);
+    } finally {
+      pidfd.close();
+    }
+  }
+}
+
+/** The connections of a daemon, by address. */
+export class ShimChannels {
+  readonly #reactor: Reactor;
+  readonly #log: Logger;
+  readonly #channels = new Map<string, { channel: ShimChannel; users: number }>();
+
+  constructor(reactor: Reactor, log: Logger) {
+    this.#reactor = reactor;
+    this.#log = log;
+  }
+
+  /** The connection to that shim, for one more user. */
+  take(endpoint: ShimEndpoint): ShimChannel {
+    const { address } = endpoint;
+    const found = this.#channels.get(address);
+    if (found?.channel.open === true) {
+      found.users++;
+      return found.channel;
+    }
+    const channel = new ShimChannel(this.#reactor, endpoint);
+    this.#channels.set(address, { channel, users: 1 });
+    return channel;
+  }
+
+  /** How many use it. */
+  users(channel: ShimChannel): number {
+    const found = this.#channels.get(channel.endpoint.address);
+    return found?.channel === channel ? found.users : 0;
+  }
+
+  /** Gives it back. With its last user the connection ends; `lingers` says that the shim decides itself when to end. */
+  give(channel: ShimChannel, lingers: boolean): void {
+    const { address } = channel.endpoint;
+    const found = this.#channels.get(address);
+    if (found?.channel === channel) {
+      if (--found.users > 0) return;
+      this.#channels.delete(address);
+    }
+    if (lingers) channel.close();
+    else void channel.end(this.#log);
+  }
+
+  /** Leaves all shims as they are. */
+  close(): void {
+    for (const { channel } of this.#channels.values()) channel.close();
+    this.#channels.clear();
+  }
+}
+
+/** Whether the call failed because there is nobody who could answer. */
+export function isGone(error: unknown): error is Failure {
+  return isFailure(error, "Unavailable");
+}
