@@ -7,12 +7,16 @@ import type { Connection } from "../rpc/connection.ts";
 
 /** What is kept while nothing is to be sent; ten thousand idle connections have one each. */
 const idleBytes = 512;
+/** Memory that a busy connection uses again, as long as it is busy. */
+const spareBytesMax = 1 << 20;
 
 /** The bytes that wait to be written. */
 export class Output {
   #buffer = new Uint8Array(idleBytes);
   #length = 0;
   #writing: Uint8Array | undefined;
+  /** What the last write has left behind. */
+  #spare: Uint8Array<ArrayBuffer> | undefined;
   #scheduled = false;
   #failed = false;
   #written: PromiseWithResolvers<void> | undefined;
@@ -64,16 +68,20 @@ export class Output {
   async #drain(): Promise<void> {
     try {
       while (this.#length > 0) {
-        const bytes = this.#writing = this.#buffer.subarray(0, this.#length);
-        this.#buffer = new Uint8Array(idleBytes);
+        const written = this.#buffer;
+        const bytes = this.#writing = written.subarray(0, this.#length);
+        this.#buffer = this.#spare ?? new Uint8Array(idleBytes);
+        this.#spare = undefined;
         this.#length = 0;
         for (let done = 0; done < bytes.length;) {
           done += await this.connection.write(done === 0 ? bytes : bytes.subarray(done));
         }
         this.#writing = undefined;
+        if (written.length <= spareBytesMax) this.#spare = written;
         this.#tellWritten();
         if (this.#length === 0) this.onDrained();
       }
+      if (this.#buffer.length > idleBytes) this.#buffer = new Uint8Array(idleBytes);
     } catch {
       // Whatever the reason, the connection is of no use any more, and its reader will see that too.
       this.#failed = true;
@@ -82,6 +90,7 @@ export class Output {
       this.#tellWritten();
       this.onFailed();
     } finally {
+      this.#spare = undefined;
       this.#scheduled = false;
     }
   }

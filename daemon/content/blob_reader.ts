@@ -92,10 +92,26 @@ async function open(files: BlobFiles, { digest, size }: BlobRow): Promise<Deno.F
   throw brokenFile(digest, actual, size);
 }
 
+/** Bytes before each piece in its memory, for whoever sends it on with a head. */
+export const headRoom = 32;
+const withHeadRoom = new WeakSet<ArrayBufferLike>();
+
+/** Memory for a piece, with {@link headRoom} before it. */
+export function pieceWithHeadRoom(bytes: number): Uint8Array {
+  const memory = new Uint8Array(headRoom + bytes);
+  withHeadRoom.add(memory.buffer);
+  return memory.subarray(headRoom);
+}
+
+/** Whether the piece has its room and nobody has taken it yet; it is the caller's then. */
+export function takeHeadRoom(piece: Uint8Array): boolean {
+  return piece.byteOffset === headRoom && withHeadRoom.delete(piece.buffer);
+}
+
 /** So many bytes; undefined where the file ends before. */
 async function readFully(file: Deno.FsFile, bytes: number): Promise<Uint8Array | undefined> {
   // Not used again: whoever gets it may keep it.
-  const chunk = new Uint8Array(bytes);
+  const chunk = pieceWithHeadRoom(bytes);
   for (let done = 0; done < bytes;) {
     const taken = await file.read(done === 0 ? chunk : chunk.subarray(done));
     if (taken === null) return undefined;

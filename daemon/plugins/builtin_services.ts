@@ -48,11 +48,11 @@ const containers = pair("containers", [types.events, types.metadata], async (con
 });
 
 const content = pair("content", [types.metadata, types.events], async (context) => {
-  const { ContentDefinition } = await import("../../api/gen/services/content/v1/content.ts");
+  const { servedContentDefinition } = await import("../services/content_pieces.ts");
   const { ContentService } = await import("../services/content.ts");
   const { contentSharingPolicy } = context.config.plugin(metadataSchema);
   return entry(
-    ContentDefinition,
+    servedContentDefinition,
     new ContentService({
       stores: context.one(types.metadata),
       events: context.one(types.events),
