@@ -153,9 +153,12 @@ export class Http2Connection {
     this.#endIfDrained();
   }
 
-  /** The peer takes no streams after this one: those that were opened end, unseen by it. */
+  /**
+   * The peer takes no streams after this one: those that were opened end, unseen by it. It may say so again, with a lower
+   * number: RFC 9113 section 6.8 has the first one name the highest there is, when nobody knows yet which come.
+   */
   leave(lastStream: number): void {
-    if (this.#state !== "open") return;
+    if (this.#state === "closed") return;
     this.#state = "draining";
     for (const stream of [...this.#streams.values()]) {
       if (stream.id <= lastStream) continue;

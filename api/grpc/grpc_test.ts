@@ -2,7 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { type Code, Failure, isFailure } from "../errors.ts";
 import { ServiceTable } from "../rpc/definition.ts";
 import { connect, dialUnix } from "./client.ts";
-import { goAwayFrame, settings, settingsFrame } from "./frames.ts";
+import { goAwayFrame, settings, settingsFrame, windowMax } from "./frames.ts";
 import { EchoDefinition, EchoService, loopback } from "./loopback_fixture.ts";
 import { serve } from "./server.ts";
 
@@ -177,6 +177,32 @@ Deno.test("connect() pauses longer and longer where a server ends each connectio
   const call = channel.client(EchoDefinition).unary("x", { timeoutMs: 300 });
   await rejects(call, isCode("DeadlineExceeded"));
   ok(opened <= 5, `${opened} connections in 300 ms`);
+});
+
+Deno.test("connect() makes a call again that a server's second GOAWAY says it has not seen", async () => {
+  await using test = await loopback();
+  // As Node and grpc-go leave: first they name the highest stream there is, then the last that they have taken.
+  const says = [settingsFrame([]), goAwayFrame(windowMax, 0, ""), goAwayFrame(0, 0, "")];
+  const called = Promise.withResolvers<void>();
+  const leaving = {
+    async read(into: Uint8Array) {
+      if (says.length < 3) await called.promise;
+      const bytes = says.shift();
+      if (bytes === undefined) return null;
+      into.set(bytes);
+      return bytes.length;
+    },
+    write(bytes: Uint8Array) {
+      // The call comes with what opens the connection.
+      called.resolve();
+      return Promise.resolve(bytes.length);
+    },
+    close: () => {},
+  };
+  let opened = 0;
+  using channel = connect({ open: () => opened++ === 0 ? Promise.resolve(leaving) : dialUnix(test.path)() });
+  equal(await channel.client(EchoDefinition).unary("x", { timeoutMs: 5_000 }), "x");
+  equal(opened, 2);
 });
 
 Deno.test("GrpcServer.drain() answers the calls that run, takes no more, and ends the rest when its time is over", async () => {
