@@ -74,7 +74,7 @@ export function findDead(reader: Reader, now: number): Marks {
   const conditional = conditionalRefs(reader, now)
     .map(({ namespace, kind, key, target }) => [namespace, kind, key, target]);
   const values = [now, JSON.stringify(expired), JSON.stringify(conditional)] as const;
-  const dead = leavesFirst(reader, reader.all<DeadObject>(deadQuery, ...values));
+  const dead = inOrder(reader, reader.all<DeadObject>(deadQuery, ...values));
   const [flatLease] = reader.all(
     "SELECT 1 AS found FROM leases JOIN labels ON labels.namespace = leases.namespace AND kind = 'lease' " +
       "AND labels.key = leases.id AND label = 'containerd.io/gc.flat' LIMIT 1",
@@ -106,8 +106,11 @@ function expiries(reader: Reader, now: number): { expired: string[][]; next: num
   return { expired, next: times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b)) };
 }
 
-/** A dead snapshot's children are dead too, and have to go first. */
-function leavesFirst(reader: Reader, dead: readonly DeadObject[]): DeadObject[] {
+/**
+ * A dead snapshot's children are dead too, and have to go first. Names go before everything that they stand for, so that
+ * whoever is killed between leaves none that leads to nothing.
+ */
+function inOrder(reader: Reader, dead: readonly DeadObject[]): DeadObject[] {
   const parents = new Map(
     reader.all<{ name: string; parent: string }>(
       "SELECT namespace || '/' || snapshotter || '/' || key AS name, " +
@@ -128,6 +131,8 @@ function leavesFirst(reader: Reader, dead: readonly DeadObject[]): DeadObject[] 
     return depths.get(name)!;
   };
   const depth = ({ namespace, kind, key }: DeadObject) => kind === "snapshot" ? depthOf(`${namespace}/${key}`) : 0;
-  return dead.map((object) => ({ object, depth: depth(object) })).sort((a, b) => b.depth - a.depth)
+  const turn = ({ kind }: DeadObject) => kind === "image" || kind === "lease" ? 0 : 1;
+  return dead.map((object) => ({ object, turn: turn(object), depth: depth(object) }))
+    .sort((a, b) => a.turn - b.turn || b.depth - a.depth)
     .map(({ object }) => object);
 }
