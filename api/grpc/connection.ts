@@ -73,6 +73,8 @@ export class Http2Connection {
     private readonly role: "server" | "client",
     private readonly events: ConnectionEvents,
   ) {
+    // An answer that waits for the acknowledgement of the frame before it takes 40 ms.
+    connection.setNoDelay?.(true);
     this.#streams = new StreamTable(role);
     this.#output = new Output(connection, () => this.#pump(), () => this.#unwritable());
     this.#sender = new Sender(this.#output, (stream) => this.#closeLocal(stream));

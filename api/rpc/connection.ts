@@ -13,6 +13,8 @@ export interface Connection {
   write(bytes: Uint8Array): Promise<number>;
   /** Ends both directions; waiting reads and writes fail. */
   close(): void;
+  /** True: sends what is written at once. Only sockets over TCP have it, which wait for more to send otherwise. */
+  setNoDelay?(noDelay: boolean): void;
 }
 
 /** A listening socket: gives connections until it is closed. */
