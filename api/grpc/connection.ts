@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { messageOf } from "../errors.ts";
 import type { Connection } from "../rpc/connection.ts";
 import {
   ConnectionError,
@@ -36,7 +37,6 @@ import { StreamTable } from "./stream_table.ts";
 const unheardMax = 1 << 20;
 /** A peer that does not read our answers to its PINGs and SETTINGS gets no more of them. */
 const unreadMax = 1 << 22;
-
 /** Time for reading what is left of a connection that cannot be written to. */
 const lastWordsMs = 100;
 
@@ -94,6 +94,11 @@ export class Http2Connection {
     return this.#streams.size;
   }
 
+  /** Whether the peer has said its first words: the preface, if it is the client, and SETTINGS. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
   /** Whether new streams can be opened. */
   get open(): boolean {
     return this.#state === "open";
@@ -109,15 +114,16 @@ export class Http2Connection {
         () => this.role === "server" ? this.#output.whenBelow(unheardMax) : undefined,
       );
     } catch (error) {
-      if (error instanceof ConnectionError) await this.#refuse(error);
+      await this.#refuse(error);
     }
     this.#end();
   }
 
-  /** Says why, gives the peer a moment to read it, and ends. */
-  async #refuse(error: ConnectionError): Promise<void> {
+  /** Says why, gives the peer a moment to read it, and ends. Any other error is a fault of ours, which is not hidden. */
+  async #refuse(error: unknown): Promise<void> {
     if (this.#state === "closed") return;
-    this.#output.add(goAwayFrame(this.#streams.lastOfPeer, error.code, error.message));
+    const code = error instanceof ConnectionError ? error.code : errorCodes.internalError;
+    this.#output.add(goAwayFrame(this.#streams.lastOfPeer, code, messageOf(error)));
     this.#state = "draining";
     // Two turns: one for the write to begin, one for it to be taken.
     await new Promise((resolve) => setTimeout(resolve, 10));

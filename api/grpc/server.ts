@@ -35,6 +35,8 @@ export interface ServerOptions {
   readonly sendBytesMax?: number;
   /** Bytes that the calls of one connection hold; see `Budget`. Default: 128 MiB. */
   readonly connectionBytesMax?: number;
+  /** Time for a client's first words, without which its connection ends. Default: 120 s, as in grpc-go. */
+  readonly handshakeMsMax?: number;
   /** Asked once for each connection. */
   readonly peerOf?: PeerOf;
   /** Told of every call that begins. */
@@ -64,6 +66,7 @@ export interface GrpcServer {
 }
 
 const messageBytesMaxDefault = 16 << 20;
+const handshakeMsMaxDefault = 120_000;
 
 /** Serves the table on a listener until it is closed. */
 export function serve(listener: Listener, services: ServiceTable, options: ServerOptions = {}): GrpcServer {
@@ -124,7 +127,13 @@ class Server implements GrpcServer {
     });
     this.#connections.add(connection);
     if (this.#draining) connection.drain();
-    const run = connection.run().finally(() => this.#runs.delete(run));
+    const late = setTimeout(() => {
+      if (!connection.settled) connection.close();
+    }, this.options.handshakeMsMax ?? handshakeMsMaxDefault);
+    const run = connection.run().finally(() => {
+      clearTimeout(late);
+      this.#runs.delete(run);
+    });
     this.#runs.add(run);
   }
 

@@ -5,7 +5,15 @@
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { connect } from "../../api/grpc/client.ts";
-import { ConnectionError, frame, frameFlags, frameTypes, settingsFrame } from "../../api/grpc/frames.ts";
+import {
+  ConnectionError,
+  errorCodes,
+  frame,
+  frameFlags,
+  frameTypes,
+  settingsFrame,
+  uint32At,
+} from "../../api/grpc/frames.ts";
 import { HeaderDecoder } from "../../api/grpc/hpack/decoder.ts";
 import { encodeHeaders } from "../../api/grpc/hpack/encoder.ts";
 import type { Connection } from "../../api/rpc/connection.ts";
@@ -37,14 +45,29 @@ async function writeAll(socket: Deno.UnixConn, bytes: Uint8Array, random: Random
   }
 }
 
+/** Whether there is a GOAWAY among the bytes that blames the server itself: that is a fault of ours. */
+function blamesServer(bytes: Uint8Array): boolean {
+  return bytes.some((byte, at) =>
+    byte === frameTypes.goAway && at + 14 <= bytes.length && bytes.subarray(at + 1, at + 6).every((zero) =>
+      zero === 0
+    ) &&
+    uint32At(bytes, at + 10) === errorCodes.internalError
+  );
+}
+
 /** Reads until the server ends the connection, or the test does; says whether it was the server. */
-async function readToEnd(socket: Deno.UnixConn): Promise<boolean> {
+async function readToEnd(socket: Deno.UnixConn, what: string): Promise<boolean> {
   const buffer = new Uint8Array(1 << 16);
+  let last: Uint8Array = new Uint8Array();
   try {
-    while (await socket.read(buffer) !== null);
-    return true;
+    for (let count = 0;; count = await socket.read(buffer) ?? -1) {
+      if (count < 0) return true;
+      last = buffer.slice(Math.max(0, count - 500), count);
+    }
   } catch (error) {
     return error instanceof Deno.errors.ConnectionReset;
+  } finally {
+    ok(!blamesServer(last), `${what}: ${new TextDecoder().decode(last).replace(/[^ -~]+/g, " ").slice(-100)}`);
   }
 }
 
@@ -53,7 +76,7 @@ async function badClient(path: string, random: Random, what: string): Promise<vo
   const bytes = joined(mutated(validSession(random), random));
   const leaving: Leaving = oneOf(random, ["vanish", "vanish", "halfClose", "halfClose", "poison"]);
   const socket = await Deno.connect({ transport: "unix", path });
-  const ended = readToEnd(socket);
+  const ended = readToEnd(socket, what);
   await writeAll(socket, bytes, random);
   if (leaving === "poison") await writeAll(socket, poison, () => 2);
   if (leaving === "halfClose") await socket.closeWrite().catch(() => {});

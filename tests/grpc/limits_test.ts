@@ -62,6 +62,19 @@ Deno.test("serve() ends a connection that is not HTTP/2", async () => {
   ok(await echo.settles(() => echo.server.connections === 0));
 });
 
+Deno.test("serve() ends a connection that does not begin in time, and no other", async () => {
+  await using echo = await EchoServer.start({ handshakeMsMax: 200 });
+  using idle = await RawClient.open(echo.path);
+  using silent = await RawClient.connect(echo.path);
+  using slow = await RawClient.connect(echo.path);
+  await slow.send(preface.subarray(0, 10));
+  using halfway = await RawClient.connect(echo.path);
+  await halfway.send(preface);
+  for (const client of [silent, slow, halfway]) await client.until("the end", () => client.ended);
+  equal(echo.server.connections, 1);
+  await idle.ping();
+});
+
 Deno.test("serve() wants SETTINGS first", async () => {
   await using echo = await EchoServer.start();
   using client = await RawClient.connect(echo.path);
