@@ -48,12 +48,12 @@ import type { TaskManager } from "../tasks/manager.ts";
 import type { Task } from "../tasks/task.ts";
 import { anyOf } from "./any_bytes.ts";
 import { checkpointPath, restorePath } from "./tasks_checkpoint.ts";
-import { processOf, unknownProcess } from "./tasks_process.ts";
+import { processOf, stoppedProcess, unknownProcess } from "./tasks_process.ts";
 
 /** What {@link TasksService} needs. */
 export interface TasksParts {
   readonly stores: Stores;
-  readonly tasks: Pick<TaskManager, "create" | "delete" | "find" | "get" | "list">;
+  readonly tasks: Pick<TaskManager, "create" | "delete" | "get" | "list" | "remembered">;
 }
 
 interface Named {
@@ -84,6 +84,13 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
     return this.#tasks.get(namespaceOf(context), containerId);
   }
 
+  /** As {@link #task}, for those who want to know how it ended, or to delete it: it may be a little late for that. */
+  async #endedTask({ containerId }: Named, context: CallContext): Promise<Task> {
+    await this.#record(containerId, context);
+    const namespace = namespaceOf(context);
+    return this.#tasks.remembered(namespace, containerId) ?? this.#tasks.get(namespace, containerId);
+  }
+
   async create(request: CreateTaskRequest, context: CallContext): Promise<CreateTaskResponse> {
     const { containerId, stdin, stdout, stderr, terminal, options } = request;
     const record = await this.#record(containerId, context);
@@ -112,7 +119,7 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
   }
 
   async delete(request: DeleteTaskRequest, context: CallContext): Promise<DeleteResponse> {
-    const task = await this.#task(request, context);
+    const task = await this.#endedTask(request, context);
     return { id: "", ...await this.#tasks.delete(task, context.signal) };
   }
 
@@ -125,8 +132,16 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
   }
 
   async get(request: GetRequest, context: CallContext): Promise<GetResponse> {
-    const { id, task } = await this.#of(request, context);
-    return { process: processOf(await task.call("state", { id, execId: request.execId }, context.signal)) };
+    const { containerId: id, execId } = request;
+    const task = await this.#endedTask(request, context);
+    if (task.exit !== undefined && execId === "") return { process: stoppedProcess(task, task.exit) };
+    try {
+      return { process: processOf(await task.call("state", { id, execId }, context.signal)) };
+    } catch (error) {
+      // Clients ask this before they delete a task. If it failed, one whose shim hangs could not be removed by anybody.
+      if (!task.sick || execId !== "" || context.signal.aborted) throw error;
+      return { process: unknownProcess(task) };
+    }
   }
 
   /** All tasks of the namespace. One whose shim does not answer is shown as unknown. The filter is ignored, as ever. */
@@ -223,7 +238,7 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
   }
 
   async wait(request: WaitRequest, context: CallContext): Promise<WaitResponse> {
-    const task = await this.#task(request, context);
+    const task = await this.#endedTask(request, context);
     const { exitStatus, exitedAt } = await task.wait(request.execId, context.signal);
     return { exitStatus, exitedAt };
   }

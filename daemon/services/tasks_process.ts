@@ -4,8 +4,8 @@
  * @module
  */
 import type { StateResponse } from "../../api/gen/runtime/task/v3/shim.ts";
-import { type Process, Status } from "../../api/gen/types/task/task.ts";
-import type { Task } from "../tasks/task.ts";
+import { Process, Status } from "../../api/gen/types/task/task.ts";
+import type { Task, TaskExit } from "../tasks/task.ts";
 
 /** A process as Get and List show it: by the exec's id where it is one. The container's id is not filled, as in containerd. */
 export function processOf(state: StateResponse): Process {
@@ -25,16 +25,10 @@ export function processOf(state: StateResponse): Process {
 
 /** What can be said of a task whose shim says nothing. */
 export function unknownProcess({ id, pid }: Task): Process {
-  return {
-    containerId: "",
-    id,
-    pid,
-    status: Status.UNKNOWN,
-    stdin: "",
-    stdout: "",
-    stderr: "",
-    terminal: false,
-    exitStatus: 0,
-    exitedAt: undefined,
-  };
+  return Process.fromPartial({ id, pid, status: Status.UNKNOWN });
+}
+
+/** What can be said of a task whose shim is lost, when it is cleaned up. */
+export function stoppedProcess({ id, pid }: Task, { exitStatus, exitedAt }: TaskExit): Process {
+  return { ...Process.create(), id, pid, status: Status.STOPPED, exitStatus, exitedAt };
 }

@@ -55,12 +55,15 @@ export interface NewTask {
 const keyOf = (namespace: string, id: string) => `${namespace}/${id}`;
 /** Undoing what failed goes on after its client has left, but not for ever. */
 const undoMsMax = 15_000;
+/** How long clients that waited for a task whose shim died may take to ask how it ended, and to delete it. */
+const rememberMs = 10_000;
 
 /** See the module. */
 export class TaskManager implements Disposable {
   readonly #parts: TaskManagerParts;
   readonly #channels: ShimChannels;
   readonly #tasks = new Map<string, Task>();
+  readonly #remembered = new Map<string, Task>();
   /** Ids for which a task is being made. */
   readonly #reserved = new Set<string>();
   readonly #closing = new AbortController();
@@ -118,6 +121,22 @@ export class TaskManager implements Disposable {
     return task;
   }
 
+  /** A task whose shim was lost a short while ago: it is cleaned up, and its client does not know that yet. */
+  remembered(namespace: string, id: string): Task | undefined {
+    return this.#remembered.get(keyOf(namespace, id));
+  }
+
+  #remember(task: Task): void {
+    const key = keyOf(task.namespace, task.id);
+    this.#remembered.set(key, task);
+    const timer = setTimeout(() => this.#forget(key, task), rememberMs);
+    Deno.unrefTimer(timer);
+  }
+
+  #forget(key: string, task: Task): void {
+    if (this.#remembered.get(key) === task) this.#remembered.delete(key);
+  }
+
   /** All tasks of a namespace, or of all. */
   list(namespace?: string): Task[] {
     const all = [...this.#tasks.values()];
@@ -133,6 +152,7 @@ export class TaskManager implements Disposable {
     const key = keyOf(namespace, id);
     if (this.#tasks.has(key) || this.#reserved.has(key)) throw new Failure("AlreadyExists", `task ${id}`);
     this.#reserved.add(key);
+    this.#remembered.delete(key);
     try {
       return await this.#create(wanted, signal);
     } finally {
@@ -288,6 +308,10 @@ export class TaskManager implements Disposable {
    */
   async delete(task: Task, signal: AbortSignal): Promise<TaskExit> {
     if (task.ending) throw taskNotFound(task.id);
+    if (task.exit !== undefined) {
+      this.#forget(keyOf(task.namespace, task.id), task);
+      return task.exit;
+    }
     let exit: TaskExit | Failure;
     try {
       // A shim that hangs is found out by a short question, as the end of streams may take its time.
@@ -296,7 +320,7 @@ export class TaskManager implements Disposable {
       });
       exit = await task.call("delete", { id: task.id, execId: "" }, signal);
     } catch (error) {
-      if (task.lost) return await abortable(task.cleaned.promise, signal);
+      if (task.lost) return await abortable(task.cleaned, signal);
       if (isFailure(error, "DeadlineExceeded") && !signal.aborted) return await this.#deleteSick(task, signal, error);
       if (!isFailure(error, "NotFound")) throw error;
       exit = error;
@@ -318,7 +342,7 @@ export class TaskManager implements Disposable {
     this.#parts.log.warn("shim does not answer and is killed, as its task is to be deleted", { id: task.id });
     // Its end is noticed by the connection's; one whose process is not known is left alone and cleaned up after.
     if (!task.channel.kill()) this.#lose(task);
-    return await abortable(task.cleaned.promise, signal);
+    return await abortable(task.cleaned, signal);
   }
 
   #lose(task: Task): void {
@@ -344,9 +368,10 @@ export class TaskManager implements Disposable {
     } finally {
       this.#release(task);
       this.#tasks.delete(keyOf(namespace, id));
+      this.#remember(task);
       if (!task.exitTold) tellExit(events, namespace, id, exit);
       tellDelete(events, namespace, id, exit);
-      task.cleaned.resolve(exit);
+      task.end(exit);
     }
   }
 

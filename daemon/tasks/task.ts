@@ -37,9 +37,12 @@ export class Task {
   /** Whether it is being removed by a client: what happens to the shim then is expected. */
   ending = false;
   /** Resolved when the shim was lost and what it left is cleaned up. */
-  readonly cleaned = Promise.withResolvers<TaskExit>();
+  readonly cleaned: Promise<TaskExit>;
+  readonly #resolve: (exit: TaskExit) => void;
   /** Whether the shim was lost. */
   lost = false;
+  /** How it ended, once it is cleaned up. */
+  exit: TaskExit | undefined;
 
   constructor(
     readonly bundle: Bundle,
@@ -48,7 +51,17 @@ export class Task {
     readonly channel: ShimChannel,
     readonly log: ShimLog,
     private readonly deadlines: Deadlines,
-  ) {}
+  ) {
+    const { promise, resolve } = Promise.withResolvers<TaskExit>();
+    this.cleaned = promise;
+    this.#resolve = resolve;
+  }
+
+  /** Notes that what a lost shim left is cleaned up, and how the task ended. */
+  end(exit: TaskExit): void {
+    this.exit = exit;
+    this.#resolve(exit);
+  }
 
   /** The container's namespace. */
   get namespace(): string {
@@ -70,6 +83,7 @@ export class Task {
     signal: AbortSignal,
     msMax: number | undefined = this.deadlines[method] ?? shimDeadlinesMs[method],
   ): Promise<ResponseOf<M>> {
+    if (this.exit !== undefined) throw taskNotFound(this.id);
     // By its type, the method takes this request and gives this response.
     const client = this.channel.client as unknown as Record<
       M,
@@ -82,19 +96,20 @@ export class Task {
     } catch (error) {
       if (isFailure(error, "DeadlineExceeded") && !signal.aborted) this.sick = true;
       if (!isGone(error) || !this.lost) throw error;
-      await abortable(this.cleaned.promise, signal);
+      await abortable(this.cleaned, signal);
       throw taskNotFound(this.id, error);
     }
   }
 
   /** Waits for the end of a process; of one whose shim is lost, for what cleaning up after it finds. */
   async wait(execId: string, signal: AbortSignal): Promise<TaskExit> {
+    if (this.exit !== undefined) return this.exit;
     try {
       const { exitStatus, exitedAt } = await this.channel.client.wait({ id: this.id, execId }, { signal });
       return { pid: 0, exitStatus, exitedAt };
     } catch (error) {
       if (!isGone(error) || !this.lost) throw error;
-      return await abortable(this.cleaned.promise, signal);
+      return await abortable(this.cleaned, signal);
     }
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { execute, type ExecuteOptions, type Finished, succeed } from "../command.ts";
+import { execute, type ExecuteOptions, type Finished, Running, succeed } from "../command.ts";
 import { type DaemonOptions, startDaemon, type TestDaemon } from "../daemon/daemon_fixture.ts";
 import { writeBusyboxLayout } from "../images.ts";
 import { makeScratch, type Scratch } from "../scratch.ts";
@@ -29,6 +29,11 @@ export class TaskBench implements AsyncDisposable {
   /** As {@link ctr}, with options. */
   async ctrWith(options: ExecuteOptions, ...args: readonly string[]): Promise<Finished> {
     return await this.daemon.ctrWith(options, "-n", this.namespace, ...args);
+  }
+
+  /** Starts ctr and does not wait for its end. */
+  start(...args: readonly string[]): Running {
+    return new Running(["ctr", "--address", this.daemon.address, "-n", this.namespace, ...args]);
   }
 
   /** Runs ctr, which must succeed; gives what it wrote. */
