@@ -116,8 +116,14 @@ export async function makeScratch(): Promise<Scratch> {
 /** Numbers by a seed that is printed, so that a failure can be had again: set BARGE_SEED to it. */
 export function randomNumbers(name: string): () => number {
   const given = Deno.env.get("BARGE_SEED");
-  let state = given === undefined ? crypto.getRandomValues(new Uint32Array(1))[0]! : Number(given);
-  console.log(`${name}: BARGE_SEED=${state}`);
+  const seed = given === undefined ? crypto.getRandomValues(new Uint32Array(1))[0]! : Number(given);
+  console.log(`${name}: BARGE_SEED=${seed}`);
+  return seededNumbers(seed);
+}
+
+/** The same numbers from 0 to 1 for the same seed. */
+export function seededNumbers(seed: number): () => number {
+  let state = seed;
   return () => {
     // mulberry32: good enough to choose moments.
     state = state + 0x6d2b79f5 | 0;

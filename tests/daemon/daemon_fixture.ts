@@ -120,7 +120,12 @@ export class TestDaemon implements AsyncDisposable {
 
   /** Sends a signal. */
   signal(signal: Deno.Signal): void {
-    if (!this.#hasEnded) this.#child.kill(signal);
+    if (this.#hasEnded) return;
+    try {
+      this.#child.kill(signal);
+    } catch {
+      // It has ended by itself, and the end of its log is still to be read.
+    }
   }
 
   /** Waits for the end. Throws with the log where it does not come within 20 s. */

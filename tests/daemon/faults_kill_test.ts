@@ -1,79 +1,24 @@
 /**
- * The daemon is killed at random moments while clients change everything it keeps.
+ * The daemon is killed, at random moments and before single steps, while clients change everything it keeps.
  *
  * @module
  */
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
-import { barge, execute, succeed, systemTest } from "../command.ts";
-import { makeScratch, randomNumbers } from "../scratch.ts";
+import { sourceRoot, systemTest } from "../command.ts";
+import { makeScratch, randomNumbers, seededNumbers } from "../scratch.ts";
 import { DaemonClient } from "./daemon_client.ts";
-import { removeAll, startDaemon, type TestDaemon } from "./daemon_fixture.ts";
+import { removeAll, spawnDaemon, startDaemon } from "./daemon_fixture.ts";
 import { Load } from "./faults_load.ts";
+import { abortWrites, checkAccount, checkRoot, debris } from "./faults_root.ts";
 
 const kills = 15;
 const loads = 5;
-const databasePart = "io.barge.metadata.v1.sqlite/meta.db";
-const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name);
-
-/** What a killed daemon leaves in directories that are empty else. */
-function debris(root: string): string[] {
-  const found: string[] = [];
-  if (names(`${root}/trash`).length > 0) found.push("something in the trash");
-  if (names(`${root}/io.containerd.content.v1.content/ingest`).length > 0) found.push("an unfinished write");
-  const snapshots = names(`${root}/io.containerd.snapshotter.v1.overlayfs/snapshots`);
-  if (snapshots.some((name) => name.startsWith("new-"))) found.push("a new directory");
-  using database = new DatabaseSync(`${root}/${databasePart}`);
-  const count = (sql: string) => Number(database.prepare(sql).get()!["n"]);
-  const files = names(`${root}/io.containerd.content.v1.content/blobs/sha256`).length;
-  const rows = count("SELECT count(DISTINCT digest) AS n FROM blobs");
-  if (files !== rows) found.push(files > rows ? "a file without a row" : "a row without a file");
-  const snapshotRows = count("SELECT count(*) AS n FROM snapshots");
-  if (snapshots.filter((name) => /^\d+$/.test(name)).length !== snapshotRows) found.push("a directory without a row");
-  return found;
-}
-
-/** Rows that belong to objects which do not exist. */
-const strayQuery = [["image", "images", "name"], ["container", "containers", "id"], ["lease", "leases", "id"], [
-  "content",
-  "blobs",
-  "digest",
-], ["snapshot", "snapshots", "snapshotter || '/' || key"]]
-  .map(([kind, table, key]) =>
-    `SELECT kind, t.key AS key FROM (SELECT namespace, kind, key FROM labels
-      UNION SELECT namespace, from_kind, from_key FROM refs) AS t
-     WHERE kind = '${kind}' AND NOT EXISTS (
-       SELECT 1 FROM ${table} AS o WHERE o.namespace = t.namespace AND ${key!.replace(/\bkey\b/, "o.key")} = t.key)`
-  ).join(" UNION ALL ");
-
-/** Nothing is there that does not belong there. The daemon is idle. */
-async function checkRoot(daemon: TestDaemon): Promise<void> {
-  const { root } = daemon;
-  using collector = new DaemonClient(daemon.address, "collector");
-  // Whatever the last daemon left goes with the first collection.
-  await collector.collect();
-  assert.deepEqual(debris(root), []);
-  const { stdout, stderr } = await execute([...barge, "doctor", "--root", root, "--hash"]);
-  assert.equal(stdout, `${root}: nothing is wrong\n`, stderr);
-  using database = new DatabaseSync(`${root}/${databasePart}`, { readOnly: true });
-  assert.deepEqual(database.prepare(strayQuery).all(), []);
-}
-
-async function checkAccount(root: string): Promise<void> {
-  const { total, rows } = JSON.parse(await succeed([...barge, "df", "--json", "--root", root])) as {
-    readonly total: number;
-    readonly rows: readonly { readonly size: number }[];
-  };
-  assert.equal(rows.reduce((sum, { size }) => sum + size, 0), total);
-  assert.equal(total, Number((await succeed(["du", "-s", "-B1", root])).split("\t")[0]));
-}
-
-async function abortWrites(client: DaemonClient): Promise<void> {
-  for (const { ref } of (await client.content.listStatuses({ filters: [] })).statuses) {
-    await client.content.abort({ ref });
-  }
-}
-
+/** The same in every run, so that the n-th step is the same one. */
+const scriptSeed = 12;
+/** Steps of the script that is killed before one of them. */
+const scriptLength = 60;
+/** Of all steps on the disk so many are chosen; `BARGE_KILL_STEPS=all` takes each, which needs some minutes. */
+const chosenSteps = 8;
 systemTest(
   `barge daemon that is killed ${kills} times under load keeps what it answered, and leaves nothing else`,
   ["du"],
@@ -118,5 +63,66 @@ systemTest(
     for (const [what, count] of [...met].sort()) console.log(`  ${count} × ${what}`);
     assert(answered > 100 && met.size > 5, "the kills came too early");
     await removeAll(directory);
+  },
+);
+
+const killable = [
+  ...[Deno.execPath(), "run", "--allow-all", "--quiet", "--no-check", "--config", `${sourceRoot}/deno.json`],
+  `${sourceRoot}/tests/daemon/killable_daemon_main.ts`,
+];
+
+/** Runs the script with a daemon that kills itself before step `at`; gives the load, and how many steps there were. */
+async function runScript(directory: string, at: number): Promise<{ load: Load; steps: number }> {
+  await using daemon = await spawnDaemon({ directory, command: [...killable, String(at)] });
+  const booted = daemon.says("successfully booted").then(() => true, () => false);
+  const load = new Load("script", seededNumbers(scriptSeed));
+  if (await Promise.race([booted, daemon.ended().then(() => false)])) {
+    using client = new DaemonClient(daemon.address, load.namespace);
+    await load.work(client, scriptLength);
+    if (at > 0) await client.collect().catch(() => {});
+  }
+  if (at === 0) await daemon.stop();
+  else daemon.signal("SIGTERM");
+  await daemon.ended();
+  return { load, steps: Number(/^steps (\d+)$/m.exec(daemon.log)?.[1]) };
+}
+
+systemTest(
+  "barge daemon that is killed before a step of a start, a change or a collection is whole afterwards",
+  [],
+  async () => {
+    const random = randomNumbers("kill the daemon before a step");
+    await using scratch = await makeScratch();
+    const place = async (name: string) => {
+      const directory = `${scratch.path}/${name}`;
+      await Deno.mkdir(directory);
+      return directory;
+    };
+    const { steps } = await runScript(await place("whole"), 0);
+    assert(steps > 200, `${steps} steps`);
+    const wantsAll = Deno.env.get("BARGE_KILL_STEPS") === "all";
+    const count = wantsAll ? steps : chosenSteps;
+    const part = steps / count;
+    const left = new Map<string, number>();
+    for (let n = 0; n < count; n++) {
+      // One of each part, so that the early and the late ones are among them.
+      const at = wantsAll ? n + 1 : 1 + Math.floor((n + random()) * part);
+      const directory = await place(`${at}`);
+      const { load } = await runScript(directory, at);
+      try {
+        await using daemon = await startDaemon({ directory });
+        using client = new DaemonClient(daemon.address, load.namespace);
+        for (const what of await load.compare(client)) left.set(what, (left.get(what) ?? 0) + 1);
+        await abortWrites(client);
+        await checkRoot(daemon);
+        await daemon.stop();
+      } catch (error) {
+        throw new Error(`killed before step ${at} of ${steps}`, { cause: error });
+      }
+      await removeAll(directory);
+    }
+    console.log(`${count} of ${steps} steps, with ${left.size} different states:`);
+    for (const [what, times] of [...left].sort()) console.log(`  ${times} × ${what}`);
+    await removeAll(`${scratch.path}/whole`);
   },
 );

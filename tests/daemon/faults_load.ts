@@ -164,11 +164,11 @@ export class Load {
 
   constructor(readonly namespace: string, private readonly random: () => number) {}
 
-  /** Changes objects until the daemon is gone. */
-  async work(client: DaemonClient): Promise<void> {
+  /** Changes objects until the daemon is gone, at most so often. */
+  async work(client: DaemonClient, stepsMax = Infinity): Promise<void> {
     try {
       await this.#putBase(client);
-      for (;;) await this.#step(client);
+      for (let steps = 0; steps < stepsMax; steps++) await this.#step(client);
     } catch (error) {
       if (!isFailure(error, "Unavailable")) throw error;
     }
