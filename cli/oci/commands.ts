@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import { hostArch } from "../../ffi/arch.ts";
+import { readLaunch } from "../../ffi/launch.ts";
 import { formatProgram } from "../../ffi/program/format.ts";
 import { Cgroup } from "../../shim/oci/cgroup/cgroup.ts";
 import { readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
@@ -12,6 +13,7 @@ import { listContainers, specOf, StateDirectory } from "../../shim/oci/container
 import { deleteContainer } from "../../shim/oci/delete.ts";
 import { bindSources, kernelFiles, lastCapability, linkedDestinations } from "../../shim/oci/gather_facts.ts";
 import { killContainer } from "../../shim/oci/kill.ts";
+import { hasHooks } from "../../shim/oci/hooks/hook_state.ts";
 import { plan } from "../../shim/oci/plan/plan.ts";
 import { filterOf } from "../../shim/oci/seccomp/filter_of.ts";
 import { defaultSpec } from "../../shim/oci/spec/default_spec.ts";
@@ -23,14 +25,15 @@ import { parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
 import { deleteFlags, killFlags, listFlags, planFlags, specFlags } from "./flags.ts";
 import { oneId } from "./one_id.ts";
+import type { RuntimeLog } from "./log.ts";
 import { signalNumber } from "./signals.ts";
 
 const dialect = { singleDashLong: true } as const;
 
 /** `start ID` */
-export function start(root: string, args: string[]): void {
+export async function start(root: string, args: string[]): Promise<void> {
   const id = oneId("start", parseFlags({}, args, dialect).args);
-  startContainer(new StateDirectory(root, id));
+  await startContainer(new StateDirectory(root, id), readLaunch().nofile);
 }
 
 /** What `state` and `list` show of a container. */
@@ -97,9 +100,12 @@ export function kill(root: string, args: string[]): void {
 }
 
 /** `delete ID` */
-export async function remove(root: string, args: string[]): Promise<void> {
+export async function remove(root: string, args: string[], log: RuntimeLog): Promise<void> {
   const { flags, args: positionals } = parseFlags(deleteFlags, args, dialect);
-  await deleteContainer(new StateDirectory(root, oneId("delete", positionals)), { force: flags.force });
+  await deleteContainer(new StateDirectory(root, oneId("delete", positionals)), {
+    force: flags.force,
+    warn: (message) => log.warn(message),
+  });
 }
 
 /** `spec`: writes a config.json that runs `sh`. */
@@ -142,6 +148,7 @@ export async function showPlan(args: string[]): Promise<string> {
     passwd: "",
     start: "fifo",
     dieWithParent: false,
+    stopsForHooks: hasHooks(spec, "prestart", "createRuntime", "createContainer"),
   });
   return formatProgram(program);
 }

@@ -85,7 +85,7 @@ export async function run(root: string, args: string[], log: RuntimeLog): Promis
   // Without a pid namespace of its own the container's orphans are ours to reap.
   using _reaper = new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
   const code = await follow(reactor, launched, foreground, signals);
-  if (!flags.keep) await releaseContainer(created);
+  if (!flags.keep) await releaseContainer(created, (message) => log.warn(message));
   return code;
 }
 

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { Failure } from "../../api/errors.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { flags } from "../../ffi/constants.ts";
-import { Descriptor, openFile } from "../../ffi/descriptor.ts";
+import { Descriptor, makePipe, openFile, writeOnce } from "../../ffi/descriptor.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
@@ -13,6 +14,7 @@ import { readHierarchies } from "./cgroup/hierarchies.ts";
 import { settingsWithoutEffect } from "./cgroup/settings.ts";
 import { type ContainerState, StateDirectory } from "./container_state.ts";
 import { gatherFacts } from "./gather_facts.ts";
+import { hasHooks, needsHostRootfs } from "./hooks/hook_state.ts";
 import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
@@ -52,12 +54,14 @@ export interface Created {
   state: ContainerState;
   launched: Launched;
   cgroup: Cgroup;
+  spec: Spec;
   /** Properties of the resources that this host's cgroups have no use for, see `settingsWithoutEffect`. */
   withoutEffect: string[];
 }
 
 /**
- * Creates the container. With `start: "at once"` it returns when the user's command runs. On failure nothing is left.
+ * Creates the container, with the hooks that belong to it. With `start: "at once"` it returns when the user's command
+ * runs. On failure nothing is left.
  *
  * Throws `AlreadyExists` for an id in use, `NotImplemented` for what the spec asks for and this runtime does not know,
  * {@link ProgramFailure} for a step that failed in the new process.
@@ -67,13 +71,24 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   refuseUnsupported(spec);
   const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
   const filter = options.filter ?? await filterOf(spec);
-  const facts = gatherFacts({ ...options, cgroups: cgroup.places, ...(filter === undefined ? {} : { filter }) });
+  // Hooks of the start need a created container.
+  const waits = options.start === "fifo" || hasHooks(spec, "startContainer", "poststart");
+  if (options.root.kind !== "directory" && needsHostRootfs(spec)) {
+    throw new Failure("FailedPrecondition", "hooks need the root file system to be mounted on the host");
+  }
+  const facts = gatherFacts({
+    ...options,
+    start: waits ? "fifo" : "at once",
+    cgroups: cgroup.places,
+    ...(filter === undefined ? {} : { filter }),
+  });
   const planned = plan(spec, facts);
   const directory = new StateDirectory(options.stateRoot, id);
   directory.create();
   let launched: Launched | undefined;
+  let state: ContainerState | undefined;
   try {
-    const state: ContainerState = {
+    state = {
       id,
       pid: 0,
       pidStart: "",
@@ -88,7 +103,8 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     cgroup.create();
     state.cgroup = cgroup.toRecord();
     cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
-    using start = options.start === "fifo" ? makeFifo(directory.fifo) : undefined;
+    using start = waits ? makeFifo(directory.fifo) : undefined;
+    using go = facts.stopsForHooks ? makeGo() : undefined;
     using pidNamespace = planned.pidNamespace === undefined
       ? undefined
       : openFile(planned.pidNamespace, flags("O_RDONLY"));
@@ -100,13 +116,24 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       cgroup: unifiedCgroup(facts)?.path,
       pidNamespace,
       ...(start === undefined ? {} : { start }),
+      ...(go === undefined ? {} : { go: go.read }),
     });
     state.pid = launched.child.pid;
     state.pidStart = processStat(state.pid)?.start ?? "";
     directory.write(state);
-    await launched.settled(reactor, options.start === "fifo");
+    if (go !== undefined) {
+      await launched.settled(reactor, true);
+      await runCreateHooks(spec, state);
+      writeOnce(go.write.number, new Uint8Array([0x67]));
+    }
+    await launched.settled(reactor, waits);
+    if (waits && options.start === "at once") {
+      const { startContainer } = await import("./start.ts");
+      await startContainer(directory, options.openFiles);
+      await launched.settled(reactor, false);
+    }
     const withoutEffect = settingsWithoutEffect(spec.linux?.resources ?? {}, isPure(cgroup) ? 2 : 1);
-    return { directory, state, launched, cgroup, withoutEffect };
+    return { directory, state, launched, cgroup, spec, withoutEffect };
   } catch (error) {
     if (launched !== undefined) {
       await launched.kill(reactor);
@@ -114,8 +141,34 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     }
     await cgroup.remove();
     directory.remove();
+    if (state !== undefined && hasHooks(spec, "poststop")) {
+      const { runPoststopHooks } = await import("./hooks/run_hooks.ts");
+      // The failure that ended the container is what the caller is told of.
+      await runPoststopHooks({ spec, state }, () => {});
+    }
     throw error;
   }
+}
+
+/** A pipe that the container waits on while hooks run: its end, should this process be killed, ends the container. */
+function makeGo() {
+  const pipe = makePipe();
+  return {
+    ...pipe,
+    [Symbol.dispose]: () => {
+      pipe.read.close();
+      pipe.write.close();
+    },
+  };
+}
+
+/** The hooks of a container whose root file system is mounted and not yet entered. */
+async function runCreateHooks(spec: Spec, state: ContainerState): Promise<void> {
+  const { runCreateContainerHooks, runRuntimeHooks } = await import("./hooks/run_hooks.ts");
+  const container = { spec, state };
+  await runRuntimeHooks("prestart", container);
+  await runRuntimeHooks("createRuntime", container);
+  await runCreateContainerHooks(container);
 }
 
 /** The fifo that init waits on. Opened for both directions, so that it waits also while nobody holds the other end. */

@@ -4,9 +4,11 @@
  * @module
  */
 import { Failure, isFailure } from "../../api/errors.ts";
+import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
-import type { StateDirectory } from "./container_state.ts";
+import { type ContainerState, specOf, type StateDirectory } from "./container_state.ts";
 import type { Created } from "./create.ts";
+import { hasHooks } from "./hooks/hook_state.ts";
 import { killContainer } from "./kill.ts";
 import { isAlive, statusOf } from "./status.ts";
 
@@ -14,12 +16,19 @@ import { isAlive, statusOf } from "./status.ts";
 const waitMsMax = 10_000;
 const stepMs = 10;
 
+/** How a container is deleted. */
+export interface DeleteOptions {
+  force: boolean;
+  /** Is told of poststop hooks that failed: the container is gone all the same. */
+  warn?: ((message: string) => void) | undefined;
+}
+
 /**
  * Deletes a stopped or created container; with `force` a running one too, and a missing one is a success.
  *
  * Throws `NotFound` "container does not exist" and `FailedPrecondition` where it runs.
  */
-export async function deleteContainer(directory: StateDirectory, options: { force: boolean }): Promise<void> {
+export async function deleteContainer(directory: StateDirectory, options: DeleteOptions): Promise<void> {
   let state;
   try {
     state = directory.read();
@@ -46,12 +55,37 @@ export async function deleteContainer(directory: StateDirectory, options: { forc
   const cgroup = Cgroup.fromRecord(state.cgroup);
   if (cgroup.processes().length > 0) cgroup.signalAll(9);
   await cgroup.remove();
+  const spec = specIfThere(state);
   directory.remove();
+  if (spec !== undefined) await afterStop(spec, state, options.warn);
 }
 
-/** Removes what is left of a container that this process created, and whose init it has reaped. */
-export async function releaseContainer({ cgroup, directory }: Pick<Created, "cgroup" | "directory">): Promise<void> {
+/**
+ * Removes what is left of a container that this process created, and whose init it has reaped. `warn` is as in
+ * {@link DeleteOptions}.
+ */
+export async function releaseContainer(
+  { cgroup, directory, spec, state }: Pick<Created, "cgroup" | "directory" | "spec" | "state">,
+  warn?: (message: string) => void,
+): Promise<void> {
   if (cgroup.processes().length > 0) cgroup.signalAll(9);
   await cgroup.remove();
   directory.remove();
+  await afterStop(spec, state, warn);
+}
+
+async function afterStop(spec: Spec, state: ContainerState, warn: DeleteOptions["warn"]): Promise<void> {
+  if (!hasHooks(spec, "poststop")) return;
+  const { runPoststopHooks } = await import("./hooks/run_hooks.ts");
+  await runPoststopHooks({ spec, state }, warn ?? (() => {}));
+}
+
+/** A spec that lies in its caller's bundle may be gone by now, and its hooks with it. */
+function specIfThere(state: ContainerState): Spec | undefined {
+  try {
+    return specOf(state);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }

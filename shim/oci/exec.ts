@@ -5,19 +5,15 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { Process } from "../../api/oci/runtime_spec.ts";
-import { hostArch } from "../../ffi/arch.ts";
 import { Descriptor } from "../../ffi/descriptor.ts";
 import { openPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
-import { Cgroup } from "./cgroup/cgroup.ts";
 import { specOf, type StateDirectory } from "./container_state.ts";
-import { ignoredSignals, lastCapability } from "./gather_facts.ts";
+import { gatherExecFacts } from "./exec_facts.ts";
 import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { unifiedCgroup } from "./plan/plan.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
-import { readInRoot } from "./read_in_root.ts";
-import { filterOf } from "./seccomp/filter_of.ts";
 import { refuseUnsupportedProcess } from "./spec/unsupported.ts";
 import { isAlive, statusOf } from "./status.ts";
 
@@ -53,26 +49,14 @@ export async function execInContainer(
   using init = new Descriptor(openPidfd(state.pid));
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
-  const filter = await filterOf(spec);
-  const hasHome = process.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5);
-  const { places: cgroups } = Cgroup.fromRecord(state.cgroup);
-  const planned = planExec(spec, process, {
-    arch: hostArch,
-    id: directory.id,
-    ...(filter === undefined ? {} : { filter }),
-    cgroups,
-    ignoredSignals: ignoredSignals(),
-    ...(options.openFiles === undefined ? {} : { openFiles: options.openFiles }),
-    lastCapability: lastCapability(),
-    passwd: hasHome ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
-    dieWithParent: false,
-  });
+  const facts = await gatherExecFacts(spec, state, process, options.openFiles);
+  const planned = planExec(spec, process, facts);
   const launched = launch({
     program: planned.program,
     streams: options.streams,
     dieWithParent: false,
     alone: options.alone,
-    cgroup: unifiedCgroup({ cgroups })?.path,
+    cgroup: unifiedCgroup(facts)?.path,
     init,
     ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
   });

@@ -8,6 +8,7 @@ import { hostArch } from "../../ffi/arch.ts";
 import { flags } from "../../ffi/constants.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
+import { hasHooks } from "./hooks/hook_state.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -37,6 +38,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     cgroups,
     start,
     dieWithParent,
+    stopsForHooks: hasHooks(spec, "prestart", "createRuntime", "createContainer"),
     ...(filter === undefined ? {} : { filter }),
     arch: hostArch,
     sources: bindSources(spec, bundle),

@@ -43,6 +43,8 @@ export interface Launch {
   pidNamespace?: Descriptor | undefined;
   /** A pidfd of the init of the container that is joined. */
   init?: Descriptor | undefined;
+  /** The read end of a pipe, for a program that waits for hooks. */
+  go?: Descriptor | undefined;
 }
 
 /** The pipe whose write end is never closed: its end of file tells children that this process has ended. */
@@ -127,6 +129,7 @@ export function launch(options: Launch): Launched {
     if (options.start !== undefined) given.set("start", BigInt(options.start.number));
     if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
     if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
+    if (options.go !== undefined) given.set("go", BigInt(options.go.number));
     if (options.init !== undefined) given.set("init", BigInt(options.init.number));
     if (cgroup !== undefined) given.set("cgroup", BigInt(cgroup.number));
     const child = inPidNamespace(options.pidNamespace, () => spawn(options.program, given, { alone: options.alone }));

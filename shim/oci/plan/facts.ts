@@ -74,6 +74,11 @@ export interface Facts {
    * descriptor `start`.
    */
   start: "at once" | "fifo";
+  /**
+   * Whether the program stops before it changes its root: it reports, and waits for one byte, given as descriptor `go`,
+   * while the runtime runs hooks.
+   */
+  stopsForHooks: boolean;
   /** Whether the container dies when the runtime does. Needs the descriptor `life`. */
   dieWithParent: boolean;
 }

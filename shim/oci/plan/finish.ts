@@ -31,6 +31,8 @@ export interface FinishInput {
   process: Process;
   facts: Pick<Facts, "arch" | "filter" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent">;
   descriptors: FinishDescriptors;
+  /** The file to execute, where the arguments do not name it. */
+  executable?: string | undefined;
 }
 
 /** Adds everything up to and with `execve`. */
@@ -155,8 +157,9 @@ function addExec(program: Program, input: FinishInput, filter: ReturnType<typeof
   const { process, facts, descriptors } = input;
   const args = process.args ?? [];
   const environment = containerEnvironment(process, facts.passwd);
-  const candidates = commandCandidates(args[0] ?? "", environment);
-  addLookup(program, args[0] ?? "", candidates, facts.arch);
+  const command = input.executable ?? args[0] ?? "";
+  const candidates = commandCandidates(command, environment);
+  addLookup(program, command, candidates, facts.arch);
   if (descriptors.start !== undefined) {
     const does = "report that the container is created";
     program.add({ call: "write", args: [descriptors.report, "r", 1], does, expect: 1 });

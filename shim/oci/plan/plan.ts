@@ -37,6 +37,8 @@ export interface Descriptors {
   report: number;
   start: number | undefined;
   life: number | undefined;
+  /** Waited on while the runtime runs hooks. */
+  go: number | undefined;
   console: number | undefined;
   /** A pidfd of the init of the container to be joined. */
   init: number | undefined;
@@ -47,7 +49,7 @@ export interface Descriptors {
 
 /** Numbers the descriptors that a child gets: what is needed longest comes first. */
 function numberDescriptors(
-  wanted: { start: boolean; life: boolean; console: boolean; init?: boolean },
+  wanted: { start: boolean; life: boolean; console: boolean; init?: boolean; go?: boolean },
 ): Descriptors {
   const placements: Placement[] = ["stdin", "stdout", "stderr", "report"].map((from, to) => ({ from, to }));
   const place = (from: string, yes: boolean): number | undefined =>
@@ -57,8 +59,9 @@ function numberDescriptors(
   const life = place("life", wanted.life);
   const console = place("console", wanted.console);
   const init = place("init", wanted.init === true);
+  const go = place("go", wanted.go === true);
   const stub = placements.push({ from: "stub", to: placements.length }) - 1;
-  return { placements, report: 3, start, life, console, init, stub, firstUnwanted };
+  return { placements, report: 3, start, life, console, init, go, stub, firstUnwanted };
 }
 
 /** A program that clones a child into its cgroup and makes it nobody's memory, with the descriptors that it keeps. */
@@ -87,8 +90,8 @@ export interface ContainerPlan {
 
 /**
  * Plans the start of the container. The spec has been validated and holds nothing that is unsupported. The program
- * needs the given numbers `stdin`, `stdout`, `stderr`, `report`, `stub`, and `start`, `life`, `console` where facts and
- * spec ask for them.
+ * needs the given numbers `stdin`, `stdout`, `stderr`, `report`, `stub`, and `start`, `life`, `console`, `go` where facts
+ * and spec ask for them.
  *
  * Throws `InvalidArgument` or `NotFound` for what cannot be planned.
  */
@@ -101,6 +104,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
     start: facts.start === "fifo",
     life: facts.dieWithParent,
     console: process.terminal === true,
+    go: facts.stopsForHooks,
   });
   if (descriptors.life !== undefined) addLife(program, descriptors.life);
   addOomScore(program, process.oomScoreAdj);
@@ -189,6 +193,7 @@ function addFileSystems(program: Program, spec: Spec, process: Process, facts: F
   const nullDevice = (linux.maskedPaths ?? []).length > 0 ? addNullDevice(program) : undefined;
   const mounted = addMounts(paths, spec.mounts ?? [], facts);
   if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], facts.canMakeNodes);
+  if (descriptors.go !== undefined) addHookStop(program, descriptors.report, descriptors.go);
   paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);
   if (descriptors.console !== undefined) {
     addConsole(program, openPtmx(program, mounted), process, descriptors.console, paths);
@@ -204,6 +209,12 @@ function addFileSystems(program: Program, spec: Spec, process: Process, facts: F
   if (spec.root?.readonly) {
     setAttributes(program, root, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, "make the root file system read-only");
   }
+}
+
+/** Everything is mounted and the host's files are still there: that is where hooks expect a new container. */
+function addHookStop(program: Program, report: number, go: number): void {
+  program.add({ call: "write", args: [report, "h", 1], does: "report that the hooks may run", expect: 1 });
+  program.add({ call: "read", args: [go, room(8, "&byte"), 1], does: "wait for the hooks", expect: 1 });
 }
 
 /** The terminal multiplexer of the devpts that was just mounted, by its mount and not by a path. */

@@ -31,9 +31,10 @@ export interface ExecPlan {
 
 /**
  * Plans a process that joins the container whose init the given number `init` is a pidfd of. `spec` is the
- * container's: it says which namespaces there are.
+ * container's: it says which namespaces there are. `executable` is the file to execute, where that is not what the
+ * process's arguments begin with.
  */
-export function planExec(spec: Spec, process: Process, facts: ExecFacts): ExecPlan {
+export function planExec(spec: Spec, process: Process, facts: ExecFacts, executable?: string): ExecPlan {
   const { program, descriptors } = beginChild([], facts, {
     start: false,
     life: false,
@@ -56,7 +57,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts): ExecPl
   if (descriptors.console !== undefined) {
     addConsole(program, openPtmx(program, facts.arch), process, descriptors.console);
   }
-  addFinish(program, { process, facts, descriptors });
+  addFinish(program, { process, facts, descriptors, executable });
   return { program, joinsPidNamespace: types.has("pid") };
 }
 

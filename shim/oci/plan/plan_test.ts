@@ -27,6 +27,7 @@ const facts: Facts = {
   passwd: "root:x:0:0:root:/root:/bin/sh\nann:x:7:7::/home/ann:/bin/sh\n",
   start: "fifo",
   dieWithParent: false,
+  stopsForHooks: false,
 };
 
 function specOf(changes: Partial<Spec> = {}): Spec {

@@ -145,7 +145,6 @@ Deno.test("parseResources() reads limits as update sends them", () => {
 
 Deno.test("unsupportedProperties() names everything that this version does not do", () => {
   const wishes: Record<string, Change> = {
-    "hooks.poststop": (spec) => spec.hooks = { poststop: [{ path: "/bin/true" }] },
     "process.apparmorProfile": (spec) => spec.process!.apparmorProfile = "docker-default",
     "process.selinuxLabel": (spec) => spec.process!.selinuxLabel = "a:b:c",
     "process.scheduler": (spec) => spec.process!.scheduler = {},

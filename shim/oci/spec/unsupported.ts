@@ -18,9 +18,6 @@ export interface UnsupportedProperty {
 /** Every such property of the spec. What is there but empty or zero counts as not set: dockerd sends all of them. */
 export function unsupportedProperties(spec: Spec): UnsupportedProperty[] {
   return collect((check) => {
-    for (const [name, hooks] of Object.entries(spec.hooks ?? {})) {
-      check(`hooks.${name}`, hooks, "hooks are not run yet");
-    }
     if (spec.process !== undefined) checkProcess(spec.process, check);
     for (const [index, mount] of (spec.mounts ?? []).entries()) {
       const idmap = mount.uidMappings ?? mount.options?.find((option) => option === "idmap" || option === "ridmap");

@@ -1,0 +1,36 @@
+/**
+ * Gathers what the plan of a further process in a container must know.
+ *
+ * @module
+ */
+import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
+import { hostArch } from "../../ffi/arch.ts";
+import { Cgroup } from "./cgroup/cgroup.ts";
+import type { ContainerState } from "./container_state.ts";
+import { ignoredSignals, lastCapability } from "./gather_facts.ts";
+import type { Limit } from "./plan/facts.ts";
+import type { ExecFacts } from "./plan/plan_exec.ts";
+import { readInRoot } from "./read_in_root.ts";
+import { filterOf } from "./seccomp/filter_of.ts";
+
+/** Reads what is not known. `spec` is the container's; `openFiles` the caller's own limit. */
+export async function gatherExecFacts(
+  spec: Spec,
+  state: ContainerState,
+  process: Process | undefined,
+  openFiles: Limit | undefined,
+): Promise<ExecFacts> {
+  const filter = await filterOf(spec);
+  const hasHome = process?.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5);
+  return {
+    arch: hostArch,
+    id: state.id,
+    ...(filter === undefined ? {} : { filter }),
+    cgroups: Cgroup.fromRecord(state.cgroup).places,
+    ignoredSignals: ignoredSignals(),
+    ...(openFiles === undefined ? {} : { openFiles }),
+    lastCapability: lastCapability(),
+    passwd: hasHome ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
+    dieWithParent: false,
+  };
+}
