@@ -25,6 +25,7 @@ export const peers = {
   umoci: { package: "umoci", shows: "umoci", use: "makes images, and unpacks them for comparison" },
   skopeo: { package: "skopeo", shows: "skopeo", use: "copies images between archives, layouts and registries" },
   "docker-registry": { package: "docker-registry", shows: "docker-registry", use: "a real registry on loopback" },
+  "docker.io": { package: "docker.io", shows: "dockerd", use: "Docker on barge's socket" },
   "busybox-static": { package: "busybox-static", shows: "/bin/busybox", use: "a root file system of one file" },
   debootstrap: { package: "debootstrap", shows: "debootstrap", use: "makes Debian root file systems" },
   binutils: { package: "binutils", shows: "x86_64-linux-gnu-as", use: "assembles the machine code for x86_64" },

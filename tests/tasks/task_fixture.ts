@@ -21,6 +21,11 @@ export class TaskBench implements AsyncDisposable {
     readonly scratch: Scratch,
   ) {}
 
+  /** The image as `docker load` and `ctr images import` read it. */
+  get archive(): string {
+    return `${this.scratch.path}/busy.tar`;
+  }
+
   /** Runs ctr in the namespace. */
   async ctr(...args: readonly string[]): Promise<Finished> {
     return await this.ctrWith({}, ...args);
@@ -74,7 +79,7 @@ export class TaskBench implements AsyncDisposable {
     const look = async () => {
       left.length = 0;
       left.push(...this.processes().map(({ words }) => words.join(" ")));
-      left.push(...this.scratch.mounts());
+      left.push(...this.scratch.mounts().filter((path) => path.startsWith(`${this.daemon.directory}/`)));
       for (const directory of [this.daemon.state, this.daemon.root]) {
         left.push(...await entries(`${directory}/io.containerd.runtime.v2.task/${this.namespace}`));
       }
