@@ -15,9 +15,13 @@ export interface LeftoverPlaces {
   readonly trash: Trash;
 }
 
+/** A transaction gives no more ids than this: one that was lost had some of the next so many. */
+const newIdsMax = 1_000;
+
 /**
  * Throws leftovers away: new directories that nobody has locked, those of numbers that a row had and that have none any
- * more, and locks of such. What no row of ours can have named stays. Several may do so at once, and beside anything.
+ * more, and locks of such. What no row of ours can have named stays, unless nobody but us was ever here and it is as
+ * empty as when it was made: that is of a process that died before its commit. Several may do so at once, and beside anything.
  */
 export async function discardLeftovers({ root, database, trash }: LeftoverPlaces): Promise<void> {
   const { directory } = root;
@@ -29,9 +33,13 @@ export async function discardLeftovers({ root, database, trash }: LeftoverPlaces
   }));
   for (const { name } of entries) {
     if (name.startsWith("new-")) await discardIfFree(`${directory}/snapshots/${name}`, trash);
-    if (foreign === undefined || !/^\d{1,15}$/.test(name)) continue;
+    if (!/^\d{1,15}$/.test(name)) continue;
     const id = Number(name);
-    if (id <= foreign || id > last || known.has(id)) continue;
+    if (id <= (foreign ?? 0) || known.has(id)) continue;
+    const hadRow = foreign !== undefined && id <= last;
+    if (!hadRow && (id > last + newIdsMax || hasStranger(directory) || !isUnused(`${directory}/snapshots/${name}`))) {
+      continue;
+    }
     // Inside a transaction nobody else is between giving a directory its place and adding its row.
     const place = await database.transaction(
       (undo) =>
@@ -43,6 +51,25 @@ export async function discardLeftovers({ root, database, trash }: LeftoverPlaces
   for (const { name } of Deno.readDirSync(`${directory}/locks`)) {
     if (!known.has(Number(name))) removeFreeLock(`${directory}/locks/${name}`);
   }
+}
+
+/** Whether a stock containerd has used the place: it keeps a database there. */
+function hasStranger(directory: string): boolean {
+  try {
+    Deno.lstatSync(`${directory}/metadata.db`);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Whether nothing was ever written to a snapshot: it has at most the empty directories that it was made with. */
+function isUnused(path: string): boolean {
+  for (const { name, isDirectory } of Deno.readDirSync(path)) {
+    if (!isDirectory || Deno.readDirSync(`${path}/${name}`)[Symbol.iterator]().next().done !== true) return false;
+  }
+  return true;
 }
 
 /** Ids of all rows of a snapshotter, of all namespaces. */
