@@ -1,5 +1,5 @@
 /**
- * Sentences for what a disk refuses or has lost: full, read-only, not permitted, damaged.
+ * Sentences for what a disk refuses or has lost: full, read-only, broken, not permitted, damaged.
  *
  * @module
  */
@@ -23,6 +23,14 @@ export function diskFailure(error: unknown, action: string, place: string): unkn
         `${action}: no permission to write to "${place}": run barge as root, or choose a directory of your own with --root`,
         options,
       );
+    case "broken": {
+      const advice = "the kernel's log says more";
+      return new Failure(
+        "Internal",
+        `${action}: the disk that holds "${place}" fails (input/output error): ${advice}`,
+        options,
+      );
+    }
     case "damaged": {
       const advice = "stop the daemon, and see with barge doctor what can be saved";
       return new Failure("DataLoss", `${action}: "${place}" is damaged (${messageOf(error)}): ${advice}`, options);
@@ -32,16 +40,18 @@ export function diskFailure(error: unknown, action: string, place: string): unkn
   }
 }
 
-function reason(error: unknown): "full" | "read-only" | "denied" | "damaged" | undefined {
+function reason(error: unknown): "full" | "read-only" | "broken" | "denied" | "damaged" | undefined {
   // Deno's and the kernel's errors carry the errno's name; SQLite's are told apart by their text only.
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOSPC" || code === "EDQUOT") return "full";
   if (code === "EROFS") return "read-only";
+  if (code === "EIO" || code === "ESHUTDOWN") return "broken";
   if (code === "EACCES" || code === "EPERM") return "denied";
   if (code !== "ERR_SQLITE_ERROR") return undefined;
   const text = messageOf(error);
   if (text.includes("disk is full")) return "full";
   if (text.includes("readonly database")) return "read-only";
+  if (text.includes("disk I/O error")) return "broken";
   if (text.includes("malformed") || text.includes("not a database")) return "damaged";
   return undefined;
 }

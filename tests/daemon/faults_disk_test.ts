@@ -202,3 +202,47 @@ systemTest("barge daemon does not start on a full root, and says why", ["mount",
   await using again = await startDaemon({ directory: scratch.path });
   await again.ask("version");
 });
+
+/** Makes ext4 refuse everything, as it does after an error of its disk (EXT4_IOC_SHUTDOWN, without writing the log). */
+const shutDown = `
+import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))
+`;
+
+systemTest(
+  "barge daemon whose disk fails says so, answers on, and has what it answered after the next start",
+  ["mount", "umount", "mkfs.ext4", "python3"],
+  async () => {
+    await using scratch = await makeScratch();
+    const [root, image] = [`${scratch.path}/root`, `${scratch.path}/disk`];
+    await Deno.mkdir(root);
+    {
+      using file = await Deno.open(image, { write: true, create: true });
+      await file.truncate(64 << 20);
+    }
+    await succeed(["mkfs.ext4", "-q", image]);
+    await succeed(["mount", "-o", "loop", image, root]);
+    let digest: string;
+    {
+      await using daemon = await startDaemon({ directory: scratch.path });
+      using client = new DaemonClient(daemon.address);
+      digest = await makeObjects(client);
+      await succeed(["python3", "-c", shutDown, root]);
+      const broken = /the disk that holds ".*" fails \(input\/output error\)/;
+      await assert.rejects(client.putImage("new", digest), broken);
+      await assert.rejects(client.putBlob("new"), broken);
+      // What SQLite reads by then may make no sense to it either.
+      await assert.rejects(client.content.delete({ digest }), /fails \(input\/output error\)|meta\.db" is damaged/);
+      await client.version.version({});
+      await daemon.stop();
+      assert.doesNotMatch(daemon.log, /Uncaught|unhandled/i);
+    }
+    await succeed(["umount", root]);
+    await succeed(["mount", "-o", "loop", image, root]);
+    await using daemon = await startDaemon({ directory: scratch.path });
+    using client = new DaemonClient(daemon.address);
+    assert.equal(new TextDecoder().decode(await client.getBlob(digest)), "before");
+    assert.deepEqual((await client.images.list({ filters: [] })).images.map(({ name }) => name), ["before"]);
+    await daemon.stop();
+  },
+);
