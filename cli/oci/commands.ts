@@ -16,7 +16,7 @@ import { killContainer } from "../../shim/oci/kill.ts";
 import { hasHooks } from "../../shim/oci/hooks/hook_state.ts";
 import { plan } from "../../shim/oci/plan/plan.ts";
 import { filterOf } from "../../shim/oci/seccomp/filter_of.ts";
-import { defaultSpec } from "../../shim/oci/spec/default_spec.ts";
+import { defaultSpec, rootlessSpec } from "../../shim/oci/spec/default_spec.ts";
 import { refuseUnsupported } from "../../shim/oci/spec/unsupported.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
 import { startContainer } from "../../shim/oci/start.ts";
@@ -113,7 +113,10 @@ export function spec(args: string[]): void {
   const { flags } = parseFlags(specFlags, args, dialect);
   const path = `${bundleOf(flags.bundle)}/config.json`;
   const isPure = readHierarchies().some(({ version, name }) => version === 2 && name === "");
-  const text = JSON.stringify(defaultSpec(isPure ? 2 : 1), null, "\t");
+  const made = flags.rootless
+    ? rootlessSpec({ uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 })
+    : defaultSpec(isPure ? 2 : 1);
+  const text = JSON.stringify(made, null, "\t");
   try {
     Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o666 });
   } catch (error) {

@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { FlagTable } from "../flags.ts";
+import { parseSize } from "./size.ts";
 
 /** Where states are kept unless `--root` says otherwise. */
 export const defaultRoot = "/run/barge/oci";
@@ -25,10 +26,11 @@ const bundle = {
   help: "The bundle (default: the working directory)",
 } as const;
 const consoleSocket = { kind: "value", value: "SOCKET", help: "Socket that receives the terminal's master" } as const;
+const pidfdSocket = { kind: "value", value: "SOCKET", help: "Socket that receives a pidfd of the process" } as const;
 const pidFile = { kind: "value", value: "FILE", help: "Write the process id of init to this file" } as const;
 
 /** Flags of `create`. */
-export const createFlags = { bundle, consoleSocket, pidFile } as const satisfies FlagTable;
+export const createFlags = { bundle, consoleSocket, pidfdSocket, pidFile } as const satisfies FlagTable;
 
 /** Flags of `run`. */
 export const runFlags = {
@@ -40,6 +42,7 @@ export const runFlags = {
 /** Flags of `exec`. */
 export const execFlags = {
   consoleSocket,
+  pidfdSocket,
   pidFile,
   process: { kind: "value", short: "p", value: "FILE", help: "process.json with the process to run" },
   cwd: { kind: "value", value: "DIR", help: "Working directory in the container" },
@@ -69,11 +72,58 @@ export const listFlags = {
   quiet: { kind: "boolean", short: "q", help: "Print ids only" },
 } as const satisfies FlagTable;
 
+/** Flags of `ps`. */
+export const psFlags = {
+  format: { kind: "choice", short: "f", choices: ["table", "json"], default: "table", help: "Form of the list" },
+} as const satisfies FlagTable;
+
+const size = (help: string) => ({ kind: "value", value: "BYTES", parse: parseSize, help }) as const;
+const number = (help: string) => ({ kind: "value", value: "N", parse: parseWhole, help }) as const;
+const text = (value: string, help: string) => ({ kind: "value", value, help }) as const;
+
+/** Flags of `update`. */
+export const updateFlags = {
+  resources: { kind: "value", short: "r", value: "FILE", help: "JSON of linux.resources; - is standard input" },
+  blkioWeight: number("Weight of block I/O, 10 to 1000"),
+  cpuPeriod: number("Period of the CPU quota, in microseconds"),
+  cpuQuota: number("CPU time in a period, in microseconds"),
+  cpuBurst: number("CPU time that may be saved up, in microseconds"),
+  cpuShare: number("Relative weight of CPU time"),
+  cpuRtPeriod: number("Period of real-time scheduling, in microseconds"),
+  cpuRtRuntime: number("Real-time CPU time in a period, in microseconds"),
+  cpusetCpus: text("LIST", "CPUs to use"),
+  cpusetMems: text("LIST", "Memory nodes to use"),
+  cpuIdle: number("1 for SCHED_IDLE"),
+  memory: size("Limit of memory"),
+  memoryReservation: size("Memory that is protected, or a soft limit"),
+  memorySwap: size("Limit of memory and swap together; -1 for none"),
+  pidsLimit: number("Limit of processes"),
+  l3CacheSchema: text("SCHEMA", "Schema of the L3 cache (Intel RDT)"),
+  memBwSchema: text("SCHEMA", "Schema of memory bandwidth (Intel RDT)"),
+  kernelMemory: { ...size("Has no effect"), hidden: true },
+  kernelMemoryTcp: { ...size("Has no effect"), hidden: true },
+} as const satisfies FlagTable;
+
+/** Flags of `events`. */
+export const eventsFlags = {
+  interval: {
+    kind: "value",
+    value: "DURATION",
+    default: "5s",
+    parse: parseDuration,
+    help: "Time between two statistics",
+  },
+  stats: { kind: "boolean", help: "Print one line of statistics and end" },
+} as const satisfies FlagTable;
+
 /** Flags of `plan`. */
 export const planFlags = { bundle } as const satisfies FlagTable;
 
 /** Flags of `spec`. */
-export const specFlags = { bundle } as const satisfies FlagTable;
+export const specFlags = {
+  bundle,
+  rootless: { kind: "boolean", help: "For a container of an unprivileged user" },
+} as const satisfies FlagTable;
 
 /** Ids beyond this are refused by the kernel as "no id" or wrap to root where a program reads them as signed. */
 const idMax = 2 ** 31 - 1;
@@ -82,6 +132,21 @@ function parseId(text: string): number {
   const id = /^\d{1,10}$/.test(text) ? Number(text) : idMax + 1;
   if (id > idMax) throw new Failure("InvalidArgument", `want a number up to ${idMax}`);
   return id;
+}
+
+function parseWhole(text: string): number {
+  if (!/^-?\d{1,18}$/.test(text)) throw new Failure("InvalidArgument", "want a whole number");
+  return Number(text);
+}
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `1.5s`, `500ms`: milliseconds. */
+function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
+  const timeMs = match === null ? 0 : Number(match[1]) * unitsMs[match[2]!]!;
+  if (timeMs <= 0) throw new Failure("InvalidArgument", "duration interval must be greater than 0, such as 5s");
+  return timeMs;
 }
 
 function parseUser(text: string): { uid: number; gid: number | undefined } {

@@ -11,6 +11,8 @@ import { renderHelp } from "../flag_help.ts";
 import { kill, list, remove, showPlan, spec, start, state } from "./commands.ts";
 import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
+import { events } from "./events.ts";
+import { pause, ps, resume, update } from "./limit_commands.ts";
 import { create, exec, run } from "./process_commands.ts";
 
 /** What a command needs: the root of states, its own arguments and the log. Gives text to print or an exit code. */
@@ -25,6 +27,12 @@ const commands: Readonly<Record<string, Command>> = {
   list,
   kill,
   delete: remove,
+  pause,
+  resume,
+  ps,
+  update,
+  events,
+  features: async () => (await import("./features.ts")).features(),
   spec: (_root, args) => spec(args),
   plan: (_root, args) => showPlan(args),
 };

@@ -8,6 +8,7 @@ import type { Process } from "../../api/oci/runtime_spec.ts";
 import { readLaunch } from "../../ffi/launch.ts";
 import { exitCode, OrphanReaper, waitForChild } from "../../ffi/process.ts";
 import { Reactor } from "../../ffi/reactor.ts";
+import { sendDescriptor } from "../../ffi/send_descriptor.ts";
 import { connectUnix } from "../../ffi/socket.ts";
 import { specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { createContainer } from "../../shim/oci/create.ts";
@@ -47,6 +48,7 @@ export async function create(root: string, args: string[], log: RuntimeLog): Pro
     openFiles: readLaunch().nofile,
   });
   warnOf(withoutEffect, log);
+  sendPidfd(flags.pidfdSocket, launched, "standard");
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
 }
 
@@ -80,6 +82,7 @@ export async function run(root: string, args: string[], log: RuntimeLog): Promis
   });
   const { launched } = created;
   warnOf(created.withoutEffect, log);
+  sendPidfd(flags.pidfdSocket, launched, "standard");
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
   if (foreground === undefined || signals === undefined) return 0;
   // Without a pid namespace of its own the container's orphans are ours to reap.
@@ -109,6 +112,7 @@ export async function exec(root: string, args: string[]): Promise<number> {
     alone: true,
     ignorePaused: flags.ignorePaused,
   });
+  sendPidfd(flags.pidfdSocket, launched, "setns");
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
   if (foreground === undefined || signals === undefined) return 0;
   return await follow(reactor, launched, foreground, signals);
@@ -149,6 +153,13 @@ function openConsole(terminal: boolean, socket: string | undefined, detach: bool
     throw new Failure("InvalidArgument", "cannot allocate tty if runc will detach without setting console socket");
   }
   return connectUnix(socket);
+}
+
+/** Gives a pidfd of the process to whoever listens; the text says whether it is the container's first. */
+function sendPidfd(path: string | undefined, launched: Launched, text: "standard" | "setns"): void {
+  if (path === undefined) return;
+  using socket = connectUnix(path);
+  sendDescriptor(socket.number, launched.child.pidfd, text);
 }
 
 /** Decimal, without a newline, complete when it appears under its name. */

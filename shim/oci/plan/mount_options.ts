@@ -65,6 +65,18 @@ const propagations: Readonly<Record<string, ConstantName>> = {
 const without = new Set(["defaults", "async", "nolazytime", "nomand", "loud", "silent", "noiversion"]);
 const superblockFlags = new Set(["sync", "dirsync", "lazytime", "mand", "iversion"]);
 
+/** Names of all options that are more than a parameter of some file system, in alphabetical order. */
+export function knownMountOptions(): string[] {
+  const recursive = (names: readonly string[]): string[] => names.flatMap((name) => [name, `r${name}`]);
+  return [
+    ...["bind", "rbind", "remount"],
+    ...recursive(Object.keys(changes)),
+    ...recursive(Object.keys(propagations)),
+    ...without,
+    ...superblockFlags,
+  ].sort();
+}
+
 /** The options by meaning. Unknown ones are parameters of the file system, which knows best. */
 export function parseMountOptions(options: readonly string[]): MountOptions {
   const parsed: MountOptions = {

@@ -16,6 +16,11 @@ const plainActions: Readonly<Record<string, number>> = {
   SCMP_ACT_ALLOW: 0x7fff_0000,
 };
 
+/** Names of all actions that a profile may have here, in alphabetical order. */
+export function knownActions(): string[] {
+  return [...Object.keys(plainActions), "SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"].sort();
+}
+
 const errnoAction = 0x0005_0000;
 const traceAction = 0x7ff0_0000;
 const eperm = 1;
@@ -72,6 +77,11 @@ const flagBits: Readonly<Record<string, number>> = {
   SECCOMP_FILTER_FLAG_LOG: 2,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
 };
+
+/** Names of all flags that a profile may have here, in alphabetical order. */
+export function knownFlags(): string[] {
+  return Object.keys(flagBits).sort();
+}
 
 /**
  * The flags of seccomp(2). Where the profile has no list it is SPEC_ALLOW, as runc has it: the kernel's mitigation

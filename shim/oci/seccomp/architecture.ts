@@ -37,6 +37,11 @@ const known = new Set(
     "M68K SH SHEB X86 X86_64 X32 ARM AARCH64").split(" ").map((name) => `SCMP_ARCH_${name}`),
 );
 
+/** Names of all architectures, in alphabetical order. */
+export function knownArchitectures(): string[] {
+  return [...known].sort();
+}
+
 /** Bit 30 of a number means x32, under the token of x86_64 (asm/unistd.h). */
 export const x32Bit = 0x4000_0000;
 

@@ -22,6 +22,11 @@ interface Words {
 
 const operators = new Set(["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map((name) => `SCMP_CMP_${name}`));
 
+/** Names of all operators, in alphabetical order. */
+export function knownOperators(): string[] {
+  return [...operators].sort();
+}
+
 /** The condition of a profile; `where` names the property for errors. Throws `InvalidArgument`. */
 export function parseCondition({ index, value, valueTwo, op }: SeccompArg, where: string): Condition {
   if (!Number.isInteger(index) || index < 0 || index > 5) {

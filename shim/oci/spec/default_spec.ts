@@ -75,6 +75,40 @@ export function defaultSpec(cgroupVersion: 1 | 2 = hostCgroupVersion()): Spec {
   };
 }
 
+/**
+ * The same for a container of an unprivileged user: a user namespace that has the caller as its root, the host's
+ * network, and nothing that needs rights outside.
+ */
+export function rootlessSpec(caller: { uid: number; gid: number }): Spec {
+  const spec = defaultSpec(1);
+  const { resources: _, ...linux } = spec.linux ?? {};
+  const mounts = (spec.mounts ?? []).map((mount) => {
+    if (mount.destination === "/sys") {
+      return {
+        destination: "/sys",
+        type: "none",
+        source: "/sys",
+        options: ["rbind", "nosuid", "noexec", "nodev", "ro"],
+      };
+    }
+    const options = mount.options?.filter((option) => !/^[gu]id=/.test(option));
+    return { ...mount, ...(options === undefined ? {} : { options }) };
+  });
+  return {
+    ...spec,
+    mounts,
+    linux: {
+      ...linux,
+      uidMappings: [{ containerID: 0, hostID: caller.uid, size: 1 }],
+      gidMappings: [{ containerID: 0, hostID: caller.gid, size: 1 }],
+      namespaces: [
+        ...(linux.namespaces ?? []).filter(({ type }) => type !== "network" && type !== "user"),
+        { type: "user" },
+      ],
+    },
+  };
+}
+
 function hostCgroupVersion(): 1 | 2 {
   try {
     Deno.statSync("/sys/fs/cgroup/cgroup.controllers");

@@ -5,7 +5,7 @@
  * @module
  */
 import { Failure } from "../../../api/errors.ts";
-import type { Linux, Process, Spec } from "../../../api/oci/runtime_spec.ts";
+import type { Linux, NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 
 /** One property that cannot be honoured. */
 export interface UnsupportedProperty {
@@ -52,6 +52,9 @@ function collect(ask: (check: Check) => void): UnsupportedProperty[] {
   });
   return found;
 }
+
+/** Types of namespaces that a spec may ask for, in alphabetical order. */
+export const supportedNamespaces: readonly NamespaceType[] = ["cgroup", "ipc", "mount", "network", "pid", "uts"];
 
 type Check = (property: string, value: unknown, why: string) => void;
 

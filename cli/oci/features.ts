@@ -1,0 +1,49 @@
+/**
+ * `features`: what this runtime can do, as JSON (runtime-spec `features.md`).
+ *
+ * @module
+ */
+import { version } from "../../api/version.ts";
+import { hookPlaces } from "../../shim/oci/hooks/hook_state.ts";
+import { knownMountOptions } from "../../shim/oci/plan/mount_options.ts";
+import { capabilityNames } from "../../shim/oci/plan/capabilities.ts";
+import { knownActions, knownFlags } from "../../shim/oci/seccomp/action.ts";
+import { knownArchitectures } from "../../shim/oci/seccomp/architecture.ts";
+import { knownOperators } from "../../shim/oci/seccomp/condition.ts";
+import { supportedNamespaces } from "../../shim/oci/spec/unsupported.ts";
+import { specVersion } from "../../shim/oci/spec/version.ts";
+
+/** The JSON, indented by four spaces as runc prints it. */
+export function features(): string {
+  const seccompFlags = knownFlags();
+  return `${
+    JSON.stringify(
+      {
+        ociVersionMin: "1.0.0",
+        ociVersionMax: specVersion,
+        hooks: hookPlaces,
+        mountOptions: knownMountOptions(),
+        linux: {
+          namespaces: supportedNamespaces,
+          capabilities: capabilityNames,
+          cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+          seccomp: {
+            enabled: true,
+            actions: knownActions(),
+            operators: knownOperators(),
+            archs: knownArchitectures(),
+            knownFlags: seccompFlags,
+            supportedFlags: seccompFlags,
+          },
+          apparmor: { enabled: false },
+          selinux: { enabled: false },
+          intelRdt: { enabled: false },
+          mountExtensions: { idmap: { enabled: false } },
+        },
+        annotations: { "org.opencontainers.runc.checkpoint.enabled": "false", "io.barge.version": version },
+      },
+      null,
+      4,
+    )
+  }\n`;
+}
