@@ -4,9 +4,24 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { ContainersDefinition } from "../../api/gen/services/containers/v1/containers.ts";
+import { NamespacesDefinition } from "../../api/gen/services/namespaces/v1/namespace.ts";
+import { SnapshotsDefinition } from "../../api/gen/services/snapshots/v1/snapshots.ts";
+import { TasksDefinition } from "../../api/gen/services/tasks/v1/tasks.ts";
+import { namespaceKey } from "../../api/rpc/context.ts";
+import { restartPolicies } from "../tasks/restart_policy.ts";
+import { hostPlatform } from "./builtin_stores.ts";
 import { type Shared, types } from "./builtin_types.ts";
 import { type AnyPlugin, definePlugin } from "./plugin.ts";
-import { grpcServerSchema, runtimeSchema, shimManagerSchema, ttrpcServerSchema } from "./schemas.ts";
+import {
+  cgroupsMonitorSchema,
+  grpcServerSchema,
+  metricsServerSchema,
+  restartMonitorSchema,
+  runtimeSchema,
+  shimManagerSchema,
+  ttrpcServerSchema,
+} from "./schemas.ts";
 
 const shims = definePlugin({
   type: types.shims,
@@ -62,7 +77,60 @@ function tasks({ reactor }: Shared): AnyPlugin {
   });
 }
 
+function cgroups({ registry }: Shared): AnyPlugin {
+  return definePlugin({
+    type: types.taskMonitor,
+    id: "cgroups",
+    requires: [types.events, types.runtime],
+    config: cgroupsMonitorSchema,
+    platforms: [hostPlatform],
+    async init(context) {
+      // What nobody can read is not asked for.
+      if (context.values.noPrometheus || context.config.plugin(metricsServerSchema).address === "") return {};
+      const { addContainerMetrics } = await import("../tasks/metrics_source.ts");
+      addContainerMetrics(registry, context.one(types.runtime));
+      return {};
+    },
+  });
+}
+
+const restart = definePlugin({
+  type: types.restartMonitor,
+  id: "restart",
+  requires: [types.events, types.metadata, types.runtime],
+  capabilities: restartPolicies,
+  config: restartMonitorSchema,
+  async init(context) {
+    const [{ RestartMonitor }, { inProcess }, ...services] = await Promise.all([
+      import("../tasks/restart_monitor.ts"),
+      import("../../api/rpc/in_process.ts"),
+      import("../services/containers.ts"),
+      import("../services/namespaces.ts"),
+      import("../services/snapshots.ts"),
+      import("../services/tasks.ts"),
+    ]);
+    const [{ ContainersService }, { NamespacesService }, { SnapshotsService }, { TasksService }] = services;
+    const parts = { stores: context.one(types.metadata), events: context.one(types.events) };
+    const containers = new ContainersService(parts);
+    const snapshots = new SnapshotsService(parts);
+    const tasks = new TasksService({ stores: parts.stores, tasks: context.one(types.runtime) });
+    return new RestartMonitor({
+      namespaces: inProcess(NamespacesDefinition, new NamespacesService(parts)),
+      clientsOf: (namespace) => {
+        const metadata = { [namespaceKey]: namespace };
+        return {
+          containers: inProcess(ContainersDefinition, containers, metadata),
+          snapshots: inProcess(SnapshotsDefinition, snapshots, metadata),
+          tasks: inProcess(TasksDefinition, tasks, metadata),
+        };
+      },
+      log: context.log,
+      intervalMs: context.values.interval,
+    });
+  },
+});
+
 /** Rows of the table, in containerd's order. */
 export function taskPlugins(shared: Shared): readonly AnyPlugin[] {
-  return [shims, tasks(shared)];
+  return [shims, tasks(shared), cgroups(shared), restart];
 }

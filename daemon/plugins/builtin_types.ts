@@ -66,6 +66,8 @@ export const types = {
   sandboxStore: pluginType<ServiceEntry>(typeName("sandbox.store.v1")),
   shims: pluginType<ShimLauncher>(typeName("shim.v1")),
   runtime: pluginType<TaskManager>(typeName("runtime.v2")),
+  taskMonitor: pluginType<Record<never, never>>(typeName("monitor.task.v1")),
+  restartMonitor: pluginType<AsyncDisposable>(typeName("monitor.container.v1")),
   internal: pluginType<unknown>(typeName("internal.v1")),
   service: pluginType<ServiceEntry>(typeName("service.v1")),
   grpc: pluginType<ServiceEntry>(typeName("grpc.v1")),

@@ -72,6 +72,7 @@ export class Histogram {
 /** All families; renders them by name. */
 export class MetricRegistry {
   readonly #families = new Map<string, MetricFamily>();
+  readonly #sources: ((signal: AbortSignal) => Promise<void>)[] = [];
 
   /** Adds a family, in the place of one with its name. */
   add(family: MetricFamily): void {
@@ -94,6 +95,16 @@ export class MetricRegistry {
         return value === undefined ? [] : [{ value }];
       },
     });
+  }
+
+  /** Adds what is to be asked before the numbers are shown, such as other processes. */
+  addSource(refresh: (signal: AbortSignal) => Promise<void>): void {
+    this.#sources.push(refresh);
+  }
+
+  /** Asks all sources. Throws what one of them does. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#sources.map((refresh) => refresh(signal)));
   }
 
   /** The whole text. */

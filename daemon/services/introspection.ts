@@ -14,7 +14,9 @@ import type {
   ServerResponse,
 } from "../../api/gen/services/introspection/v1/introspection.ts";
 import { Platform } from "../../api/gen/types/platform.ts";
+import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import { Failure } from "../../api/errors.ts";
+import type { CallContext } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { statusOf } from "../../api/rpc/status.ts";
 import { wireTime } from "../../api/timestamp.ts";
@@ -31,6 +33,18 @@ export interface PluginReport {
   readonly capabilities: readonly string[];
   /** Why it is not there: it failed, or was skipped. */
   readonly error?: unknown;
+  /** What it made; one that {@link TellsMore} is asked by PluginInfo. */
+  readonly instance?: unknown;
+}
+
+/** A plugin that answers questions about itself. */
+export interface TellsMore {
+  /** Throws `InvalidArgument` for a question that it does not know. */
+  pluginInfo(question: Any, signal: AbortSignal): Promise<Any>;
+}
+
+function tellsMore(instance: unknown): instance is TellsMore {
+  return typeof instance === "object" && instance !== null && "pluginInfo" in instance;
 }
 
 /** A use of something that will go. `lastOccurrence` is in milliseconds since 1970. */
@@ -83,9 +97,8 @@ export class IntrospectionService implements ServiceOf<typeof IntrospectionDefin
     return { uuid: this.#uuid, pid: Deno.pid, pidns: Deno.statSync("/proc/self/ns/pid").ino ?? 0, deprecations };
   }
 
-  // As above.
-  // deno-lint-ignore require-await
-  async pluginInfo({ type, id, options }: PluginInfoRequest): Promise<PluginInfoResponse> {
+  async pluginInfo(request: PluginInfoRequest, { signal }: CallContext): Promise<PluginInfoResponse> {
+    const { type, id, options } = request;
     for (const report of this.#parts.plugins()) {
       if (report.type !== type || report.id !== id) continue;
       if (options !== undefined) {
@@ -94,8 +107,11 @@ export class IntrospectionService implements ServiceOf<typeof IntrospectionDefin
             cause: report.error,
           });
         }
-        // What answers with options is the runtime, which runs a shim; none of the plugins does so yet.
-        throw new Failure("NotImplemented", "plugin does not provide plugin information");
+        const { instance } = report;
+        if (!tellsMore(instance)) {
+          throw new Failure("NotImplemented", "plugin does not provide plugin information");
+        }
+        return { plugin: messageOf(report), extra: await instance.pluginInfo(options, signal) };
       }
       return { plugin: messageOf(report), extra: undefined };
     }

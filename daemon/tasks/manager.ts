@@ -11,6 +11,7 @@ import { Failure, isFailure, messageOf } from "../../api/errors.ts";
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import { TaskExit as TaskExitEvent } from "../../api/gen/events/task.ts";
 import type { CreateTaskRequest } from "../../api/gen/runtime/task/v3/shim.ts";
+import { RuntimeInfo, RuntimeRequest } from "../../api/gen/types/introspection.ts";
 import type { Mount } from "../../api/gen/types/mount.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import type { EventExchange } from "../events/exchange.ts";
@@ -107,6 +108,19 @@ export class TaskManager implements Disposable {
     } catch (error) {
       if (!this.#closing.signal.aborted) this.#parts.log.error("exits are no longer noted", { error });
     }
+  }
+
+  /**
+   * Answers Introspection.PluginInfo: what a runtime says of itself. `question` is a `RuntimeRequest`. Throws
+   * `InvalidArgument` for any other, and what asking the runtime's shim met.
+   */
+  async pluginInfo(question: Any, signal: AbortSignal): Promise<Any> {
+    if (question.typeUrl.split("/").at(-1) !== "containerd.types.RuntimeRequest") {
+      throw new Failure("InvalidArgument", `invalid argument type "${question.typeUrl}", want RuntimeRequest`);
+    }
+    const { runtimePath, options } = RuntimeRequest.decode(question.value);
+    const info = await this.#parts.launcher.info(runtimePath, options, signal);
+    return { typeUrl: "containerd.types.RuntimeInfo", value: RuntimeInfo.encode(info).finish() };
   }
 
   /** The task, where there is one. */
