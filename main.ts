@@ -19,6 +19,7 @@ const personalities: Record<string, () => Promise<Personality>> = {
   why: () => import("./cli/store/why.ts"),
   df: () => import("./cli/store/df.ts"),
   doctor: () => import("./cli/store/doctor.ts"),
+  adopt: () => import("./cli/store/adopt.ts"),
   help: () => import("./cli/help.ts"),
 };
 

@@ -13,6 +13,7 @@ const commands: readonly [name: string, description: string][] = [
   ["why", "Show what keeps a blob, snapshot or image from being collected"],
   ["df", "Show what takes the disk"],
   ["doctor", "Say what is wrong with a store, and repair it"],
+  ["adopt", "Take over what a stock containerd knows"],
   ["help", "Show this text"],
 ];
 

@@ -226,6 +226,19 @@ async function openAsGuest(root: string, signal: AbortSignal | undefined): Promi
         `choose another directory with --root`,
     );
   }
+  return await visit(root, signal);
+}
+
+/**
+ * As {@link openStores}, also on the root of a stock containerd that runs: only to write rows for what that has. Nobody may
+ * write or remove files meanwhile.
+ */
+export async function openBesideStock(root: string, signal?: AbortSignal): Promise<Stores> {
+  const [database, lock] = await visit(root, signal);
+  return new Stores(root, database, lock);
+}
+
+async function visit(root: string, signal: AbortSignal | undefined): Promise<[Database, RootLock]> {
   const { file, directory } = prepare(root);
   const lock = visitRoot(root, directory);
   try {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { directoryNumber } from "../snapshots/directory_number.ts";
 import { isDigest, parseDigest } from "../../api/digest.ts";
 import { BlobFiles } from "../content/blob_files.ts";
 import { verifyBlob } from "../content/verify.ts";
@@ -113,7 +114,7 @@ function missingSnapshots(root: string, reader: Reader): Finding[] {
     "SELECT id, namespace, snapshotter, key FROM snapshots WHERE snapshotter IN ('overlayfs', 'native')",
   );
   return rows.filter(({ id, snapshotter }) =>
-    !exists(`${root}/io.containerd.snapshotter.v1.${snapshotter}/snapshots/${id}`)
+    !exists(`${root}/io.containerd.snapshotter.v1.${snapshotter}/snapshots/${directoryNumber(id)}`)
   )
     .filter(({ snapshotter }) => !hasOtherRoot(reader, snapshotter))
     .map(({ namespace, snapshotter, key }): Finding => ({

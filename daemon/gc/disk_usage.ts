@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { directoryNumber } from "../snapshots/directory_number.ts";
 import { treeUsage } from "../snapshots/usage.ts";
 import type { DeadObject, Reader } from "./reader.ts";
 
@@ -103,7 +104,7 @@ async function deadSnapshots(
       snapshotter,
       key.slice(snapshotter.length + 1),
     );
-    if (row !== undefined) size += await sizeOf(`${directory}/snapshots/${row.id}`);
+    if (row !== undefined) size += await sizeOf(`${directory}/snapshots/${directoryNumber(row.id)}`);
   }
   return size;
 }

@@ -11,6 +11,7 @@ import { checkLabels, type Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import type { Trash } from "../metadata/trash.ts";
 import { foreignMax, type SnapshotRoot, yieldToStrangers } from "./foreign_ids.ts";
+import { directoryNumber } from "./directory_number.ts";
 import type { SnapshotForm } from "./form.ts";
 import { discardLeftovers } from "./leftovers.ts";
 import { SnapshotLocks } from "./snapshot_locks.ts";
@@ -66,7 +67,7 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   #place(id: number): string {
-    return `${this.directory}/snapshots/${id}`;
+    return `${this.directory}/snapshots/${directoryNumber(id)}`;
   }
 
   #read<T>(body: () => T): Promise<T> {
