@@ -96,6 +96,9 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
     const record = await this.#record(containerId, context);
     const namespace = namespaceOf(context);
     const runtime = request.runtimePath === "" ? record.runtime ?? "" : request.runtimePath;
+    if (request.taskApiAddress !== "") {
+      throw new Failure("NotImplemented", "task_api_address: tasks in a sandbox's shim are not supported");
+    }
     const checkpoint = restorePath(runtime, request);
     const task = await this.#tasks.create({
       namespace,

@@ -19,10 +19,11 @@ import type { Logger } from "../log/logger.ts";
 import type { Activation } from "../mounts/activation.ts";
 import type { MountManager } from "../mounts/mount_manager.ts";
 import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
+import { TaskCleanup } from "./cleanup.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
-import { isGone, type ShimChannel, ShimChannels } from "./shim_channel.ts";
+import { type ShimChannel, ShimChannels } from "./shim_channel.ts";
 import { ShimLog } from "./shim_log.ts";
 import { abortable, type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
 import { exitTopic, tellDelete, tellExit } from "./task_events.ts";
@@ -54,8 +55,6 @@ export interface NewTask {
 }
 
 const keyOf = (namespace: string, id: string) => `${namespace}/${id}`;
-/** Undoing what failed goes on after its client has left, but not for ever. */
-const undoMsMax = 15_000;
 /** How long clients that waited for a task whose shim died may take to ask how it ended, and to delete it. */
 const rememberMs = 10_000;
 
@@ -63,6 +62,7 @@ const rememberMs = 10_000;
 export class TaskManager implements Disposable {
   readonly #parts: TaskManagerParts;
   readonly #channels: ShimChannels;
+  readonly #cleanup: TaskCleanup;
   readonly #tasks = new Map<string, Task>();
   readonly #remembered = new Map<string, Task>();
   /** Ids for which a task is being made. */
@@ -74,6 +74,7 @@ export class TaskManager implements Disposable {
   private constructor(parts: TaskManagerParts) {
     this.#parts = parts;
     this.#channels = new ShimChannels(parts.reactor, parts.log);
+    this.#cleanup = new TaskCleanup(parts, this.#channels);
   }
 
   /** Finds the tasks of the daemon before this one, and cleans up after those whose shims died meanwhile. */
@@ -85,8 +86,8 @@ export class TaskManager implements Disposable {
     void manager.#listen();
     await loadTasks(parts, runtimeOf, {
       attach: (bundle, program, endpoint) => manager.#attach(bundle, program, manager.#channels.take(endpoint)),
-      forget: (task) => manager.#release(task),
-      clean: (bundle, program) => manager.#cleanBundle(bundle, program),
+      forget: (task) => manager.#cleanup.release(task),
+      clean: (bundle, program) => manager.#cleanup.cleanBundle(bundle, program),
       keep: (task) => manager.#keep(task),
     }, manager.#closing.signal);
     await removeOrphanedWork(parts.places, (namespace, id) => manager.find(namespace, id) !== undefined);
@@ -182,7 +183,7 @@ export class TaskManager implements Disposable {
       () => launcher.programOf(wanted.runtime),
     );
     // What could not be removed when its task ended stands in the way now.
-    if (bundle.exists()) await this.#cleanBundle(bundle, bundle.shimPath() ?? program);
+    if (bundle.exists()) await this.#cleanup.cleanBundle(bundle, bundle.shimPath() ?? program);
     prefixing("failed to start shim: ", () => bundle.create(wanted.spec));
     let shimLog: ShimLog | undefined;
     let task: Task | undefined;
@@ -203,7 +204,7 @@ export class TaskManager implements Disposable {
       this.#keep(task);
       return task;
     } catch (error) {
-      await this.#undo(bundle, program, task, shimLog).catch((failure) => {
+      await this.#cleanup.undo(bundle, program, task, shimLog).catch((failure) => {
         log.error("failed to clean up after a task that could not be made", { error: failure, id: bundle.id });
       });
       throw error;
@@ -267,55 +268,6 @@ export class TaskManager implements Disposable {
     else lose();
   }
 
-  /** Undoes {@link #attach} and what {@link #taskOf} was given. */
-  #release(task: Task): void {
-    task.log[Symbol.dispose]();
-    this.#channels.give(task.channel, false);
-  }
-
-  async #undo(bundle: Bundle, program: string, task: Task | undefined, log: ShimLog | undefined): Promise<void> {
-    const { launcher, deadlines } = this.#parts;
-    if (task !== undefined) {
-      task.ending = true;
-      const { id } = task;
-      const signal = AbortSignal.timeout(undoMsMax);
-      const reachable = await task.call("delete", { id, execId: "" }, signal, deadlines.cleanupMs).then(
-        () => true,
-        (error) => !isGone(error) && !isFailure(error, "DeadlineExceeded"),
-      );
-      if (reachable) await this.#shutDown(task);
-      else if (this.#channels.users(task.channel) === 1) task.channel.kill();
-      this.#release(task);
-    } else log?.[Symbol.dispose]();
-    if (log !== undefined) {
-      // Whatever was begun is the program's to clean up; one that could not even start has nothing to.
-      await launcher.clean(program, bundle, deadlines.cleanupMs).catch((error) => {
-        this.#parts.log.debug("failed to clean up after a shim", { error, id: bundle.id });
-      });
-    }
-    await this.#removeBundle(bundle);
-  }
-
-  async #removeBundle(bundle: Bundle): Promise<void> {
-    await bundle.delete();
-    try {
-      await this.#parts.mounts.deactivate(bundle.namespace, bundle.id, AbortSignal.timeout(undoMsMax));
-    } catch (error) {
-      if (!isFailure(error, "NotFound")) throw error;
-    }
-  }
-
-  async #shutDown(task: Task): Promise<void> {
-    // A shim of several tasks ends with the last one.
-    if (this.#channels.users(task.channel) > 1) return;
-    try {
-      await task.call("shutdown", { id: task.id, now: false }, this.#closing.signal);
-    } catch (error) {
-      // It may end before it has answered.
-      if (!isGone(error)) this.#parts.log.warn("failed to shut down shim", { error, id: task.id });
-    }
-  }
-
   /**
    * Removes a task whose first process has ended, and gives how it ended. Throws what the shim says. A shim that does not
    * answer and holds no other task is killed, and its program cleans up.
@@ -340,10 +292,10 @@ export class TaskManager implements Disposable {
       exit = error;
     }
     task.ending = true;
-    await this.#shutDown(task);
-    this.#release(task);
+    await this.#cleanup.shutDown(task);
+    this.#cleanup.release(task);
     try {
-      await this.#removeBundle(task.bundle);
+      await this.#cleanup.removeBundle(task.bundle);
     } finally {
       this.#tasks.delete(keyOf(task.namespace, task.id));
     }
@@ -377,34 +329,16 @@ export class TaskManager implements Disposable {
     task.channel.kill();
     let exit = unknownExit();
     try {
-      exit = await this.#runCleaner(bundle, task.program);
-      await this.#removeBundle(bundle);
+      exit = await this.#cleanup.runCleaner(bundle, task.program);
+      await this.#cleanup.removeBundle(bundle);
     } finally {
-      this.#release(task);
+      this.#cleanup.release(task);
       this.#tasks.delete(keyOf(namespace, id));
       this.#remember(task);
       if (!task.exitTold) tellExit(events, namespace, id, exit);
       tellDelete(events, namespace, id, exit);
       task.end(exit);
     }
-  }
-
-  /** Lets the shim's program clean up; where it cannot, how the task ended is unknown. */
-  async #runCleaner(bundle: Bundle, program: string): Promise<TaskExit> {
-    const { launcher, deadlines, log } = this.#parts;
-    try {
-      return await launcher.clean(program, bundle, deadlines.cleanupMs);
-    } catch (error) {
-      log.warn("failed to clean up after shim disconnected", { error: messageOf(error), id: bundle.id });
-      return unknownExit();
-    }
-  }
-
-  /** Removes what a task that nobody has any more left. */
-  async #cleanBundle(bundle: Bundle, program: string): Promise<TaskExit> {
-    const exit = await this.#runCleaner(bundle, program);
-    await this.#removeBundle(bundle);
-    return exit;
   }
 
   /** Leaves all shims and tasks as they are, for the next daemon. */

@@ -32,7 +32,7 @@ const levels: Readonly<Record<string, ShimLine["level"]>> = {
  * line is a message as it stands.
  */
 export function parseShimLine(line: string): ShimLine {
-  const found = /^(?:time="[^"]*" )?level=(\w+) msg=("(?:[^"\\]|\\.)*"|\S+)(.*)$/.exec(line);
+  const found = /^(?:time="[^"]*" )?level=(\w+) msg=("(?:[^"\\]|\\.)*"|[^"\s]\S*)(.*)$/.exec(line);
   const level = levels[found?.[1] ?? ""];
   if (found === null || level === undefined) return { level: "info", message: line };
   return { level, message: unquoted(found[2]!) + found[3]! };

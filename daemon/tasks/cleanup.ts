@@ -1,0 +1,106 @@
+/**
+ * What is done when a task ends, or was not made: its shim ends, and its directories and mounts go.
+ *
+ * @module
+ */
+import { isFailure, messageOf } from "../../api/errors.ts";
+import type { Logger } from "../log/logger.ts";
+import type { MountManager } from "../mounts/mount_manager.ts";
+import type { Bundle } from "./bundle.ts";
+import type { ConfiguredDeadlines } from "./deadlines.ts";
+import type { ShimLauncher } from "./launcher.ts";
+import { isGone, type ShimChannels } from "./shim_channel.ts";
+import type { ShimLog } from "./shim_log.ts";
+import { type Task, type TaskExit, unknownExit } from "./task.ts";
+
+/** What cleaning up needs. */
+export interface CleanupParts {
+  readonly launcher: ShimLauncher;
+  readonly mounts: MountManager;
+  readonly log: Logger;
+  readonly deadlines: ConfiguredDeadlines;
+}
+
+/** Undoing what failed goes on after its client has left, but not for ever. */
+const undoMsMax = 15_000;
+
+/** See the module. */
+export class TaskCleanup {
+  readonly #parts: CleanupParts;
+  readonly #channels: ShimChannels;
+
+  constructor(parts: CleanupParts, channels: ShimChannels) {
+    this.#parts = parts;
+    this.#channels = channels;
+  }
+
+  /** Undoes what a task was given. */
+  release(task: Task): void {
+    task.log[Symbol.dispose]();
+    this.#channels.give(task.channel, false);
+  }
+
+  /** Undoes what was begun to make a task. What cannot be undone is thrown or logged. */
+  async undo(bundle: Bundle, program: string, task: Task | undefined, log: ShimLog | undefined): Promise<void> {
+    const { launcher, deadlines } = this.#parts;
+    if (task !== undefined) {
+      task.ending = true;
+      const { id } = task;
+      const signal = AbortSignal.timeout(undoMsMax);
+      const reachable = await task.call("delete", { id, execId: "" }, signal, deadlines.cleanupMs).then(
+        () => true,
+        (error) => !isGone(error) && !isFailure(error, "DeadlineExceeded"),
+      );
+      if (reachable) await this.shutDown(task);
+      else if (this.#channels.users(task.channel) === 1) task.channel.kill();
+      this.release(task);
+    } else log?.[Symbol.dispose]();
+    if (log !== undefined) {
+      // Whatever was begun is the program's to clean up; one that could not even start has nothing to.
+      await launcher.clean(program, bundle, deadlines.cleanupMs).catch((error) => {
+        this.#parts.log.debug("failed to clean up after a shim", { error, id: bundle.id });
+      });
+    }
+    await this.removeBundle(bundle);
+  }
+
+  /** Removes a task's directories, and what was mounted for it. Throws as `Bundle.delete`. */
+  async removeBundle(bundle: Bundle): Promise<void> {
+    await bundle.delete();
+    try {
+      await this.#parts.mounts.deactivate(bundle.namespace, bundle.id, AbortSignal.timeout(undoMsMax));
+    } catch (error) {
+      if (!isFailure(error, "NotFound")) throw error;
+    }
+  }
+
+  /** Tells the shim of a task that is removed to end, where it has no other. */
+  async shutDown(task: Task): Promise<void> {
+    // A shim of several tasks ends with the last one.
+    if (this.#channels.users(task.channel) > 1) return;
+    try {
+      await task.call("shutdown", { id: task.id, now: false }, AbortSignal.timeout(undoMsMax));
+    } catch (error) {
+      // It may end before it has answered.
+      if (!isGone(error)) this.#parts.log.warn("failed to shut down shim", { error, id: task.id });
+    }
+  }
+
+  /** Lets the shim's program clean up; where it cannot, how the task ended is unknown. */
+  async runCleaner(bundle: Bundle, program: string): Promise<TaskExit> {
+    const { launcher, deadlines, log } = this.#parts;
+    try {
+      return await launcher.clean(program, bundle, deadlines.cleanupMs);
+    } catch (error) {
+      log.warn("failed to clean up after shim disconnected", { error: messageOf(error), id: bundle.id });
+      return unknownExit();
+    }
+  }
+
+  /** Removes what a task that nobody has any more left. */
+  async cleanBundle(bundle: Bundle, program: string): Promise<TaskExit> {
+    const exit = await this.runCleaner(bundle, program);
+    await this.removeBundle(bundle);
+    return exit;
+  }
+}
