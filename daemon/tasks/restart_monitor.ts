@@ -12,7 +12,7 @@ import { CreateTaskRequest, type TasksDefinition } from "../../api/gen/services/
 import type { Process } from "../../api/gen/types/task/task.ts";
 import type { ClientOf } from "../../api/rpc/definition.ts";
 import type { Logger } from "../log/logger.ts";
-import { decide, restartLabels, RestartPauses } from "./restart_policy.ts";
+import { decide, restartLabels, RestartPauses, RestartSettling } from "./restart_policy.ts";
 
 /** What the monitor asks. */
 export interface RestartClients {
@@ -42,6 +42,7 @@ export class RestartMonitor implements AsyncDisposable {
   readonly #options: RestartOptions;
   readonly #closing = new AbortController();
   readonly #pauses = new RestartPauses();
+  readonly #settling = new RestartSettling();
   readonly #running: Promise<void>;
 
   /** Begins with the first look after an interval. */
@@ -73,7 +74,9 @@ export class RestartMonitor implements AsyncDisposable {
       const { containers } = await this.#options.clientsOf(namespace).containers.list({ filters }, { signal });
       waiting.push(...containers.map((container) => ({ namespace, container })));
     }
-    this.#pauses.keep(new Set(waiting.map(({ namespace, container }) => `${namespace}/${container.id}`)));
+    const keys = new Set(waiting.map(({ namespace, container }) => `${namespace}/${container.id}`));
+    this.#pauses.keep(keys);
+    this.#settling.keep(keys);
     const worker = async () => {
       for (let next = waiting.pop(); next !== undefined && !signal.aborted; next = waiting.pop()) {
         const { namespace, container } = next;
@@ -96,13 +99,14 @@ export class RestartMonitor implements AsyncDisposable {
     const clients = this.#options.clientsOf(namespace);
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(changeMsMax)]);
     const process = await processOf(clients, container.id, signal);
+    const key = `${namespace}/${container.id}`;
+    const now = performance.now();
+    const isSettled = this.#settling.isOver(key, process, now);
     switch (decide(container.labels, process)) {
       case "stop":
         return await endTask(clients, container.id, process, signal);
       case "start": {
-        const key = `${namespace}/${container.id}`;
-        const now = performance.now();
-        if (!this.#pauses.allows(key, now)) return;
+        if (!isSettled || !this.#pauses.allows(key, now)) return;
         this.#pauses.started(key, now);
         await start(clients, container, process, signal);
         this.#options.log.info("container is started again", { id: container.id, namespace });

@@ -84,6 +84,33 @@ export function decide(
   }
 }
 
+/**
+ * A container without a task, or with one that was not started yet, may be one that its client is just about to start:
+ * only when it has been so for this long, nobody is.
+ */
+const settleMs = 5_000;
+
+/** Since when containers are about to be started, as far as anybody can see. */
+export class RestartSettling {
+  readonly #since = new Map<string, number>();
+
+  /** Whether the container has been so for long enough; `nowMs` is of a clock that only goes forwards. */
+  isOver(key: string, process: Pick<Process, "status"> | undefined, nowMs: number): boolean {
+    if (process !== undefined && process.status !== Status.CREATED) {
+      this.#since.delete(key);
+      return true;
+    }
+    const since = this.#since.get(key) ?? nowMs;
+    this.#since.set(key, since);
+    return nowMs - since >= settleMs;
+  }
+
+  /** Forgets all but these. */
+  keep(keys: ReadonlySet<string>): void {
+    for (const key of this.#since.keys()) if (!keys.has(key)) this.#since.delete(key);
+  }
+}
+
 /** A container that ran at least this long has started well. */
 const goodMs = 10_000;
 const pauseMsMax = 300_000;

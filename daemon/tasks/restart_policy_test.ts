@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Status } from "../../api/gen/types/task/task.ts";
-import { decide, parsePolicy, restartLabels, RestartPauses } from "./restart_policy.ts";
+import { decide, parsePolicy, restartLabels, RestartPauses, RestartSettling } from "./restart_policy.ts";
 
 Deno.test("parsePolicy() reads all policies and refuses others", () => {
   assert.deepEqual(parsePolicy(""), { name: "always" });
@@ -54,4 +54,16 @@ Deno.test("RestartPauses let a container that fails at once wait longer each tim
   assert.equal(pauses.allows("a", now + 1000), true);
   pauses.keep(new Set());
   assert.equal(pauses.allows("a", now), true);
+});
+
+Deno.test("RestartSettling leaves a container to the client that is about to start it", () => {
+  const settling = new RestartSettling();
+  const created = { status: Status.CREATED };
+  assert.equal(settling.isOver("a", undefined, 0), false);
+  assert.equal(settling.isOver("a", created, 4000), false);
+  assert.equal(settling.isOver("a", created, 5000), true);
+  assert.equal(settling.isOver("a", { status: Status.STOPPED }, 5001), true);
+  assert.equal(settling.isOver("a", undefined, 5002), false);
+  settling.keep(new Set());
+  assert.equal(settling.isOver("a", undefined, 20_000), false);
 });

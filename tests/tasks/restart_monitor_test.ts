@@ -20,11 +20,14 @@ systemTest("RestartMonitor starts containers again as their labels say", program
   await start("succeeds", label("policy", "on-failure"), "true");
   await start("no", label("policy", "no"), "true");
   await start("unless", label("policy", "unless-stopped"), "sleep", "1000");
+  // One that lost its task, as by a restart of the host, is started as well.
+  await start("lost", [], "sleep", "1000");
+  await bench.ctr("tasks", "rm", "-f", "lost");
   await bench.until(/"containerd.io\/restart.count": "2"/, "containers", "info", "fails");
   await bench.until(/^fails .*STOPPED/m, "tasks", "ls");
   // The count is set before the start.
   await bench.until(/"containerd.io\/restart.count": "[3-9]"/, "containers", "info", "always");
-  assert.match(await Deno.readTextFile(log), /^life\nlife\n/);
+  assert.match(await Deno.readTextFile(log), /^life\nlife\n/, bench.daemon.log);
   for (const id of ["succeeds", "no"]) {
     assert.doesNotMatch(await bench.ask("containers", "info", id), /restart.count/);
   }
@@ -42,8 +45,10 @@ systemTest("RestartMonitor starts containers again as their labels say", program
   await new Promise((resolve) => setTimeout(resolve, 1000));
   assert.match(await bench.ask("tasks", "ls"), /^unless .*STOPPED/m);
   assert.doesNotMatch(await bench.ask("tasks", "ls"), /^always .*RUNNING/m);
+  await bench.until(/^lost .*RUNNING/m, "tasks", "ls");
+  await bench.ask("containers", "label", "lost", "containerd.io/restart.status=stopped");
   assert.match(await bench.ask("containers", "info", "fails"), /"containerd.io\/restart.count": "2"/);
-  for (const id of ["always", "fails", "succeeds", "no", "unless"]) {
+  for (const id of ["always", "fails", "succeeds", "no", "unless", "lost"]) {
     await bench.ctr("tasks", "rm", "-f", id);
     await bench.ask("containers", "rm", id);
   }
