@@ -15,6 +15,7 @@ const personalities: Record<string, () => Promise<Personality>> = {
   run: () => import("./cli/run/run.ts"),
   oci: () => import("./cli/oci/oci.ts"),
   daemon: () => import("./cli/daemon/daemon.ts"),
+  shim: () => import("./cli/shim/shim.ts"),
   gc: () => import("./cli/store/gc.ts"),
   why: () => import("./cli/store/why.ts"),
   df: () => import("./cli/store/df.ts"),
@@ -27,12 +28,15 @@ const personalities: Record<string, () => Promise<Personality>> = {
 const links: Record<string, string[]> = {
   runc: ["oci"],
   containerd: ["daemon"],
+  "containerd-shim-ts-v2": ["shim"],
 };
 
 // The launcher passes its own name on; a compiled executable has it itself.
 const argv0 = Deno.env.get("BARGE_ARGV0") ?? Deno.readTextFileSync("/proc/self/cmdline").split("\0")[0];
 const called = argv0?.split("/").at(-1) ?? "";
-const [word, ...args] = [...links[called] ?? [], ...Deno.args];
+// Whatever runtime a configuration calls barge by, its shim is this one.
+const stands = links[called] ?? (called.startsWith("containerd-shim-") ? ["shim"] : []);
+const [word, ...args] = [...stands, ...Deno.args];
 const load = personalities[word ?? "help"];
 const exitCode = load === undefined
   ? await (await personalities.help!()).main([word!])

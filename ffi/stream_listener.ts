@@ -35,6 +35,11 @@ export class StreamListener implements AsyncIterable<StreamSocket>, Disposable {
     this.#descriptor = descriptor;
   }
 
+  /** The listening socket's number, for a child that is to inherit it; it stays this object's. */
+  get number(): number {
+    return this.#descriptor.number;
+  }
+
   async *[Symbol.asyncIterator](): AsyncIterator<StreamSocket> {
     while (this.#open) {
       const socket = attempt("accept4", this.#descriptor.number, 0, 0, flags("SOCK_CLOEXEC", "SOCK_NONBLOCK"));

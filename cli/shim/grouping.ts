@@ -1,0 +1,14 @@
+/**
+ * Which containers share a shim, as barge's daemon says by BARGE_SHIM_GROUP.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Grouping } from "../../shim/server/start_shim.ts";
+
+/** `container`, where annotations of a pod count as well, without the variable. Throws `InvalidArgument`. */
+export function groupingOf(text: string | undefined): Grouping {
+  if (text === undefined || text === "") return "container";
+  if (text === "container" || text === "pod" || text === "namespace") return text;
+  throw new Failure("InvalidArgument", `BARGE_SHIM_GROUP is ${JSON.stringify(text)}: want container, pod or namespace`);
+}

@@ -1,0 +1,45 @@
+/**
+ * The shim's server, started by `start` or by barge's daemon.
+ *
+ * @module
+ */
+import { readLaunch } from "../../ffi/launch.ts";
+import { Reactor } from "../../ffi/reactor.ts";
+import { listenInherited, listenStream } from "../../ffi/stream_listener.ts";
+import { serveShim } from "../../shim/server/serve_shim.ts";
+import { inheritedSocket } from "../../shim/server/spawn_server.ts";
+import { groupingOf } from "./grouping.ts";
+import type { FlagValues } from "../flags.ts";
+import type { shimFlags } from "./flags.ts";
+
+/** Containers of one shim that holds those of a namespace: what an accident of it costs. */
+const placesMaxDefault = 50;
+
+/** Serves until nobody needs the shim. Throws where there is no socket to serve on. */
+export async function serveAction(flags: FlagValues<typeof shimFlags>): Promise<void> {
+  const reactor = new Reactor();
+  const { environment } = readLaunch();
+  const inherited = environment.get("BARGE_SHIM_SOCKET");
+  const socket = inherited ?? flags.socket;
+  if (socket === "") throw new Error("no socket: give -socket, or start the shim by its action start");
+  const listener = inherited === undefined
+    ? listenStream(reactor, socket, { mode: 0o600 })
+    : listenInherited(reactor, inheritedSocket);
+  const grouping = groupingOf(environment.get("BARGE_SHIM_GROUP"));
+  const { namespace, address, publishBinary } = flags;
+  const ttrpcAddress = environment.get("TTRPC_ADDRESS") ?? "";
+  const { publishByProgram } = ttrpcAddress === "" && publishBinary !== ""
+    ? await import("./publish.ts")
+    : { publishByProgram: undefined };
+  await serveShim(reactor, {
+    namespace,
+    bundle: environment.get("BARGE_SHIM_BUNDLE") ?? flags.bundle,
+    listener,
+    socket,
+    ttrpcAddress,
+    publish: publishByProgram?.({ program: publishBinary, address, namespace }),
+    placesMax: grouping === "namespace" ? placesMaxDefault : Infinity,
+    lingers: grouping === "namespace",
+    debugs: flags.debug,
+  });
+}

@@ -1,0 +1,20 @@
+/**
+ * The cgroup that a shim itself is accounted in (the runtime option ShimCgroup).
+ *
+ * @module
+ */
+import { makeDirectory, writeControl } from "../oci/cgroup/control_file.ts";
+import { readHierarchies } from "../oci/cgroup/hierarchies.ts";
+import { components } from "../oci/plan/paths.ts";
+
+/** Moves the process, in every hierarchy; the cgroup is made where it is missing. Throws {@link SyscallError}. */
+export function moveToCgroup(pid: number, path: string): void {
+  for (const { mountpoint } of readHierarchies()) {
+    let directory = mountpoint;
+    for (const part of components(path)) {
+      directory += `/${part}`;
+      makeDirectory(directory);
+    }
+    writeControl(`${directory}/cgroup.procs`, String(pid));
+  }
+}

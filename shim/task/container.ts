@@ -1,0 +1,333 @@
+/**
+ * One container of the shim: init, its execs, and what is told of them.
+ *
+ * @module
+ */
+import { Failure, messageOf } from "../../api/errors.ts";
+import {
+  TaskDelete,
+  TaskExecAdded,
+  TaskExecStarted,
+  TaskExit,
+  TaskOOM,
+  TaskPaused,
+  TaskResumed,
+  TaskStart,
+} from "../../api/gen/events/task.ts";
+import type { Process } from "../../api/oci/runtime_spec.ts";
+import { wireTime } from "../../api/timestamp.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
+import { isErrno } from "../../ffi/errno.ts";
+import { openPidfd, signalPidfd } from "../../ffi/process.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import { within } from "../../ffi/timer.ts";
+import { openStandardStreams } from "../io/standard_streams.ts";
+import type { StdioFields } from "../io/stdio_plan.ts";
+import type { EventQueue } from "../server/event_queue.ts";
+import type { ShimLog } from "../server/shim_log.ts";
+import type { Engine } from "./engine.ts";
+import { type Exit, recordExit } from "./exits.ts";
+import { type OutOfMemoryWatch, watchOutOfMemory } from "./out_of_memory.ts";
+import { cgroupsOf, type ContainerCgroups } from "./container_cgroups.ts";
+import { unmountAll } from "./root_mounts.ts";
+import { TaskProcess } from "./task_process.ts";
+
+/** Who owns the pipes of a process. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What a container is made with. */
+export interface ContainerOptions {
+  readonly id: string;
+  readonly namespace: string;
+  readonly bundle: string;
+  readonly stdio: StdioFields;
+  readonly engine: Engine;
+  /** The owner of the pipes of a process. */
+  readonly ownerOf: (process: Process | undefined) => Owner;
+  readonly process: Process | undefined;
+  /** Where its root was mounted on the host. */
+  readonly mounted: string | undefined;
+  /** Whether processes of the container may outlive init. */
+  readonly sharesPidNamespace: boolean;
+}
+
+/** What all containers of a shim share. */
+export interface Surroundings {
+  readonly reactor: Reactor;
+  readonly events: EventQueue;
+  readonly log: ShimLog;
+}
+
+interface Exec {
+  readonly process: TaskProcess;
+  readonly spec: Process;
+}
+
+const SIGKILL = 9;
+
+/** How long init's exit waits for those of the execs, which end with it. */
+const execsMsMax = 5_000;
+
+/** See the module. */
+export class Container {
+  readonly init: TaskProcess;
+  readonly #execs = new Map<string, Exec>();
+  #paused = false;
+  #cgroups: ContainerCgroups | undefined;
+  #oom: OutOfMemoryWatch | undefined;
+
+  constructor(readonly around: Surroundings, readonly options: ContainerOptions) {
+    this.init = new TaskProcess(options.id, "", options.stdio);
+  }
+
+  /** Makes init. On failure nothing is left. */
+  async create(): Promise<void> {
+    const { engine, process } = this.options;
+    const streams = await this.#openStreams(this.init, process);
+    try {
+      const live = await engine.create(streams.child);
+      this.init.streams = streams;
+      this.#cgroups = cgroupsOf(live.pid);
+      this.#watchMemory();
+      this.init.follow(live, (exit) => this.#initEnded(exit, live.failure()));
+      await streams.begin(live.master);
+    } catch (error) {
+      await streams.close();
+      throw error;
+    }
+  }
+
+  #openStreams(process: TaskProcess, spec: Process | undefined): ReturnType<typeof openStandardStreams> {
+    const { id, namespace, ownerOf } = this.options;
+    const { reactor, log } = this.around;
+    return openStandardStreams(reactor, {
+      ...process.stdio,
+      ...ownerOf(spec),
+      containerId: id,
+      namespace,
+      warn: (text) => log.warn(`${process.id}: ${text}`),
+    });
+  }
+
+  #watchMemory(): void {
+    const { reactor, events, log } = this.around;
+    try {
+      this.#oom = watchOutOfMemory(reactor, this.#cgroups, () => {
+        events.add("/tasks/oom", "TaskOOM", TaskOOM, { containerId: this.options.id });
+      });
+    } catch (error) {
+      log.warn(`${this.options.id}: cannot watch for a lack of memory: ${messageOf(error)}`);
+    }
+  }
+
+  #initEnded(exit: Exit, failure: string | undefined): void {
+    const { log } = this.around;
+    if (failure !== undefined) log.error(`${this.options.id}: ${failure}`);
+    this.#record(this.init, exit);
+    void this.#tellInitEnded(exit);
+  }
+
+  /** Init's exit is the container's last: what still runs is killed, and told of before. */
+  async #tellInitEnded(exit: Exit): Promise<void> {
+    const { engine, sharesPidNamespace, id } = this.options;
+    if (sharesPidNamespace) {
+      try {
+        await engine.kill(SIGKILL, true);
+      } catch (error) {
+        this.around.log.warn(`${id}: cannot kill what init has left: ${messageOf(error)}`);
+      }
+    }
+    const others = [...this.#execs.values()].filter(({ process }) => process.status === "running");
+    if (others.length > 0) {
+      await within(this.around.reactor, Promise.all(others.map(({ process }) => process.exited)), execsMsMax);
+    }
+    this.#tellExit(this.init, exit);
+  }
+
+  #record(process: TaskProcess, exit: Exit): void {
+    try {
+      recordExit(this.options.bundle, process.id, process.pid, exit);
+    } catch (error) {
+      this.around.log.warn(`cannot record the exit of ${process.id}: ${messageOf(error)}`);
+    }
+  }
+
+  #tellExit({ id, pid }: TaskProcess, { status, at }: Exit): void {
+    const message = { containerId: this.options.id, id, pid, exitStatus: status, exitedAt: wireTime(at) };
+    this.around.events.add("/tasks/exit", "TaskExit", TaskExit, message);
+  }
+
+  /** The process: init without an exec's id. Throws `NotFound`. */
+  process(execId: string): TaskProcess {
+    if (execId === "") return this.init;
+    return this.#exec(execId).process;
+  }
+
+  #exec(execId: string): Exec {
+    const found = this.#execs.get(execId);
+    if (found === undefined) throw new Failure("NotFound", `process does not exist ${execId}`);
+    return found;
+  }
+
+  /** Whether all of it stands still. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Where its cgroups are; undefined where that is not known. */
+  get cgroups(): ContainerCgroups | undefined {
+    return this.#cgroups;
+  }
+
+  /** Starts init, or an exec that was added. */
+  async start(execId: string): Promise<number> {
+    const process = this.process(execId);
+    process.must("start", "process", "created");
+    if (process.starting !== undefined) throw new Failure("Unknown", "cannot start a running process");
+    process.starting = execId === "" ? this.#startInit() : this.#startExec(this.#exec(execId));
+    try {
+      await process.starting;
+    } finally {
+      process.starting = undefined;
+    }
+    return process.pid;
+  }
+
+  async #startInit(): Promise<void> {
+    const { id, engine } = this.options;
+    await engine.start();
+    this.init.status = "running";
+    this.around.events.add("/tasks/start", "TaskStart", TaskStart, { containerId: id, pid: this.init.pid });
+  }
+
+  async #startExec({ process, spec }: Exec): Promise<void> {
+    const { id, engine } = this.options;
+    if (this.init.status === "stopped") {
+      const text = `container ${id} init process is not running`;
+      process.end({ status: 255, at: Date.now() });
+      throw new Failure("FailedPrecondition", text);
+    }
+    const streams = await this.#openStreams(process, spec);
+    try {
+      const live = await engine.exec(process.execId, spec, streams.child);
+      process.streams = streams;
+      process.status = "running";
+      process.follow(live, (exit) => {
+        this.#record(process, exit);
+        this.#tellExit(process, exit);
+      });
+      await streams.begin(live.master);
+    } catch (error) {
+      await streams.close();
+      if (process.pid === 0) process.end({ status: 255, at: Date.now() });
+      throw error;
+    }
+    const message = { containerId: id, execId: process.execId, pid: process.pid };
+    this.around.events.add("/tasks/exec-started", "TaskExecStarted", TaskExecStarted, message);
+  }
+
+  /** Adds a process that `start` makes. Throws `AlreadyExists`. */
+  addExec(execId: string, stdio: StdioFields, spec: Process): void {
+    if (execId === "" || this.#execs.has(execId)) throw new Failure("AlreadyExists", `id ${execId}`);
+    if (this.#paused) throw new Failure("Unknown", "cannot exec in a paused state");
+    if (this.init.status === "stopped") throw new Failure("Unknown", "cannot exec in a stopped state");
+    const { id } = this.options;
+    const process = new TaskProcess(id, execId, stdio);
+    this.#execs.set(execId, { process, spec: { ...spec, terminal: stdio.terminal } });
+    this.around.events.add("/tasks/exec-added", "TaskExecAdded", TaskExecAdded, { containerId: id, execId });
+  }
+
+  /** Ids of execs by the process ids that they have. */
+  execsByPid(): Map<number, string> {
+    return new Map([...this.#execs].map(([execId, { process }]) => [process.pid, execId]));
+  }
+
+  /** Sends a signal. Throws `NotFound` where the process has ended, `FailedPrecondition` before an exec has begun. */
+  async kill(execId: string, signal: number, all: boolean): Promise<void> {
+    const process = this.process(execId);
+    if (process.status === "stopped") throw new Failure("NotFound", "process already finished");
+    if (execId === "") return await this.options.engine.kill(signal, all);
+    if (process.pid === 0) throw new Failure("FailedPrecondition", "process not created");
+    signalProcess(process.pid, signal);
+  }
+
+  /** Stops all processes where they are. */
+  async pause(): Promise<void> {
+    this.#mustRun("pause", "created", "paused", "stopped");
+    await this.options.engine.pause();
+    this.#paused = true;
+    this.around.events.add("/tasks/paused", "TaskPaused", TaskPaused, { containerId: this.options.id });
+  }
+
+  /** Lets them run on. */
+  async resume(): Promise<void> {
+    this.#mustRun("resume", "created", "running", "stopped");
+    await this.options.engine.resume();
+    this.#paused = false;
+    this.around.events.add("/tasks/resumed", "TaskResumed", TaskResumed, { containerId: this.options.id });
+  }
+
+  #mustRun(action: string, ...refused: readonly string[]): void {
+    const status = this.init.status === "running" && this.#paused ? "paused" : this.init.status;
+    if (!refused.includes(status)) return;
+    const text = status === "created"
+      ? `cannot ${action} task in created state`
+      : `cannot ${action} a ${status} ${status === "running" ? "process" : "container"}`;
+    throw new Failure("Unknown", text);
+  }
+
+  /** Changes limits; `resources` is the JSON of a `LinuxResources`. */
+  async update(resources: string): Promise<void> {
+    if (this.init.status === "stopped") throw new Failure("Unknown", "cannot update a stopped container");
+    await this.options.engine.update(resources);
+  }
+
+  /** Deletes an exec that does not run. */
+  async deleteExec(execId: string): Promise<TaskProcess> {
+    const { process } = this.#exec(execId);
+    process.must("delete", "process", "created", "stopped");
+    await process.release();
+    this.#execs.delete(execId);
+    return process;
+  }
+
+  /** Deletes the container, whose init does not run. */
+  async delete(): Promise<void> {
+    const { id, engine, mounted } = this.options;
+    this.init.must("delete", this.#paused ? "container" : "process", "created", "stopped");
+    if (this.init.status === "created") await this.#endCreated();
+    await this.init.release();
+    for (const { process } of this.#execs.values()) await process.release();
+    this.#oom?.close();
+    await engine.delete();
+    if (mounted !== undefined) await unmountAll(mounted);
+    const { pid, exit } = this.init;
+    const [exitStatus, at] = [exit?.status ?? 255, exit?.at ?? Date.now()];
+    const message = { containerId: id, pid, exitStatus, exitedAt: wireTime(at), id: "" };
+    this.around.events.add("/tasks/delete", "TaskDelete", TaskDelete, message);
+  }
+
+  async #endCreated(): Promise<void> {
+    try {
+      await this.options.engine.kill(SIGKILL, false);
+    } catch (error) {
+      // It has ended by itself meanwhile.
+      if (!(error instanceof Failure && error.code === "NotFound")) throw error;
+    }
+    await this.init.exited;
+  }
+}
+
+/** The process is a child that was not reaped, so that its number is its own. */
+function signalProcess(pid: number, signal: number): void {
+  try {
+    using pidfd = new Descriptor(openPidfd(pid));
+    signalPidfd(pidfd.number, signal);
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+    throw new Failure("NotFound", "process already finished", { cause: error });
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * All containers of a shim.
+ *
+ * @module
+ */
+import { Failure, messageOf } from "../../api/errors.ts";
+import type { CreateTaskRequest } from "../../api/gen/runtime/task/v2/shim.ts";
+import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
+import { readLaunch } from "../../ffi/launch.ts";
+import { parseSpec } from "../oci/spec/parse.ts";
+import type { Children } from "./children.ts";
+import { Container, type Owner, type Surroundings } from "./container.ts";
+import type { Engine } from "./engine.ts";
+import { homeOf } from "./home.ts";
+import { LibraryEngine } from "./library_engine.ts";
+import { type PreparedRoot, prepareRoot, unmountAll } from "./root_mounts.ts";
+import { type RuntimeOptions, runtimeOptions, stateRootOf, writeOptions } from "./runtime_options.ts";
+
+/** What is told of containers that come and go. */
+export interface ContainersObserver {
+  /** A container is to be made. Throws where there is no place for it. */
+  coming(id: string): void;
+  /** One has gone, or was not made. */
+  gone(id: string): void;
+}
+
+/** See the module. */
+export class Containers {
+  readonly #containers = new Map<string, Container>();
+  readonly #coming = new Set<string>();
+
+  constructor(
+    readonly around: Surroundings,
+    readonly children: Children,
+    readonly namespace: string,
+    readonly observer: ContainersObserver,
+  ) {}
+
+  /** How many there are, those that are being made included. */
+  get count(): number {
+    return this.#containers.size + this.#coming.size;
+  }
+
+  /** The container; undefined where it was not created, or is being created. */
+  get(id: string): Container | undefined {
+    return this.#containers.get(id);
+  }
+
+  /** Creates a container. Throws `AlreadyExists`, and with runc's wording what the runtime refuses. */
+  async create(request: CreateTaskRequest): Promise<Container> {
+    const { id } = request;
+    if (this.#containers.has(id) || this.#coming.has(id)) throw new Failure("AlreadyExists", `container ${id}`);
+    this.observer.coming(id);
+    this.#coming.add(id);
+    try {
+      const container = await this.#create(request);
+      this.#containers.set(id, container);
+      return container;
+    } catch (error) {
+      this.observer.gone(id);
+      throw error;
+    } finally {
+      this.#coming.delete(id);
+    }
+  }
+
+  async #create(request: CreateTaskRequest): Promise<Container> {
+    const { id, bundle, terminal, stdin, stdout, stderr, rootfs: mounts } = request;
+    const options = runtimeOptions(request.options);
+    writeOptions(bundle, options);
+    const external = options.binaryName !== "";
+    const spec = readSpec(bundle, terminal);
+    const root = await prepare(() => prepareRoot({ spec, bundle, mounts, external }));
+    try {
+      addHome(spec, root);
+      const container = new Container(this.around, {
+        id,
+        namespace: this.namespace,
+        bundle,
+        stdio: { terminal, stdin, stdout, stderr },
+        engine: await this.#engine(request, options, spec, root),
+        ownerOf: (process) => ownerOf(options, spec, process),
+        process: spec.process,
+        mounted: root.mounted,
+        sharesPidNamespace: !spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path),
+      });
+      await container.create();
+      return container;
+    } catch (error) {
+      if (root.mounted !== undefined) await unmountAll(root.mounted);
+      throw error;
+    }
+  }
+
+  async #engine(
+    { id, bundle }: CreateTaskRequest,
+    options: RuntimeOptions,
+    spec: Spec,
+    root: PreparedRoot,
+  ): Promise<Engine> {
+    const { reactor, log } = this.around;
+    if (options.binaryName !== "") {
+      const { ProgramEngine } = await import("./program_engine.ts");
+      return new ProgramEngine(reactor, this.children, { id, bundle, options, namespace: this.namespace });
+    }
+    if (options.systemdCgroup) {
+      throw new Failure(
+        "NotImplemented",
+        "this runtime does not talk to systemd yet: leave SystemdCgroup out, or name another runtime as BinaryName",
+      );
+    }
+    return new LibraryEngine(reactor, this.children, {
+      id,
+      spec,
+      bundle,
+      stateRoot: stateRootOf(options, this.namespace, bundle),
+      root: root.source,
+      openFiles: readLaunch().nofile,
+      warn: (text) => log.warn(`${id}: ${text}`),
+    });
+  }
+
+  /** Deletes a container that does not run. */
+  async delete(container: Container): Promise<void> {
+    const { id } = container.options;
+    await container.delete();
+    // A second call that came meanwhile has deleted it as well.
+    if (this.#containers.delete(id)) this.observer.gone(id);
+  }
+}
+
+function readSpec(bundle: string, terminal: boolean): Spec {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(`${bundle}/config.json`);
+  } catch (error) {
+    throw new Failure("NotFound", `open ${bundle}/config.json: no such file or directory`, { cause: error });
+  }
+  const spec = parseSpec(text);
+  if (spec.process !== undefined) spec.process.terminal = terminal;
+  return spec;
+}
+
+async function prepare<T>(body: () => T): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure("Unknown", `failed to prepare the root file system: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** HOME as runc has it, where the root file system cannot be looked at from the host. */
+function addHome(spec: Spec, root: PreparedRoot): void {
+  const { process } = spec;
+  if (process === undefined || root.source.kind === "directory") return;
+  if (process.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5)) return;
+  process.env = [...process.env ?? [], `HOME=${homeOf(root.source, process.user.uid)}`];
+}
+
+/** The owner of a process's pipes: as the options say, else the host's ids of its user. */
+function ownerOf({ ioUid, ioGid }: RuntimeOptions, spec: Spec, process: Process | undefined): Owner {
+  if (ioUid !== 0 || ioGid !== 0) return { uid: ioUid, gid: ioGid };
+  const { uid = 0, gid = 0 } = process?.user ?? {};
+  return { uid: onHost(uid, spec.linux?.uidMappings), gid: onHost(gid, spec.linux?.gidMappings) };
+}
+
+function onHost(id: number, mappings: readonly { containerID: number; hostID: number; size: number }[] = []): number {
+  const mapping = mappings.find(({ containerID, size }) => id >= containerID && id < containerID + size);
+  return mapping === undefined ? id : mapping.hostID + id - mapping.containerID;
+}

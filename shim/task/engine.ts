@@ -1,0 +1,42 @@
+/**
+ * What runs containers: this program's own runtime library, or another runtime's program.
+ *
+ * @module
+ */
+import type { Process } from "../../api/oci/runtime_spec.ts";
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import type { ExitStatus } from "../../ffi/process.ts";
+import type { ChildStreams } from "../io/standard_streams.ts";
+
+/** A process that was made, and is a child of this one. */
+export interface LiveProcess {
+  readonly pid: number;
+  /** Resolves when it has ended and was reaped. */
+  readonly ended: Promise<ExitStatus>;
+  /** Its terminal, where another program has given it. */
+  readonly master?: Descriptor;
+  /** Why the program could not be executed, once that is known. */
+  failure(): string | undefined;
+}
+
+/**
+ * One container. Life: `create` → `start` → any number of `exec` and the others → `delete`, once init has ended.
+ * Everything throws `Failure` with the text that containerd's clients see.
+ */
+export interface Engine {
+  /** Makes init, which waits for `start`. On failure nothing is left. */
+  create(streams: ChildStreams): Promise<LiveProcess>;
+  start(): Promise<void>;
+  exec(id: string, process: Process, streams: ChildStreams): Promise<LiveProcess>;
+  /** Signals init, or with `all` every process. Throws `NotFound` where it has ended. */
+  kill(signal: number, all: boolean): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** `resources` is the JSON of a `LinuxResources`. */
+  update(resources: string): Promise<void>;
+  checkpoint(arguments_: readonly string[]): Promise<void>;
+  /** Ids on the host of all processes. */
+  pids(): Promise<number[]>;
+  /** Removes what is left of the container. */
+  delete(): Promise<void>;
+}

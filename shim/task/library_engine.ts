@@ -1,0 +1,154 @@
+/**
+ * Containers in this process: the OCI runtime as a library.
+ *
+ * @module
+ */
+import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import type { ChildStreams } from "../io/standard_streams.ts";
+import { Cgroup } from "../oci/cgroup/cgroup.ts";
+import { StateDirectory } from "../oci/container_state.ts";
+import { createContainer, type Created } from "../oci/create.ts";
+import { releaseContainer } from "../oci/delete.ts";
+import { execInContainer } from "../oci/exec.ts";
+import { killContainer } from "../oci/kill.ts";
+import type { Launched } from "../oci/launch.ts";
+import { pauseContainer, resumeContainer } from "../oci/pause.ts";
+import type { Limit, RootSource } from "../oci/plan/facts.ts";
+import { parseResources } from "../oci/spec/parse.ts";
+import { startContainer } from "../oci/start.ts";
+import { updateContainer } from "../oci/update.ts";
+import type { Children } from "./children.ts";
+import type { Engine, LiveProcess } from "./engine.ts";
+
+/** What a container is made from. */
+export interface LibraryOptions {
+  readonly id: string;
+  readonly spec: Spec;
+  readonly bundle: string;
+  readonly stateRoot: string;
+  readonly root: RootSource;
+  /** The limit of open files of who started the shim. */
+  readonly openFiles: Limit | undefined;
+  readonly warn: (text: string) => void;
+}
+
+/** See {@link Engine}. */
+export class LibraryEngine implements Engine {
+  readonly #directory: StateDirectory;
+  #created: Created | undefined;
+
+  constructor(readonly reactor: Reactor, readonly children: Children, readonly options: LibraryOptions) {
+    this.#directory = new StateDirectory(options.stateRoot, options.id);
+  }
+
+  create(streams: ChildStreams): Promise<LiveProcess> {
+    return this.children.making(async () => {
+      try {
+        const { id, spec, bundle, stateRoot, root, openFiles, warn } = this.options;
+        const options = { id, spec, bundle, stateRoot, root, openFiles, streams };
+        this.#created = await createContainer(this.reactor, {
+          ...options,
+          start: "fifo",
+          dieWithParent: false,
+          alone: true,
+        });
+        for (const name of this.#created.withoutEffect) warn(`${name} has no effect with this host's cgroups`);
+        return this.#follow(this.#created.launched);
+      } catch (error) {
+        throw runtimeFailure("create", error);
+      }
+    });
+  }
+
+  #follow(launched: Launched): LiveProcess {
+    const { child, report } = launched;
+    let failure: string | undefined;
+    const ended = this.children.wait(child.pid, child.pidfd).finally(() => {
+      failure = child.failure()?.message;
+      report.close();
+      child.close();
+    });
+    return { pid: child.pid, ended, failure: () => failure };
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.children.making(() => startContainer(this.#directory, this.options.openFiles));
+    } catch (error) {
+      throw runtimeFailure("start", error);
+    }
+  }
+
+  exec(_id: string, process: Process, streams: ChildStreams): Promise<LiveProcess> {
+    return this.children.making(async () => {
+      try {
+        const { openFiles } = this.options;
+        const options = { process, streams, alone: true, openFiles };
+        return this.#follow(await execInContainer(this.reactor, this.#directory, options));
+      } catch (error) {
+        throw runtimeFailure("exec", error);
+      }
+    });
+  }
+
+  kill(signal: number, all: boolean): Promise<void> {
+    try {
+      if (all) this.#cgroup().signalAll(signal);
+      else killContainer(this.#directory, signal);
+      return Promise.resolve();
+    } catch (error) {
+      if (!isFailure(error, "FailedPrecondition")) return Promise.reject(error);
+      return Promise.reject(new Failure("NotFound", "process already finished", { cause: error }));
+    }
+  }
+
+  #cgroup(): Cgroup {
+    return this.#created?.cgroup ?? Cgroup.fromRecord(this.#directory.read().cgroup);
+  }
+
+  pause(): Promise<void> {
+    return pauseContainer(this.#directory);
+  }
+
+  // deno-lint-ignore require-await -- the interface is asynchronous, and what is thrown must be a rejection
+  async resume(): Promise<void> {
+    resumeContainer(this.#directory);
+  }
+
+  // deno-lint-ignore require-await -- as above
+  async update(resources: string): Promise<void> {
+    updateContainer(this.#directory, parseResources(resources), this.options.warn);
+  }
+
+  checkpoint(): Promise<void> {
+    return Promise.reject(
+      new Failure(
+        "NotImplemented",
+        "containers of this runtime cannot be checkpointed: name one that can as BinaryName",
+      ),
+    );
+  }
+
+  pids(): Promise<number[]> {
+    return Promise.resolve(this.#cgroup().processes());
+  }
+
+  async delete(): Promise<void> {
+    if (this.#created === undefined) return;
+    try {
+      await this.children.making(() => releaseContainer(this.#created!));
+    } catch (error) {
+      throw runtimeFailure("delete", error);
+    }
+  }
+}
+
+/** The failure as clients of containerd know it from runc: they look for parts of these texts. */
+function runtimeFailure(action: "create" | "start" | "exec" | "delete", error: unknown): Failure {
+  const step = error instanceof Error && error.name === "ProgramFailure";
+  const why = step ? `unable to start container process: ${messageOf(error)}` : messageOf(error);
+  const prefix = action === "exec" ? "exec failed: " : `runc ${action} failed: `;
+  return new Failure("Unknown", `OCI runtime ${action} failed: ${prefix}${why}`, { cause: error });
+}

@@ -1,0 +1,61 @@
+/**
+ * The runtime options of a container (`containerd.runc.v1.Options`).
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Any } from "../../api/gen/google/protobuf/any.ts";
+import { Options } from "../../api/gen/types/runc/options/oci.ts";
+
+/** The options as the API has them; zero values stand for what is not set. */
+export type RuntimeOptions = Options;
+
+const typeName = "containerd.runc.v1.Options";
+const fileName = "options.json";
+
+/** Reads the options of a request. Throws `InvalidArgument` for those of another runtime. */
+export function runtimeOptions(any: Any | undefined): RuntimeOptions {
+  if (any === undefined || any.typeUrl === "" && any.value.length === 0) return Options.create();
+  const name = any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1);
+  if (name !== typeName) {
+    throw new Failure("InvalidArgument", `unsupported option type ${JSON.stringify(name)}: want ${typeName}`);
+  }
+  try {
+    return Options.decode(any.value);
+  } catch (error) {
+    throw new Failure("InvalidArgument", `the options are no ${typeName}`, { cause: error });
+  }
+}
+
+/** Keeps the options in the bundle, for `delete`; as containerd's shim does it, zero values are left out. */
+export function writeOptions(bundle: string, options: RuntimeOptions): void {
+  const fields = Object.entries(options).filter(([, value]) => value !== "" && value !== 0 && value !== false);
+  const snake = fields.map(([key, value]) => [key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]);
+  Deno.writeTextFileSync(`${bundle}/${fileName}`, JSON.stringify(Object.fromEntries(snake)), { mode: 0o600 });
+  Deno.writeTextFileSync(`${bundle}/runtime`, options.binaryName, { mode: 0o600 });
+}
+
+/** The options that a bundle was created with; the defaults where it was not. */
+export function readOptions(bundle: string): RuntimeOptions {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(`${bundle}/${fileName}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return Options.create();
+    throw error;
+  }
+  // Written by writeOptions.
+  const fields = Object.entries(JSON.parse(text) as Record<string, string | number | boolean>);
+  const camel = fields.map((
+    [key, value],
+  ) => [key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), value]);
+  return Options.create(Object.fromEntries(camel));
+}
+
+/**
+ * Directory of the runtime's state. Without `root` it is in the bundle itself: what is removed with that cannot be left
+ * over, and two daemons on one host cannot meet there.
+ */
+export function stateRootOf(options: RuntimeOptions, namespace: string, bundle: string): string {
+  return options.root === "" ? `${bundle}/runtime.d` : `${options.root}/${namespace}`;
+}
