@@ -11,6 +11,7 @@ import type { ConfiguredDeadlines } from "./deadlines.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { isGone, type ShimChannels } from "./shim_channel.ts";
 import type { ShimLog } from "./shim_log.ts";
+import { lingers } from "./shim_program.ts";
 import { type Task, type TaskExit, unknownExit } from "./task.ts";
 
 /** What cleaning up needs. */
@@ -37,7 +38,7 @@ export class TaskCleanup {
   /** Undoes what a task was given. */
   release(task: Task): void {
     task.log[Symbol.dispose]();
-    this.#channels.give(task.channel, false);
+    this.#channels.give(task.channel, lingers(task.program));
   }
 
   /** Undoes what was begun to make a task. What cannot be undone is thrown or logged. */
@@ -77,7 +78,7 @@ export class TaskCleanup {
   /** Tells the shim of a task that is removed to end, where it has no other. */
   async shutDown(task: Task): Promise<void> {
     // A shim of several tasks ends with the last one.
-    if (this.#channels.users(task.channel) > 1) return;
+    if (this.#channels.users(task.channel) > 1 || lingers(task.program)) return;
     try {
       await task.call("shutdown", { id: task.id, now: false }, AbortSignal.timeout(undoMsMax));
     } catch (error) {

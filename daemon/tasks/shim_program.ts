@@ -27,6 +27,11 @@ export interface ShimSubject {
   readonly directory: string;
 }
 
+/** Whether the shim of that program decides itself when to end: barge's own waits a while for further containers. */
+export function lingers(program: string): boolean {
+  return program.endsWith("/containerd-shim-ts-v2");
+}
+
 /** What a program wrote. */
 export interface ProgramOutput {
   readonly stdout: Uint8Array;
@@ -58,6 +63,8 @@ export function shimEnvironment(
   });
   const variables: Record<string, string> = {
     ...Deno.env.toObject(),
+    // Barge's own shim holds all containers of a namespace, unless the configuration's variables say otherwise.
+    BARGE_SHIM_GROUP: "namespace",
     ...Object.fromEntries(given),
     MAX_SHIM_VERSION: "2",
     TTRPC_ADDRESS: ttrpcAddress,
