@@ -11,7 +11,14 @@ import type { Logger } from "../log/logger.ts";
 import { parseEndpoint, type ShimEndpoint } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
 import { findShim, type ShimPlaces, shimPlacesNow } from "./runtime_name.ts";
-import { runShim, shimArguments, shimEnvironment, type ShimSubject, type ShimSurroundings } from "./shim_program.ts";
+import {
+  lingers,
+  runShim,
+  shimArguments,
+  shimEnvironment,
+  type ShimSubject,
+  type ShimSurroundings,
+} from "./shim_program.ts";
 
 /** A shim prints its address when it listens; this is for hosts that are out of memory or disk. */
 const startMsMax = 60_000;
@@ -42,6 +49,11 @@ export class ShimLauncher {
       this.#found.set(runtime, program);
     }
     return program;
+  }
+
+  /** Whether one shim of that program holds all containers of a namespace that have the same options. */
+  sharesShims(program: string): boolean {
+    return lingers(program) && shimEnvironment(this.#surroundings, "")["BARGE_SHIM_GROUP"] === "namespace";
   }
 
   /**

@@ -18,11 +18,13 @@ import type { EventExchange } from "../events/exchange.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Activation } from "../mounts/activation.ts";
 import type { MountManager } from "../mounts/mount_manager.ts";
+import type { ShimEndpoint } from "./bootstrap.ts";
 import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
 import { TaskCleanup } from "./cleanup.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
+import { ShimGroups } from "./shim_groups.ts";
 import { type ShimChannel, ShimChannels } from "./shim_channel.ts";
 import { ShimLog } from "./shim_log.ts";
 import { abortable, type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
@@ -63,6 +65,7 @@ export class TaskManager implements Disposable {
   readonly #parts: TaskManagerParts;
   readonly #channels: ShimChannels;
   readonly #cleanup: TaskCleanup;
+  readonly #groups: ShimGroups;
   readonly #tasks = new Map<string, Task>();
   readonly #remembered = new Map<string, Task>();
   /** Ids for which a task is being made. */
@@ -75,6 +78,7 @@ export class TaskManager implements Disposable {
     this.#parts = parts;
     this.#channels = new ShimChannels(parts.reactor, parts.log);
     this.#cleanup = new TaskCleanup(parts, this.#channels);
+    this.#groups = new ShimGroups(this.#channels, parts.log);
   }
 
   /** Finds the tasks of the daemon before this one, and cleans up after those whose shims died meanwhile. */
@@ -194,7 +198,7 @@ export class TaskManager implements Disposable {
       const { options } = wanted.request;
       const given = options !== undefined && options.value.length > 0 ? options : wanted.runtimeOptions;
       shimLog = new ShimLog(reactor, bundle.path, log, { id: bundle.id, namespace: bundle.namespace });
-      const endpoint = await launcher.start(program, bundle, given, signal).catch((error) => {
+      const endpoint = await this.#start(bundle, program, given, signal).catch((error) => {
         throw prefixed("failed to start shim: start failed: ", error);
       });
       bundle.writeEndpoint(endpoint);
@@ -209,6 +213,18 @@ export class TaskManager implements Disposable {
       });
       throw error;
     }
+  }
+
+  /** Finds a shim that has a place, or starts one. */
+  async #start(bundle: Bundle, program: string, options: Any | undefined, signal: AbortSignal): Promise<ShimEndpoint> {
+    const { launcher } = this.#parts;
+    if (!launcher.sharesShims(program)) return await launcher.start(program, bundle, options, signal);
+    const group = { namespace: bundle.namespace, program, options };
+    const found = await this.#groups.reserve(group, bundle.id, signal);
+    if (found !== undefined) return found;
+    const endpoint = await launcher.start(program, bundle, options, signal);
+    this.#groups.add(group, endpoint);
+    return endpoint;
   }
 
   async #activate({ namespace, id, rootfs }: NewTask, signal: AbortSignal): Promise<readonly Mount[]> {

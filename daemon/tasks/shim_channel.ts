@@ -6,7 +6,7 @@
 import { Failure, isFailure, messageOf } from "../../api/errors.ts";
 import { TaskDefinition as TaskDefinition2 } from "../../api/gen/runtime/task/v2/shim.ts";
 import { TaskDefinition } from "../../api/gen/runtime/task/v3/shim.ts";
-import type { ClientOf } from "../../api/rpc/definition.ts";
+import type { ClientOf, ServiceDefinition } from "../../api/rpc/definition.ts";
 import { connect, type TtrpcChannel } from "../../api/ttrpc/client.ts";
 import { Descriptor } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
@@ -58,6 +58,11 @@ export class ShimChannel {
   /** What answers. */
   get client(): ShimClient {
     return this.#client;
+  }
+
+  /** What answers for another of the shim's services. */
+  clientOf<D extends ServiceDefinition>(definition: D): ClientOf<D> {
+    return this.#channel.client(definition);
   }
 
   /** Whether calls still reach somebody. */

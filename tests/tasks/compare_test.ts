@@ -19,6 +19,8 @@ function normalized(text: string, { lines }: TaskStep, { daemon, namespace, scra
     .replace(/^\d+( +(?:-|\S+))$/gm, "PID$1")
     .replace(/exec_id:"?(\w+)"?/g, "EXEC $1")
     .replace(/^((?:memory|pids)\.\S+ +)\d+/gm, "$1N")
+    // Columns are as wide as process ids, which may have got longer meanwhile.
+    .replace(/ {2,}/g, " ")
     .split("\n").map((line) => line.trimEnd()).filter((line) => lines?.test(line) ?? true).join("\n").trim();
 }
 

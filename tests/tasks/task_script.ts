@@ -73,7 +73,7 @@ function life(): TaskStep[] {
     step("tasks", "resume", "l1"),
     step("tasks", "rm", "l1"),
     step("containers", "rm", "l1"),
-    step("tasks", "checkpoint", "--image-path", "/nowhere/at/all", "l1"),
+    step("tasks", "checkpoint", "--image-path", "/proc/nowhere", "l1"),
     step("tasks", "kill", "-s", "NOSUCH", "l1"),
     step("tasks", "kill", "--exec-id", "none", "l1"),
     step("tasks", "kill", "-s", "9", "l1"),

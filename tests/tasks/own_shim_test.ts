@@ -1,0 +1,78 @@
+/**
+ * Barge's own shim under barge's daemon, with stock `ctr`: one shim for all containers of a namespace.
+ */
+import assert from "node:assert/strict";
+import { barge, systemTest } from "../command.ts";
+import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
+
+const programs = ["busybox", "tar", "ctr", "skopeo"];
+const runtime = ["--runtime", "io.containerd.ts.v2"];
+
+/** A daemon that finds the shim of this source tree. */
+async function startOwnBench(): Promise<TaskBench & { readonly directory: string }> {
+  const directory = await Deno.makeTempDir({ prefix: "barge-shim-" });
+  const words = [...barge, "shim"].map((word) => `'${word}'`).join(" ");
+  const script = `#!/bin/sh\nexec ${words} "$@"\n`;
+  await Deno.writeTextFile(`${directory}/containerd-shim-ts-v2`, script, { mode: 0o755 });
+  const bench = await startTaskBench({ env: { PATH: `${directory}:${Deno.env.get("PATH")}` } });
+  return Object.assign(bench, { directory });
+}
+
+async function withOwnShim(body: (bench: TaskBench) => Promise<void>): Promise<void> {
+  await using bench = await startOwnBench();
+  try {
+    await body(bench);
+  } finally {
+    await Deno.remove(bench.directory, { recursive: true });
+  }
+}
+
+/** Shims that serve; each container's own are told apart by what they wait for. */
+const shims = (bench: TaskBench) => bench.processes().filter(({ words }) => !words.includes("start"));
+
+systemTest(
+  "barge's daemon puts all containers of a namespace into one shim",
+  programs,
+  () =>
+    withOwnShim(async (bench) => {
+      const ids = Array.from({ length: 8 }, (_, index) => `c${index}`);
+      await Promise.all(ids.map((id) => bench.ask("run", "-d", ...runtime, image, id, "sleep", "1000")));
+      assert.equal(shims(bench).length, 1);
+      const listed = await bench.ask("tasks", "ls");
+      for (const id of ids) assert.match(listed, new RegExp(`^${id} .*RUNNING$`, "m"));
+      assert.equal(await bench.ask("run", "--rm", ...runtime, image, "short", "echo", "hello"), "hello\n");
+      assert.equal((await bench.ctr("run", "--rm", ...runtime, image, "fails", "sh", "-c", "exit 7")).code, 7);
+      assert.equal(await bench.ask("tasks", "exec", "--exec-id", "x", "c1", "echo", "in"), "in\n");
+      // Another daemon finds the tasks again, and the shim.
+      bench.daemon = await bench.daemon.restart("SIGKILL");
+      assert.equal(await bench.ask("tasks", "exec", "--exec-id", "x", "c2", "echo", "in"), "in\n");
+      await bench.ask("run", "-d", ...runtime, image, "later", "sleep", "1000");
+      assert.equal(shims(bench).length, 1);
+      for (const id of [...ids, "later"]) {
+        await bench.ask("tasks", "rm", "-f", id);
+        await bench.ask("containers", "rm", id);
+      }
+      // It waits for further containers, and ends when none comes.
+      assert.equal(shims(bench).length, 1);
+      for (const end = performance.now() + 15_000; shims(bench).length > 0;) {
+        assert(performance.now() < end, "the shim stays for ever");
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      await bench.assertNothingLeft();
+    }),
+);
+
+systemTest(
+  "barge's daemon cleans up after its own shim was killed, and starts another one",
+  programs,
+  () =>
+    withOwnShim(async (bench) => {
+      for (const id of ["one", "two"]) await bench.ask("run", "-d", ...runtime, image, id, "sleep", "1000");
+      Deno.kill(shims(bench)[0]!.pid, "SIGKILL");
+      await bench.until(/^TASK.*\n$/, "tasks", "ls");
+      assert.equal(await bench.ask("run", "--rm", ...runtime, image, "three", "echo", "hello"), "hello\n");
+      for (const id of ["one", "two"]) await bench.ask("containers", "rm", id);
+      for (const { pid } of shims(bench)) Deno.kill(pid, "SIGTERM");
+      await bench.assertNothingLeft();
+    }),
+);
