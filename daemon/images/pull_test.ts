@@ -185,7 +185,7 @@ for (const how of ["error", "end"] as const) {
     const options = { platform, snapshotter, signal };
     const pattern = how === "error" ? /was cut/ : new RegExp(`layer ${digest}.*ended after 400000 of ${size} bytes`);
     await assert.rejects(pull(store, broken, options), (e) => isFailure(e, "Unavailable") && pattern.test(e.message));
-    assertTidy(store, snapshotter, 1);
+    assertTidy(store, snapshotter, { atMost: 2 });
     assert.equal(await store.images.find(broken.name), undefined);
     const whole = new MemorySource(image);
     await pull(store, whole, options);
@@ -262,7 +262,7 @@ onEach("compares diff ids before a layer counts, and says which is wrong", async
     pull(store, new MemorySource(image), { platform, snapshotter, signal }),
     (e) => isFailure(e, "FailedPrecondition") && /^wrong diff id .* calculated on extraction/.test(e.message),
   );
-  assertTidy(store, snapshotter);
+  assertTidy(store, snapshotter, { atMost: 1 });
   await collected(store);
   assert.deepEqual(await store.snapshotter(snapshotter).list(), []);
   assert.deepEqual(await store.content.list(), []);
