@@ -15,6 +15,17 @@ const good: PluginReport = {
 };
 const bad: PluginReport = { ...good, id: "zfs", error: new Failure("FailedPrecondition", "no zfs: skip plugin") };
 
+/** A plugin that answers with what it was asked. */
+const talkative: PluginReport = {
+  ...good,
+  type: "io.containerd.runtime.v2",
+  id: "task",
+  instance: {
+    pluginInfo: (question: { typeUrl: string; value: Uint8Array }) =>
+      Promise.resolve({ typeUrl: `answer to ${question.typeUrl}`, value: question.value }),
+  },
+};
+
 async function withClient(
   body: (client: ReturnType<typeof makeClient>, directory: string) => Promise<void>,
 ): Promise<void> {
@@ -29,7 +40,7 @@ async function withClient(
 function makeClient(directory: string) {
   const deprecations = () => [{ id: "io.containerd.deprecation/x", message: "goes", lastOccurrence: 1500 }];
   const service = new IntrospectionService({
-    plugins: () => [good, bad],
+    plugins: () => [good, bad, talkative],
     deprecations,
     directory: `${directory}/made`,
   });
@@ -39,7 +50,7 @@ function makeClient(directory: string) {
 Deno.test("IntrospectionService tells plugins with their errors, as far as filters let them pass", () =>
   withClient(async (client) => {
     const { plugins } = await client.plugins({ filters: [] });
-    assert.deepEqual(plugins.map(({ id }) => id), ["overlayfs", "zfs"]);
+    assert.deepEqual(plugins.map(({ id }) => id), ["overlayfs", "zfs", "task"]);
     assert.deepEqual(plugins[0], {
       ...good,
       platforms: [{ os: "linux", architecture: "amd64", variant: "", osVersion: "", osFeatures: [] }],
@@ -84,4 +95,14 @@ Deno.test("IntrospectionService.pluginInfo() tells one plugin, and refuses optio
     for (const [id, code] of codes) {
       await assert.rejects(client.pluginInfo({ type, id, options }), (error) => isFailure(error, code), id);
     }
+  }));
+
+Deno.test("IntrospectionService.pluginInfo() passes a question on to the plugin that can answer", () =>
+  withClient(async (client) => {
+    const { type, id } = talkative;
+    const options = { typeUrl: "x", value: Uint8Array.of(7) };
+    const { plugin, extra } = await client.pluginInfo({ type, id, options });
+    assert.equal(plugin?.id, "task");
+    assert.deepEqual(extra, { typeUrl: "answer to x", value: Uint8Array.of(7) });
+    assert.equal((await client.pluginInfo({ type, id, options: undefined })).extra, undefined);
   }));
