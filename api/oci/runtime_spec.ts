@@ -28,6 +28,17 @@ export interface Rlimit {
   hard: number;
 }
 
+/** `process.scheduler`; times in nanoseconds. */
+export interface Scheduler {
+  policy: string;
+  nice?: number;
+  priority?: number;
+  flags?: string[];
+  runtime?: number;
+  deadline?: number;
+  period?: number;
+}
+
 /** The `process` object. */
 export interface Process {
   terminal?: boolean;
@@ -42,9 +53,10 @@ export interface Process {
   apparmorProfile?: string;
   selinuxLabel?: string;
   oomScoreAdj?: number;
-  scheduler?: unknown;
-  ioPriority?: unknown;
-  execCPUAffinity?: unknown;
+  scheduler?: Scheduler;
+  ioPriority?: { class: string; priority?: number };
+  /** Lists of CPUs (`0-3,7`) for a process of `exec`: before and after it has joined the cgroup. */
+  execCPUAffinity?: { initial?: string; final?: string };
 }
 
 /** One entry of `mounts`. */
@@ -161,12 +173,18 @@ export interface Hook {
   timeout?: number;
 }
 
+/** How far a clock of a time namespace is from the host's. */
+export interface TimeOffset {
+  secs?: number;
+  nanosecs?: number;
+}
+
 /** The `linux` object. */
 export interface Linux {
   namespaces?: Namespace[];
   uidMappings?: IdMapping[];
   gidMappings?: IdMapping[];
-  timeOffsets?: Record<string, unknown>;
+  timeOffsets?: Record<string, TimeOffset | undefined>;
   devices?: Device[];
   cgroupsPath?: string;
   resources?: Resources;
@@ -176,7 +194,7 @@ export interface Linux {
   maskedPaths?: string[];
   readonlyPaths?: string[];
   mountLabel?: string;
-  personality?: unknown;
+  personality?: { domain: string; flags?: string[] };
   intelRdt?: unknown;
   memoryPolicy?: unknown;
   netDevices?: Record<string, unknown>;

@@ -13,7 +13,6 @@ import { listContainers, specOf, StateDirectory } from "../../shim/oci/container
 import { deleteContainer } from "../../shim/oci/delete.ts";
 import { bindSources, kernelFiles, lastCapability, linkedDestinations } from "../../shim/oci/gather_facts.ts";
 import { killContainer } from "../../shim/oci/kill.ts";
-import { hasHooks } from "../../shim/oci/hooks/hook_state.ts";
 import { plan } from "../../shim/oci/plan/plan.ts";
 import { filterOf } from "../../shim/oci/seccomp/filter_of.ts";
 import { defaultSpec, rootlessSpec } from "../../shim/oci/spec/default_spec.ts";
@@ -151,7 +150,8 @@ export async function showPlan(args: string[]): Promise<string> {
     passwd: "",
     start: "fifo",
     dieWithParent: false,
-    stopsForHooks: hasHooks(spec, "prestart", "createRuntime", "createContainer"),
+    newKeyring: true,
+    noPivot: false,
   });
   return formatProgram(program);
 }

@@ -30,7 +30,14 @@ const pidfdSocket = { kind: "value", value: "SOCKET", help: "Socket that receive
 const pidFile = { kind: "value", value: "FILE", help: "Write the process id of init to this file" } as const;
 
 /** Flags of `create`. */
-export const createFlags = { bundle, consoleSocket, pidfdSocket, pidFile } as const satisfies FlagTable;
+export const createFlags = {
+  bundle,
+  consoleSocket,
+  pidfdSocket,
+  pidFile,
+  noPivot: { kind: "boolean", help: "Change the root without pivot_root, for a root on a ramfs" },
+  noNewKeyring: { kind: "boolean", help: "Let the container have the caller's session keyring" },
+} as const satisfies FlagTable;
 
 /** Flags of `run`. */
 export const runFlags = {

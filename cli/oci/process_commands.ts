@@ -46,6 +46,8 @@ export async function create(root: string, args: string[], log: RuntimeLog): Pro
     dieWithParent: false,
     alone: true,
     openFiles: readLaunch().nofile,
+    newKeyring: !flags.noNewKeyring,
+    noPivot: flags.noPivot,
   });
   warnOf(withoutEffect, log);
   sendPidfd(flags.pidfdSocket, launched, "standard");
@@ -79,6 +81,8 @@ export async function run(root: string, args: string[], log: RuntimeLog): Promis
     dieWithParent: false,
     alone: true,
     openFiles: readLaunch().nofile,
+    newKeyring: !flags.noNewKeyring,
+    noPivot: flags.noPivot,
   });
   const { launched } = created;
   warnOf(created.withoutEffect, log);

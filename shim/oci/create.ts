@@ -46,6 +46,10 @@ export interface CreateOptions {
   alone: boolean;
   /** The caller's own limit of open files. */
   openFiles?: Limit | undefined;
+  /** Whether the container gets a session keyring of its own; it does unless this is false. */
+  newKeyring?: boolean | undefined;
+  /** Whether the root is changed without pivot_root(2), for a root on a ramfs. */
+  noPivot?: boolean | undefined;
 }
 
 /** A container that this process created. */
@@ -76,8 +80,10 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   if (options.root.kind !== "directory" && needsHostRootfs(spec)) {
     throw new Failure("FailedPrecondition", "hooks need the root file system to be mounted on the host");
   }
+  using idMapped = hasIdMaps(spec) ? await openIdMaps(reactor, options) : undefined;
   const facts = gatherFacts({
     ...options,
+    idMapped: idMapped?.keys,
     start: waits ? "fifo" : "at once",
     cgroups: cgroup.places,
     ...(filter === undefined ? {} : { filter }),
@@ -104,7 +110,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     state.cgroup = cgroup.toRecord();
     cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
     using start = waits ? makeFifo(directory.fifo) : undefined;
-    using go = facts.stopsForHooks ? makeGo() : undefined;
+    using go = planned.stops.length > 0 ? makeGo() : undefined;
     using pidNamespace = planned.pidNamespace === undefined
       ? undefined
       : openFile(planned.pidNamespace, flags("O_RDONLY"));
@@ -117,14 +123,16 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       pidNamespace,
       ...(start === undefined ? {} : { start }),
       ...(go === undefined ? {} : { go: go.read }),
+      idMapped: idMapped?.mounts,
     });
     state.pid = launched.child.pid;
     state.pidStart = processStat(state.pid)?.start ?? "";
     directory.write(state);
-    if (go !== undefined) {
+    for (const stop of planned.stops) {
+      const { performStop } = await import("./perform_stop.ts");
       await launched.settled(reactor, true);
-      await runCreateHooks(spec, state);
-      writeOnce(go.write.number, new Uint8Array([0x67]));
+      await performStop(stop, { spec, state, launched });
+      writeOnce(go!.write.number, new Uint8Array([0x67]));
     }
     await launched.settled(reactor, waits);
     if (waits && options.start === "at once") {
@@ -150,7 +158,19 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   }
 }
 
-/** A pipe that the container waits on while hooks run: its end, should this process be killed, ends the container. */
+/** Whether a mount of the spec has ids mapped. */
+function hasIdMaps({ mounts }: Spec): boolean {
+  return mounts?.some(({ uidMappings, options }) =>
+    uidMappings !== undefined || options?.includes("idmap") || options?.includes("ridmap")
+  ) ?? false;
+}
+
+async function openIdMaps(reactor: Reactor, { spec, bundle }: CreateOptions) {
+  const { openIdMappedMounts } = await import("./id_mapped_mounts.ts");
+  return await openIdMappedMounts(reactor, spec, bundle);
+}
+
+/** A pipe that the container waits on while this process works for it: its end, should this process be killed, ends the container. */
 function makeGo() {
   const pipe = makePipe();
   return {
@@ -160,15 +180,6 @@ function makeGo() {
       pipe.write.close();
     },
   };
-}
-
-/** The hooks of a container whose root file system is mounted and not yet entered. */
-async function runCreateHooks(spec: Spec, state: ContainerState): Promise<void> {
-  const { runCreateContainerHooks, runRuntimeHooks } = await import("./hooks/run_hooks.ts");
-  const container = { spec, state };
-  await runRuntimeHooks("prestart", container);
-  await runRuntimeHooks("createRuntime", container);
-  await runCreateContainerHooks(container);
 }
 
 /** The fifo that init waits on. Opened for both directions, so that it waits also while nobody holds the other end. */

@@ -14,7 +14,6 @@ import { launch, type Launched, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { unifiedCgroup } from "./plan/plan.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
-import { refuseUnsupportedProcess } from "./spec/unsupported.ts";
 import { isAlive, statusOf } from "./status.ts";
 
 /** What an exec is made from. */
@@ -45,7 +44,6 @@ export async function execInContainer(
   }
   const spec = specOf(state);
   const process = execProcess(spec, options.process);
-  refuseUnsupportedProcess(process);
   using init = new Descriptor(openPidfd(state.pid));
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");

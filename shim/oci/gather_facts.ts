@@ -8,7 +8,6 @@ import { hostArch } from "../../ffi/arch.ts";
 import { flags } from "../../ffi/constants.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
-import { hasHooks } from "./hooks/hook_state.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -26,6 +25,9 @@ export interface KnownFacts {
   openFiles?: Limit | undefined;
   start: "fifo" | "at once";
   dieWithParent: boolean;
+  idMapped?: readonly string[] | undefined;
+  newKeyring?: boolean | undefined;
+  noPivot?: boolean | undefined;
 }
 
 /** Reads the rest. Never throws for what is missing: the plan says what it needs. */
@@ -38,7 +40,9 @@ export function gatherFacts(known: KnownFacts): Facts {
     cgroups,
     start,
     dieWithParent,
-    stopsForHooks: hasHooks(spec, "prestart", "createRuntime", "createContainer"),
+    newKeyring: known.newKeyring ?? true,
+    noPivot: known.noPivot ?? false,
+    ...(known.idMapped === undefined ? {} : { idMapped: known.idMapped }),
     ...(filter === undefined ? {} : { filter }),
     arch: hostArch,
     sources: bindSources(spec, bundle),

@@ -45,6 +45,8 @@ export interface Launch {
   init?: Descriptor | undefined;
   /** The read end of a pipe, for a program that waits for hooks. */
   go?: Descriptor | undefined;
+  /** Detached mounts that the program attaches. */
+  idMapped?: readonly Descriptor[] | undefined;
 }
 
 /** The pipe whose write end is never closed: its end of file tells children that this process has ended. */
@@ -129,6 +131,7 @@ export function launch(options: Launch): Launched {
     if (options.start !== undefined) given.set("start", BigInt(options.start.number));
     if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
     if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
+    options.idMapped?.forEach((mount, index) => given.set(`idmap${index}`, BigInt(mount.number)));
     if (options.go !== undefined) given.set("go", BigInt(options.go.number));
     if (options.init !== undefined) given.set("init", BigInt(options.init.number));
     if (cgroup !== undefined) given.set("cgroup", BigInt(cgroup.number));

@@ -6,6 +6,7 @@
 import type { Hook, Spec } from "../../../api/oci/runtime_spec.ts";
 import { flag, textArray } from "../../../ffi/program/program.ts";
 import { addCgroups, beginChild, namespaceFlags } from "../plan/plan.ts";
+import { addNamespaceRoot } from "../plan/user_namespace.ts";
 import { type ExecFacts, type ExecPlan, planExec } from "../plan/plan_exec.ts";
 
 /** What every hook's plan needs to know. */
@@ -43,6 +44,7 @@ export function planCreateContainerHook(spec: Spec, hook: Hook, rootfs: string, 
     args: [descriptors.init!, flag(...joined.map((type) => namespaceFlags[type]))],
     does: "join the container's namespaces",
   });
+  if (types.has("user")) addNamespaceRoot(program);
   program.add({ call: "chdir", args: [rootfs], does: `enter the root file system "${rootfs}"` });
   addHookExec(program, hook, hook.env ?? spec.process?.env ?? []);
   return { program, joinsPidNamespace: types.has("pid") };

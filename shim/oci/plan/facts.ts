@@ -74,11 +74,12 @@ export interface Facts {
    * descriptor `start`.
    */
   start: "at once" | "fifo";
-  /**
-   * Whether the program stops before it changes its root: it reports, and waits for one byte, given as descriptor `go`,
-   * while the runtime runs hooks.
-   */
-  stopsForHooks: boolean;
+  /** Bind mounts with ids mapped, by `sourceKey`: each is given as descriptor `idmapN`, a detached mount. */
+  idMapped?: readonly string[];
+  /** Whether the container gets a session keyring of its own. */
+  newKeyring: boolean;
+  /** Whether the root is changed without pivot_root(2). */
+  noPivot: boolean;
   /** Whether the container dies when the runtime does. Needs the descriptor `life`. */
   dieWithParent: boolean;
 }

@@ -75,7 +75,7 @@ function seccompStep({ program, flags }: CompiledFilter) {
 const unlimited = 0xffffffffffffffffn;
 
 /** A JSON number as rlim_t: what lies beyond 2^63 or is negative means no limit. */
-function limitValue(value: number): bigint {
+export function limitValue(value: number): bigint {
   return value < 0 || value >= 2 ** 63 ? unlimited : BigInt(value);
 }
 

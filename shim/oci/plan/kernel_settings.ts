@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Linux } from "../../../api/oci/runtime_spec.ts";
 import { flag, type Program, room, type Slot, text } from "../../../ffi/program/program.ts";
 import { newFileSystem } from "./mounts.ts";
 
@@ -67,6 +68,32 @@ export function addOomScore(program: Program, score: number | undefined): void {
   if (score === undefined) return;
   const does = `set the OOM score adjustment to ${score}`;
   write(program, undefined, "/proc/self/oom_score_adj", String(score), does);
+}
+
+/**
+ * Makes a time namespace with clocks of its own, and enters it: `unshare` gives it to children only, but a process of one
+ * thread may join it by its file (time_namespaces(7)).
+ */
+export function addTimeNamespace(program: Program, offsets: Linux["timeOffsets"]): void {
+  const does = "make a time namespace";
+  program.add({ call: "unshare", args: [flag("CLONE_NEWTIME")], does });
+  for (const [clock, offset] of Object.entries(offsets ?? {})) {
+    if (offset === undefined) continue;
+    const { secs = 0, nanosecs = 0 } = offset;
+    write(
+      program,
+      undefined,
+      "/proc/self/timens_offsets",
+      `${clock} ${secs} ${nanosecs}\n`,
+      `set the clock "${clock}"`,
+    );
+  }
+  const file = program.result("time", {
+    call: "openat",
+    args: [flag("AT_FDCWD"), "/proc/self/ns/time_for_children", flag("O_RDONLY", "O_CLOEXEC"), 0],
+    does,
+  });
+  program.add({ call: "setns", args: [file, flag("CLONE_NEWTIME")], does });
 }
 
 /** Writes sysctls through a procfs that no image could have touched (CVE-2025-52881). */

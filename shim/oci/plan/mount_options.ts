@@ -24,6 +24,10 @@ export interface MountOptions {
   flags: string[];
   /** Parameters of the file system: a key alone, or with a value. */
   parameters: [key: string, value?: string][];
+  /** Whether a memory file system begins with what it covers (`tmpcopyup`). */
+  copyUp: boolean;
+  /** Whether ids are mapped in the mount, and in those below it (`idmap`, `ridmap`). */
+  idMap: "none" | "one" | "recursive";
   /** Whether an attribute was named at all. */
   readOnly: boolean;
 }
@@ -69,7 +73,7 @@ const superblockFlags = new Set(["sync", "dirsync", "lazytime", "mand", "iversio
 export function knownMountOptions(): string[] {
   const recursive = (names: readonly string[]): string[] => names.flatMap((name) => [name, `r${name}`]);
   return [
-    ...["bind", "rbind", "remount"],
+    ...["bind", "idmap", "rbind", "remount", "ridmap", "tmpcopyup"],
     ...recursive(Object.keys(changes)),
     ...recursive(Object.keys(propagations)),
     ...without,
@@ -87,6 +91,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     propagation: [],
     flags: [],
     parameters: [],
+    copyUp: false,
+    idMap: "none",
     readOnly: false,
   };
   for (const option of options) parseOption(parsed, option);
@@ -98,6 +104,10 @@ function parseOption(parsed: MountOptions, option: string): void {
   if (option === "bind" || option === "rbind") {
     parsed.bind = true;
     parsed.recursiveBind ||= option === "rbind";
+  } else if (option === "tmpcopyup") {
+    parsed.copyUp = true;
+  } else if (option === "idmap" || option === "ridmap") {
+    parsed.idMap = option === "idmap" ? "one" : "recursive";
   } else if (changes[option] !== undefined) {
     apply(parsed.attributes, changes[option]);
     if (option === "ro" || option === "rw") parsed.readOnly = option === "ro";

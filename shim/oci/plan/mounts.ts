@@ -10,6 +10,7 @@ import { type Data, flag, Label, type Program, Slot, words } from "../../../ffi/
 import type { CgroupPlace, Facts } from "./facts.ts";
 import { type Attributes, type MountOptions, parseMountOptions } from "./mount_options.ts";
 import { cleanPath, components, openHow, openHowSize, type Paths } from "./paths.ts";
+import { sourceKey } from "./user_namespace.ts";
 
 /** Names below /proc that may be covered by a bind mount (lxcfs and the like), as runc allows them. */
 const coverableProc = new Set([
@@ -37,6 +38,8 @@ export interface Mounted {
   fresh: Map<string, Slot>;
   /** Mounts that become read-only only when everything stands. */
   readOnlyLater: { mount: Slot; does: string }[];
+  /** Memory file systems that begin with what they cover. */
+  copies: { from: Slot; to: Slot; does: string }[];
 }
 
 /** struct mount_attr: attr_set, attr_clr, propagation, userns_fd. */
@@ -60,7 +63,7 @@ function mountAttr(attributes: Attributes, propagation?: ConstantName): Data {
 /** Changes the attributes of a mount; nothing where there is nothing to change. */
 export function setAttributes(
   program: Program,
-  mount: Slot,
+  mount: Slot | number,
   attributes: Attributes,
   does: string,
   recursive = false,
@@ -82,7 +85,7 @@ export function setAttributes(
 /** Changes how mount events pass to and from a mount. */
 export function setPropagation(
   program: Program,
-  mount: Slot,
+  mount: Slot | number,
   change: MountOptions["propagation"][number],
   does: string,
 ): void {
@@ -133,10 +136,16 @@ export function newFileSystem(
   });
 }
 
+/** Sources of bind mounts that are open already, by `sourceKey` or by the index of the facts' `idMapped`. */
+export interface OpenedSources {
+  sources: ReadonlyMap<string, Slot>;
+  idmaps: readonly number[];
+}
+
 /** Makes the spec's mounts, in order. */
-export function addMounts(paths: Paths, mounts: readonly Mount[], facts: Facts): Mounted {
-  const mounted: Mounted = { devIsBind: false, fresh: new Map(), readOnlyLater: [] };
-  for (const mount of mounts) new MountSteps(paths, mount, facts, mounted).add();
+export function addMounts(paths: Paths, mounts: readonly Mount[], facts: Facts, opened: OpenedSources): Mounted {
+  const mounted: Mounted = { devIsBind: false, fresh: new Map(), readOnlyLater: [], copies: [] };
+  for (const mount of mounts) new MountSteps(paths, mount, facts, mounted, opened).add();
   return mounted;
 }
 
@@ -149,7 +158,13 @@ class MountSteps {
   readonly does: string;
   readonly name: string;
 
-  constructor(readonly paths: Paths, readonly mount: Mount, readonly facts: Facts, readonly mounted: Mounted) {
+  constructor(
+    readonly paths: Paths,
+    readonly mount: Mount,
+    readonly facts: Facts,
+    readonly mounted: Mounted,
+    readonly opened: OpenedSources,
+  ) {
     this.program = paths.program;
     const kernels = mount.type === "proc" || mount.type === "sysfs";
     this.target = kernels
@@ -188,6 +203,7 @@ class MountSteps {
     const { options, does, program } = this;
     const kernels = this.type === "proc" || this.type === "sysfs";
     const later = options.readOnly && (this.type === "tmpfs" || this.target === "/dev");
+    const covered = options.copyUp ? this.#openCovered() : undefined;
     const set = later ? options.attributes.set.filter((name) => name !== "MOUNT_ATTR_RDONLY") : options.attributes.set;
     const mount = newFileSystem(program, this.name, this.type, this.mount.source ?? this.type, {
       ...options,
@@ -195,10 +211,19 @@ class MountSteps {
     }, does);
     const target = kernels ? this.#realDirectory() : this.#place("directory");
     this.#attach(mount, target);
-    if (this.type === "tmpfs") this.mounted.fresh.set(this.target, mount);
+    if (covered !== undefined) this.mounted.copies.push({ from: covered, to: mount, does });
+    else if (this.type === "tmpfs") this.mounted.fresh.set(this.target, mount);
     if (later) this.mounted.readOnlyLater.push({ mount, does: `${does} read-only` });
     if (this.type === "proc" && this.target === "/proc") this.mounted.proc = mount;
     if (this.type === "devpts") this.mounted.devpts = mount;
+  }
+
+  /** What the image has where a memory file system goes, to be copied into it. */
+  #openCovered(): Slot {
+    if (this.type !== "tmpfs") {
+      throw new Failure("InvalidArgument", `${this.does}: only a tmpfs begins with what it covers (tmpcopyup)`);
+    }
+    return this.paths.ensure(this.target, "directory", this.does);
   }
 
   /** The mount point; made without a look where it can only be missing. */
@@ -249,19 +274,27 @@ class MountSteps {
     if (kind === undefined) {
       throw new Failure("NotFound", `${does}: the source does not exist; make it first or correct the path`);
     }
-    const mount = program.result(`${this.name}.mount`, {
+    const mount = this.#openSource(source);
+    setAttributes(program, mount, options.attributes, does);
+    this.#attach(mount, this.#place(kind));
+  }
+
+  /** The source as a detached mount. */
+  #openSource(source: string): Slot | number {
+    const key = sourceKey(source, this.mount.destination);
+    const index = this.facts.idMapped?.indexOf(key) ?? -1;
+    if (index >= 0) return this.opened.idmaps[index]!;
+    return this.opened.sources.get(key) ?? this.program.result(`${this.name}.mount`, {
       call: "open_tree",
       args: [
         flag("AT_FDCWD"),
         source,
-        options.recursiveBind
+        this.options.recursiveBind
           ? flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")
           : flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"),
       ],
-      does,
+      does: this.does,
     });
-    setAttributes(program, mount, options.attributes, does);
-    this.#attach(mount, this.#place(kind));
   }
 
   #source(): string {
@@ -276,7 +309,7 @@ class MountSteps {
     return source.startsWith("/") ? source : `${this.facts.bundle}/${source}`;
   }
 
-  #attach(mount: Slot, target: Slot): void {
+  #attach(mount: Slot | number, target: Slot): void {
     this.paths.attach(mount, target, this.does);
     for (const change of this.options.propagation) setPropagation(this.program, mount, change, this.does);
     setAttributes(this.program, mount, this.options.recursiveAttributes, this.does, true);

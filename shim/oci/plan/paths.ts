@@ -107,7 +107,7 @@ export class Paths {
   }
 
   /** Puts a detached mount onto the directory or file of the other descriptor. */
-  attach(mount: Slot, target: Slot, does: string, extra: Partial<Step> = {}): void {
+  attach(mount: Slot | number, target: Slot, does: string, extra: Partial<Step> = {}): void {
     this.program.add({
       call: "move_mount",
       args: [mount, "", target, "", flag("MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH")],

@@ -9,15 +9,19 @@ import type { ConstantName } from "../../../ffi/constants.ts";
 import { addHygiene, type Placement } from "../../../ffi/program/hygiene.ts";
 import { ChildProgram } from "../../../ffi/program/spawn.ts";
 import { flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import { hasHooks } from "../hooks/hook_state.ts";
 import { addConsole } from "./console.ts";
 import { addDevices } from "./devices.ts";
 import type { CgroupPlace, Facts } from "./facts.ts";
 import { addDeathSignal, addFinish } from "./finish.ts";
-import { addKeyring, addLoopback, addNames, addOomScore, addSysctls } from "./kernel_settings.ts";
+import { addKeyring, addLoopback, addNames, addOomScore, addSysctls, addTimeNamespace } from "./kernel_settings.ts";
 import { addMaskedPaths, addNullDevice, addReadonlyPaths } from "./mask.ts";
 import { addMounts, type Mounted, setAttributes } from "./mounts.ts";
 import { Paths } from "./paths.ts";
-import { addPivot, addPropagation, addRoot } from "./root.ts";
+import { addMoveRoot, addPivot, addPropagation, addRoot, addRootPropagation } from "./root.ts";
+import { addLabels, addPersonality, addScheduling } from "./scheduling.ts";
+import { type Stop, Stops } from "./stops.ts";
+import { addNamespaceRoot, makesUserNamespace, openSources } from "./user_namespace.ts";
 
 /** The clone and setns flag of each namespace type. */
 export const namespaceFlags: Readonly<Record<NamespaceType, ConstantName>> = {
@@ -39,6 +43,8 @@ export interface Descriptors {
   life: number | undefined;
   /** Waited on while the runtime runs hooks. */
   go: number | undefined;
+  /** Detached mounts with ids mapped, in the order of the facts. */
+  idmaps: readonly number[];
   console: number | undefined;
   /** A pidfd of the init of the container to be joined. */
   init: number | undefined;
@@ -49,7 +55,7 @@ export interface Descriptors {
 
 /** Numbers the descriptors that a child gets: what is needed longest comes first. */
 function numberDescriptors(
-  wanted: { start: boolean; life: boolean; console: boolean; init?: boolean; go?: boolean },
+  wanted: { start: boolean; life: boolean; console: boolean; init?: boolean; go?: boolean; idmaps?: number },
 ): Descriptors {
   const placements: Placement[] = ["stdin", "stdout", "stderr", "report"].map((from, to) => ({ from, to }));
   const place = (from: string, yes: boolean): number | undefined =>
@@ -60,8 +66,9 @@ function numberDescriptors(
   const console = place("console", wanted.console);
   const init = place("init", wanted.init === true);
   const go = place("go", wanted.go === true);
+  const idmaps = Array.from({ length: wanted.idmaps ?? 0 }, (_, index) => place(`idmap${index}`, true)!);
   const stub = placements.push({ from: "stub", to: placements.length }) - 1;
-  return { placements, report: 3, start, life, console, init, go, stub, firstUnwanted };
+  return { placements, report: 3, start, life, console, init, go, idmaps, stub, firstUnwanted };
 }
 
 /** A program that clones a child into its cgroup and makes it nobody's memory, with the descriptors that it keeps. */
@@ -86,12 +93,14 @@ export interface ContainerPlan {
   program: ChildProgram;
   /** Path of a pid namespace that the parent joins around the clone. */
   pidNamespace: string | undefined;
+  /** Where the new process waits for the runtime, in order; with any, the given number `go` is needed. */
+  stops: readonly Stop[];
 }
 
 /**
  * Plans the start of the container. The spec has been validated and holds nothing that is unsupported. The program
- * needs the given numbers `stdin`, `stdout`, `stderr`, `report`, `stub`, and `start`, `life`, `console`, `go` where facts
- * and spec ask for them.
+ * needs the given numbers `stdin`, `stdout`, `stderr`, `report`, `stub`, and `start`, `life`, `console`, `go`, `idmapN` where
+ * facts and spec ask for them.
  *
  * Throws `InvalidArgument` or `NotFound` for what cannot be planned.
  */
@@ -104,8 +113,10 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
     start: facts.start === "fifo",
     life: facts.dieWithParent,
     console: process.terminal === true,
-    go: facts.stopsForHooks,
+    go: needsStops(spec),
+    idmaps: facts.idMapped?.length ?? 0,
   });
+  const stops = new Stops(program, descriptors.report, descriptors.go);
   if (descriptors.life !== undefined) addLife(program, descriptors.life);
   addOomScore(program, process.oomScoreAdj);
   addCgroups(program, facts);
@@ -113,18 +124,48 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   if (made.has("cgroup")) {
     program.add({ call: "unshare", args: [flag("CLONE_NEWCGROUP")], does: "make a cgroup namespace" });
   }
+  if (made.has("time")) addTimeNamespace(program, linux.timeOffsets);
+  addLabels(program, process);
   program.add({ call: "setsid", args: [], does: "begin a session" });
-  addKeyring(program, facts.id);
+  const { root, paths, sources } = addRoots(program, spec, facts, stops);
+  if (facts.newKeyring) addKeyring(program, facts.id);
   if (made.has("network")) addLoopback(program);
-  addFileSystems(program, spec, process, facts, descriptors);
+  addFileSystems(paths, root, spec, process, facts, descriptors, stops, sources);
+  addScheduling(program, process);
+  addPersonality(program, linux.personality);
   addFinish(program, { process, facts, descriptors });
-  return { program, pidNamespace: linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path };
+  const pidNamespace = linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path;
+  return { program, pidNamespace, stops: stops.list };
 }
 
-/** Everything but the cgroup namespace is made by the clone; that one only after its cgroups were joined. */
+/** Whether the runtime has something to do while the new process waits. */
+function needsStops(spec: Spec): boolean {
+  return makesUserNamespace(spec) || stopsWhenFilled(spec);
+}
+
+/** Whether that is when everything is mounted. */
+function stopsWhenFilled(spec: Spec): boolean {
+  const copies = spec.mounts?.some(({ options }) => options?.includes("tmpcopyup") ?? false) ?? false;
+  return copies || hasHooks(spec, "prestart", "createRuntime", "createContainer");
+}
+
+/** The root file system, and whatever else only the host's root may open before it becomes another. */
+function addRoots(program: Program, spec: Spec, facts: Facts, stops: Stops) {
+  const isUser = makesUserNamespace(spec);
+  if (isUser) stops.add({ kind: "id maps" }, "the maps of the user namespace");
+  program.add({ call: "umask", args: [0], does: "make files with the modes that are asked for" });
+  addPropagation(program, spec.linux?.rootfsPropagation || "rslave", facts.root);
+  const root = addRoot(program, facts.root);
+  const paths = new Paths(program, root, facts.arch);
+  const sources = isUser ? openSources(paths, spec, facts) : new Map<string, Slot>();
+  if (isUser) addNamespaceRoot(program);
+  return { root, paths, sources };
+}
+
+/** Everything but the cgroup and time namespaces is made by the clone: those need a process that is in its place. */
 function cloneFlags(made: ReadonlySet<NamespaceType>): ConstantName[] {
   if (!made.has("mount")) throw new Failure("NotImplemented", "a container without a mount namespace of its own");
-  return [...made].filter((type) => type !== "cgroup").map((type) => namespaceFlags[type]);
+  return [...made].filter((type) => type !== "cgroup" && type !== "time").map((type) => namespaceFlags[type]);
 }
 
 /** Dies with the runtime, also where that ended before the signal was asked for: then the pipe is at its end. */
@@ -183,22 +224,32 @@ function addJoinedNamespaces(program: Program, linux: Linux): void {
   }
 }
 
-/** Root, mounts, devices and everything that is done to paths, in runc's order. */
-function addFileSystems(program: Program, spec: Spec, process: Process, facts: Facts, descriptors: Descriptors): void {
+/** Mounts, devices and everything that is done to paths, in runc's order. */
+function addFileSystems(
+  paths: Paths,
+  root: Slot,
+  spec: Spec,
+  process: Process,
+  facts: Facts,
+  descriptors: Descriptors,
+  stops: Stops,
+  sources: ReadonlyMap<string, Slot>,
+): void {
+  const { program } = paths;
   const linux = spec.linux ?? {};
-  program.add({ call: "umask", args: [0], does: "make files with the modes that are asked for" });
-  addPropagation(program, linux.rootfsPropagation ?? "rslave");
-  const root = addRoot(program, facts.root);
-  const paths = new Paths(program, root, facts.arch);
   const nullDevice = (linux.maskedPaths ?? []).length > 0 ? addNullDevice(program) : undefined;
-  const mounted = addMounts(paths, spec.mounts ?? [], facts);
-  if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], facts.canMakeNodes);
-  if (descriptors.go !== undefined) addHookStop(program, descriptors.report, descriptors.go);
+  const mounted = addMounts(paths, spec.mounts ?? [], facts, { sources, idmaps: descriptors.idmaps });
+  const canMakeNodes = facts.canMakeNodes && !makesUserNamespace(spec);
+  if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], canMakeNodes);
+  if (stopsWhenFilled(spec)) stops.add({ kind: "hooks", copies: mounted.copies }, "the hooks");
   paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);
   if (descriptors.console !== undefined) {
     addConsole(program, openPtmx(program, mounted), process, descriptors.console, paths);
   }
-  addPivot(program, root);
+  const propagation = linux.rootfsPropagation || "rslave";
+  if (facts.noPivot) addMoveRoot(program, root);
+  else addPivot(program, root, propagation);
+  addRootPropagation(program, propagation);
   addNames(program, spec.hostname, spec.domainname);
   addSysctls(program, linux.sysctl, mounted.proc);
   addReadonlyPaths(paths, linux.readonlyPaths ?? [], facts.kernelFiles);
@@ -209,12 +260,6 @@ function addFileSystems(program: Program, spec: Spec, process: Process, facts: F
   if (spec.root?.readonly) {
     setAttributes(program, root, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, "make the root file system read-only");
   }
-}
-
-/** Everything is mounted and the host's files are still there: that is where hooks expect a new container. */
-function addHookStop(program: Program, report: number, go: number): void {
-  program.add({ call: "write", args: [report, "h", 1], does: "report that the hooks may run", expect: 1 });
-  program.add({ call: "read", args: [go, room(8, "&byte"), 1], does: "wait for the hooks", expect: 1 });
 }
 
 /** The terminal multiplexer of the devpts that was just mounted, by its mount and not by a path. */

@@ -11,6 +11,8 @@ import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
+import { addAffinity, addLabels, addPersonality, addScheduling } from "./scheduling.ts";
+import { addNamespaceRoot } from "./user_namespace.ts";
 import { openHow, openHowSize } from "./paths.ts";
 import { addCgroups, beginChild, namespaceFlags } from "./plan.ts";
 
@@ -21,7 +23,7 @@ export type ExecFacts = Pick<
 >;
 
 /** The namespaces that an exec joins; the pid namespace is entered by the clone. */
-const joined: readonly NamespaceType[] = ["ipc", "uts", "network", "cgroup", "mount"];
+const joined: readonly NamespaceType[] = ["user", "ipc", "uts", "network", "cgroup", "time", "mount"];
 
 /** A process that joins a container, and whether it is to be cloned into the container's pid namespace. */
 export interface ExecPlan {
@@ -42,7 +44,10 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
     console: process.terminal === true,
   });
   addOomScore(program, process.oomScoreAdj);
+  addAffinity(program, process.execCPUAffinity?.initial);
   addCgroups(program, facts);
+  addAffinity(program, process.execCPUAffinity?.final);
+  addLabels(program, process);
   const types = new Set((spec.linux?.namespaces ?? []).map(({ type }) => type));
   const flags = joined.filter((type) => types.has(type)).map((type) => namespaceFlags[type]);
   program.add({
@@ -52,11 +57,14 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
     does: "join the container's namespaces",
     errors: { ESRCH: "the container has stopped" },
   });
+  if (types.has("user")) addNamespaceRoot(program);
   program.add({ call: "setsid", args: [], does: "begin a session" });
   addKeyring(program, facts.id);
   if (descriptors.console !== undefined) {
     addConsole(program, openPtmx(program, facts.arch), process, descriptors.console);
   }
+  addScheduling(program, process);
+  addPersonality(program, spec.linux?.personality);
   addFinish(program, { process, facts, descriptors, executable });
   return { program, joinsPidNamespace: types.has("pid") };
 }
@@ -76,7 +84,14 @@ export function execProcess(spec: Spec, process: Process): Process {
   const own = spec.process;
   if (own === undefined) throw new Failure("DataLoss", "the container's state has no process");
   const inherited: Process = { ...process };
-  const { capabilities, rlimits } = own;
+  const { capabilities, rlimits, apparmorProfile, selinuxLabel, scheduler, ioPriority, execCPUAffinity } = own;
+  if (!process.apparmorProfile && apparmorProfile) inherited.apparmorProfile = apparmorProfile;
+  if (!process.selinuxLabel && selinuxLabel) inherited.selinuxLabel = selinuxLabel;
+  if (process.scheduler === undefined && scheduler !== undefined) inherited.scheduler = scheduler;
+  if (process.ioPriority === undefined && ioPriority !== undefined) inherited.ioPriority = ioPriority;
+  if (process.execCPUAffinity === undefined && execCPUAffinity !== undefined) {
+    inherited.execCPUAffinity = execCPUAffinity;
+  }
   if (process.capabilities === undefined && capabilities !== undefined) inherited.capabilities = capabilities;
   if ((process.rlimits ?? []).length === 0 && rlimits !== undefined) inherited.rlimits = rlimits;
   if (process.user.umask === undefined && own.user.umask !== undefined) {

@@ -27,7 +27,8 @@ const facts: Facts = {
   passwd: "root:x:0:0:root:/root:/bin/sh\nann:x:7:7::/home/ann:/bin/sh\n",
   start: "fifo",
   dieWithParent: false,
-  stopsForHooks: false,
+  newKeyring: true,
+  noPivot: false,
 };
 
 function specOf(changes: Partial<Spec> = {}): Spec {

@@ -3,23 +3,62 @@
  *
  * @module
  */
+import { Failure } from "../../../api/errors.ts";
 import type { ConstantName } from "../../../ffi/constants.ts";
-import { flag, type Program, type Slot } from "../../../ffi/program/program.ts";
+import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
 import type { RootSource } from "./facts.ts";
+import { components } from "./paths.ts";
 
 /** Propagation of `/` in the container's mount namespace before anything is mounted (`linux.rootfsPropagation`). */
 const propagations: Readonly<Record<string, ConstantName>> = {
   slave: "MS_SLAVE",
   private: "MS_PRIVATE",
+  shared: "MS_SHARED",
+  unbindable: "MS_UNBINDABLE",
 };
 
-/** Cuts the mount namespace off from the host's, so that nothing that follows is seen outside. */
-export function addPropagation(program: Program, propagation: string): void {
-  const name = propagations[propagation.replace(/^r/, "")] ?? "MS_SLAVE";
+/** The flag of a propagation with or without its leading `r`. Throws `InvalidArgument` in runc's words. */
+function propagationFlag(propagation: string): ConstantName {
+  const name = propagations[propagation.replace(/^r/, "")];
+  if (name !== undefined) return name;
+  throw new Failure("InvalidArgument", `rootfsPropagation=${propagation} is not supported`);
+}
+
+/** Whether mounts of the container are to be seen by the host, as far as their own propagation lets them. */
+function staysShared(propagation: string): boolean {
+  return ["MS_SHARED", "MS_UNBINDABLE"].includes(propagationFlag(propagation));
+}
+
+/**
+ * Sets how mounts pass between this mount namespace and the host's. Unless the spec wants it otherwise nothing that
+ * follows is seen outside; and in any case not the container's own root.
+ */
+export function addPropagation(program: Program, propagation: string, root: RootSource): void {
+  const does = staysShared(propagation) ? "share mounts with the host" : "cut the mounts off from the host's";
+  program.add({ call: "mount", args: [0, "/", 0, flag("MS_REC", propagationFlag(propagation)), 0], does });
+  if (!staysShared(propagation)) return;
+  // The mount that holds the root's directory: the nearest one above it.
+  const parts = components(root.kind === "directory" ? root.path : root.mountpoint);
+  const done = new Label("parent_private");
+  for (let length = parts.length; length >= 0; length--) {
+    program.add({
+      call: "mount",
+      args: [0, `/${parts.slice(0, length).join("/")}`, 0, flag("MS_PRIVATE"), 0],
+      does: "keep the root file system from the host",
+      ...(length > 0 ? { allow: ["EINVAL"] as const, then: done } : {}),
+    });
+  }
+  program.bind(done);
+}
+
+/** Sets the propagation of the new root, after the old one is gone. */
+export function addRootPropagation(program: Program, propagation: string): void {
+  if (!staysShared(propagation)) return;
+  const recursive: ConstantName[] = propagation.startsWith("r") ? ["MS_REC"] : [];
   program.add({
     call: "mount",
-    args: [0, "/", 0, flag("MS_REC", name), 0],
-    does: "cut the mounts off from the host's",
+    args: [0, "/", 0, flag(propagationFlag(propagation), ...recursive), 0],
+    does: `make the root file system ${propagation}`,
   });
 }
 
@@ -65,11 +104,38 @@ export function addRoot(program: Program, source: RootSource): Slot {
  * Makes the mount of `root` the root of this namespace, and detaches the host's (pivot_root(2), "pivot_root(".",
  * ".")").
  */
-export function addPivot(program: Program, root: Slot): void {
+export function addPivot(program: Program, root: Slot, propagation: string): void {
   const does = "change over to the root file system";
+  const old = staysShared(propagation)
+    ? program.result("old_root", {
+      call: "openat",
+      args: [flag("AT_FDCWD"), "/", flag("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC"), 0],
+      does,
+    })
+    : undefined;
   program.add({ call: "fchdir", args: [root], does });
   program.add({ call: "pivot_root", args: [".", "."], does });
+  if (old !== undefined) {
+    // The host's mounts must not go with ours. The old root is on top of the new one, and "." is below it.
+    program.add({ call: "fchdir", args: [old], does });
+    program.add({ call: "mount", args: [0, ".", 0, flag("MS_REC", "MS_SLAVE"), 0], does });
+  }
   program.add({ call: "umount2", args: [".", flag("MNT_DETACH")], does });
+  program.add({ call: "chdir", args: ["/"], does });
+}
+
+/**
+ * The same without pivot_root(2), which a root on a ramfs cannot do: the new root is moved over the old one, after the
+ * host's proc and sysfs are gone, which would let a user namespace below see all of them (runc `--no-pivot`).
+ */
+export function addMoveRoot(program: Program, root: Slot): void {
+  const does = "move the root file system over the host's";
+  for (const path of ["/proc", "/sys"]) {
+    program.add({ call: "umount2", args: [path, flag("MNT_DETACH")], does, allow: ["EINVAL", "EPERM"] });
+  }
+  program.add({ call: "fchdir", args: [root], does });
+  program.add({ call: "mount", args: [".", "/", 0, flag("MS_MOVE"), 0], does });
+  program.add({ call: "chroot", args: ["."], does });
   program.add({ call: "chdir", args: ["/"], does });
 }
 

@@ -38,9 +38,17 @@ const process = object({
   apparmorProfile: text,
   selinuxLabel: text,
   oomScoreAdj: whole(-1000, 1000),
-  scheduler: anything,
-  ioPriority: anything,
-  execCPUAffinity: anything,
+  scheduler: object({
+    policy: text,
+    nice: whole(-20, 19),
+    priority: whole(0, 99),
+    flags: texts,
+    runtime: uint64,
+    deadline: uint64,
+    period: uint64,
+  }, ["policy"]),
+  ioPriority: object({ class: text, priority: whole(0, 7) }, ["class"]),
+  execCPUAffinity: object({ initial: text, final: text }),
 }, ["cwd"]);
 
 const mount = object({
@@ -121,7 +129,7 @@ const linux = object({
   namespaces: list(namespace),
   uidMappings: list(idMapping),
   gidMappings: list(idMapping),
-  timeOffsets: map(anything),
+  timeOffsets: map(object({ secs: int64, nanosecs: whole(0, 999_999_999) })),
   devices: list(device),
   cgroupsPath: text,
   resources,
@@ -131,7 +139,7 @@ const linux = object({
   maskedPaths: texts,
   readonlyPaths: texts,
   mountLabel: text,
-  personality: anything,
+  personality: object({ domain: text, flags: texts }, ["domain"]),
   intelRdt: anything,
   memoryPolicy: anything,
   netDevices: map(anything),

@@ -3,7 +3,7 @@ import { isFailure } from "../../../api/errors.ts";
 import type { Spec } from "../../../api/oci/runtime_spec.ts";
 import { defaultSpec } from "./default_spec.ts";
 import { parseProcess, parseResources, parseSpec } from "./parse.ts";
-import { refuseUnsupported, refuseUnsupportedProcess, unsupportedProperties } from "./unsupported.ts";
+import { refuseUnsupported, unsupportedProperties } from "./unsupported.ts";
 
 type Change = (spec: Spec) => void;
 
@@ -145,20 +145,11 @@ Deno.test("parseResources() reads limits as update sends them", () => {
 
 Deno.test("unsupportedProperties() names everything that this version does not do", () => {
   const wishes: Record<string, Change> = {
-    "process.apparmorProfile": (spec) => spec.process!.apparmorProfile = "docker-default",
-    "process.selinuxLabel": (spec) => spec.process!.selinuxLabel = "a:b:c",
-    "process.scheduler": (spec) => spec.process!.scheduler = {},
-    "process.ioPriority": (spec) => spec.process!.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 0 },
-    "process.execCPUAffinity": (spec) => spec.process!.execCPUAffinity = { initial: "0" },
     "linux.namespaces[6]": (spec) => spec.linux!.namespaces!.push({ type: "user", path: "/proc/1/ns/user" }),
-    "mounts[0]": (spec) => spec.mounts![0]!.options = ["idmap"],
-    "mounts[0].options": (spec) => spec.mounts![0]!.options = ["tmpcopyup"],
     "linux.mountLabel": (spec) => spec.linux!.mountLabel = "x",
-    "linux.personality": (spec) => spec.linux!.personality = { domain: "LINUX32" },
     "linux.intelRdt": (spec) => spec.linux!.intelRdt = {},
     "linux.memoryPolicy": (spec) => spec.linux!.memoryPolicy = { mode: "MPOL_LOCAL" },
     "linux.netDevices": (spec) => spec.linux!.netDevices = { eth0: {} },
-    "linux.rootfsPropagation": (spec) => spec.linux!.rootfsPropagation = "rshared",
     "linux.seccomp.listenerPath": (spec) => spec.linux!.seccomp = { defaultAction: "A", listenerPath: "/x" },
     "linux.resources.network": (spec) => spec.linux!.resources!.network = { classID: 1 },
   };
@@ -170,13 +161,6 @@ Deno.test("unsupportedProperties() names everything that this version does not d
       (error) => isFailure(error, "NotImplemented") && error.message.includes(property),
     );
   }
-});
-
-Deno.test("refuseUnsupportedProcess() looks at a process alone", () => {
-  const process = parseProcess('{"cwd":"/","apparmorProfile":""}');
-  refuseUnsupportedProcess(process);
-  const labelled = { ...process, selinuxLabel: "a:b:c" };
-  throws(() => refuseUnsupportedProcess(labelled), /the process asks for .*: process\.selinuxLabel \(SELinux/);
 });
 
 Deno.test("unsupportedProperties() takes dockerd's zeros and empty values as not set", () => {

@@ -5,7 +5,7 @@
  * @module
  */
 import { Failure } from "../../../api/errors.ts";
-import type { Linux, NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
+import type { Linux, NamespaceType, Spec } from "../../../api/oci/runtime_spec.ts";
 
 /** One property that cannot be honoured. */
 export interface UnsupportedProperty {
@@ -18,13 +18,6 @@ export interface UnsupportedProperty {
 /** Every such property of the spec. What is there but empty or zero counts as not set: dockerd sends all of them. */
 export function unsupportedProperties(spec: Spec): UnsupportedProperty[] {
   return collect((check) => {
-    if (spec.process !== undefined) checkProcess(spec.process, check);
-    for (const [index, mount] of (spec.mounts ?? []).entries()) {
-      const idmap = mount.uidMappings ?? mount.options?.find((option) => option === "idmap" || option === "ridmap");
-      check(`mounts[${index}]`, idmap, "id-mapped mounts are not supported yet");
-      const copyUp = mount.options?.find((option) => option === "tmpcopyup");
-      check(`mounts[${index}].options`, copyUp, "tmpcopyup is not supported yet");
-    }
     if (spec.linux !== undefined) checkLinux(spec.linux, check);
   });
 }
@@ -32,11 +25,6 @@ export function unsupportedProperties(spec: Spec): UnsupportedProperty[] {
 /** Throws `NotImplemented` that lists what of the spec this version cannot do. */
 export function refuseUnsupported(spec: Spec): void {
   refuse("the spec", unsupportedProperties(spec));
-}
-
-/** The same for a process alone, which `exec` runs. */
-export function refuseUnsupportedProcess(process: Process): void {
-  refuse("the process", collect((check) => checkProcess(process, check)));
 }
 
 function refuse(what: string, found: readonly UnsupportedProperty[]): void {
@@ -54,7 +42,16 @@ function collect(ask: (check: Check) => void): UnsupportedProperty[] {
 }
 
 /** Types of namespaces that a spec may ask for, in alphabetical order. */
-export const supportedNamespaces: readonly NamespaceType[] = ["cgroup", "ipc", "mount", "network", "pid", "uts"];
+export const supportedNamespaces: readonly NamespaceType[] = [
+  "cgroup",
+  "ipc",
+  "mount",
+  "network",
+  "pid",
+  "time",
+  "user",
+  "uts",
+];
 
 type Check = (property: string, value: unknown, why: string) => void;
 
@@ -64,33 +61,15 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false && value !== 0 && value !== "";
 }
 
-function checkProcess(process: Process, check: Check): void {
-  check("process.apparmorProfile", process.apparmorProfile, "AppArmor is not supported yet");
-  check("process.selinuxLabel", process.selinuxLabel, "SELinux is not supported yet");
-  // An empty object still asks for a policy, or for a class.
-  check("process.scheduler", process.scheduler !== undefined, "scheduling policies are not supported yet");
-  check("process.ioPriority", process.ioPriority !== undefined, "I/O priorities are not supported yet");
-  check("process.execCPUAffinity", process.execCPUAffinity, "CPU affinity of exec is not supported yet");
-}
-
-/** Those that work without the host seeing the container's mounts. */
-const propagations = new Set(["", "private", "rprivate", "slave", "rslave"]);
-
 function checkLinux(linux: Linux, check: Check): void {
-  for (const [index, { type }] of (linux.namespaces ?? []).entries()) {
-    const missing = type === "user" || type === "time";
-    check(`linux.namespaces[${index}]`, missing, `${type} namespaces are not supported yet`);
+  for (const [index, { type, path }] of (linux.namespaces ?? []).entries()) {
+    check(`linux.namespaces[${index}]`, type === "user" && path, "joining a user namespace is not supported yet");
   }
-  check("linux.uidMappings", linux.uidMappings, "user namespaces are not supported yet");
-  check("linux.gidMappings", linux.gidMappings, "user namespaces are not supported yet");
-  check("linux.timeOffsets", linux.timeOffsets, "time namespaces are not supported yet");
-  check("linux.mountLabel", linux.mountLabel, "SELinux is not supported yet");
-  check("linux.personality", linux.personality, "execution domains are not supported yet");
-  check("linux.intelRdt", linux.intelRdt !== undefined, "resctrl is not supported yet");
+  check("linux.mountLabel", linux.mountLabel, "labels of mounts are not supported yet");
+  check("linux.intelRdt", linux.intelRdt !== undefined, "Intel RDT is not supported or not enabled");
   check("linux.memoryPolicy", linux.memoryPolicy !== undefined, "memory policies are not supported yet");
   check("linux.netDevices", Object.keys(linux.netDevices ?? {}), "moving network devices is not supported yet");
-  const propagation = propagations.has(linux.rootfsPropagation ?? "") ? undefined : linux.rootfsPropagation;
-  check("linux.rootfsPropagation", propagation, "want private or slave: mounts cannot go back to the host yet");
+  check("linux.personality.flags", linux.personality?.flags, "the kernel's execution domains have no flags here");
   checkSeccomp(linux, check);
   checkResources(linux, check);
 }

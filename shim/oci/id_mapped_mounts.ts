@@ -1,0 +1,101 @@
+/**
+ * Bind mounts in which ids are mapped (mount_setattr(2) MOUNT_ATTR_IDMAP): made by the runtime, whose rights on the file
+ * system they need, and given to the new process as detached mounts.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { IdMapping, Spec } from "../../api/oci/runtime_spec.ts";
+import { hostArch } from "../../ffi/arch.ts";
+import { constant, flags } from "../../ffi/constants.ts";
+import { Descriptor, makePipe, openFile } from "../../ffi/descriptor.ts";
+import { errnoText, SyscallError } from "../../ffi/errno.ts";
+import { room } from "../../ffi/program/program.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import { call } from "../../ffi/syscall.ts";
+import { ignoredSignals } from "./gather_facts.ts";
+import { writeIdMaps } from "./id_maps.ts";
+import { launch } from "./launch.ts";
+import { parseMountOptions } from "./plan/mount_options.ts";
+import { beginChild } from "./plan/plan.ts";
+import { sourceKey } from "./plan/user_namespace.ts";
+
+/** The mounts of a spec, by the keys that the plan knows them by. */
+export interface IdMappedMounts extends Disposable {
+  keys: readonly string[];
+  mounts: readonly Descriptor[];
+}
+
+function isIdMapped({ uidMappings, options }: NonNullable<Spec["mounts"]>[number]): boolean {
+  return uidMappings !== undefined || parseMountOptions(options ?? []).idMap !== "none";
+}
+
+/** Makes them. Throws `InvalidArgument` where a mount cannot have its ids mapped. */
+export async function openIdMappedMounts(reactor: Reactor, spec: Spec, bundle: string): Promise<IdMappedMounts> {
+  const keys: string[] = [];
+  const mounts: Descriptor[] = [];
+  const close = (): void => mounts.forEach((mount) => mount.close());
+  try {
+    for (const mount of (spec.mounts ?? []).filter(isIdMapped)) {
+      const { source = "", destination } = mount;
+      const options = parseMountOptions(mount.options ?? []);
+      const does = `mount "${source}" on "${destination}" with ids mapped`;
+      const uids = mount.uidMappings ?? spec.linux?.uidMappings ?? [];
+      const gids = mount.gidMappings ?? spec.linux?.gidMappings ?? [];
+      if (!options.bind) throw new Failure("InvalidArgument", `${does}: want a bind mount`);
+      if (uids.length === 0 || gids.length === 0) throw new Failure("InvalidArgument", `${does}: want mappings`);
+      const path = source.startsWith("/") ? source : `${bundle}/${source}`;
+      using namespace = await openUserNamespace(reactor, uids, gids);
+      keys.push(sourceKey(path, destination));
+      mounts.push(mapIds(path, options, namespace, does));
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { keys, mounts, [Symbol.dispose]: close };
+}
+
+function mapIds(path: string, options: ReturnType<typeof parseMountOptions>, namespace: Descriptor, does: string) {
+  const clone = flags("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC") | (options.recursiveBind ? constant("AT_RECURSIVE") : 0);
+  let mount: Descriptor | undefined;
+  try {
+    mount = new Descriptor(call("open_tree", flags("AT_FDCWD"), path, clone));
+    // struct mount_attr: attr_set, attr_clr, propagation, userns_fd.
+    const attributes = new BigUint64Array([BigInt(constant("MOUNT_ATTR_IDMAP")), 0n, 0n, BigInt(namespace.number)]);
+    const recursive = options.idMap === "recursive" ? constant("AT_RECURSIVE") : 0;
+    call("mount_setattr", mount.number, "", flags("AT_EMPTY_PATH") | recursive, attributes, 32);
+    return mount;
+  } catch (error) {
+    mount?.close();
+    if (!(error instanceof SyscallError)) throw error;
+    const why = error.code === "EINVAL" ? "its file system does not know mapped ids" : errnoText(error.errno);
+    throw new Failure("InvalidArgument", `${does}: ${why}`, { cause: error });
+  }
+}
+
+/** A user namespace with the maps: that of a process which does nothing, and ends before this returns. */
+async function openUserNamespace(
+  reactor: Reactor,
+  uids: readonly IdMapping[],
+  gids: readonly IdMapping[],
+): Promise<Descriptor> {
+  const facts = { arch: hostArch, ignoredSignals: ignoredSignals(), cgroups: [] };
+  const wanted = { start: false, life: false, console: false, go: true };
+  const { program, descriptors } = beginChild(["CLONE_NEWUSER"], facts, wanted);
+  const does = "hold a user namespace";
+  program.add({ call: "read", args: [descriptors.go!, room(8, "&byte"), 1], does, expect: 1 });
+  const go = makePipe();
+  const streams = { stdin: 0, stdout: 1, stderr: 2 };
+  const launched = launch({ program, streams, dieWithParent: false, alone: false, go: go.read });
+  try {
+    writeIdMaps(launched.child.pid, uids, gids);
+    return openFile(`/proc/${launched.child.pid}/ns/user`, flags("O_RDONLY"));
+  } finally {
+    await launched.kill(reactor);
+    launched.report.close();
+    launched.child.close();
+    go.read.close();
+    go.write.close();
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What the runtime does while a new process waits for it.
+ *
+ * @module
+ */
+import { Failure } from "../../api/errors.ts";
+import type { Spec } from "../../api/oci/runtime_spec.ts";
+import { type ConstantName, flags } from "../../ffi/constants.ts";
+import { isErrno } from "../../ffi/errno.ts";
+import { call } from "../../ffi/syscall.ts";
+import type { ContainerState } from "./container_state.ts";
+import { copyTree } from "./copy_tree.ts";
+import { writeIdMaps } from "./id_maps.ts";
+import type { Launched } from "./launch.ts";
+import { limitValue } from "./plan/finish.ts";
+import type { Stop } from "./plan/stops.ts";
+
+/** A container whose first process waits. */
+export interface Stopped {
+  spec: Spec;
+  state: ContainerState;
+  launched: Launched;
+}
+
+/** Does it. Throws {@link Failure} with what did not succeed; the process is to be killed then. */
+export async function performStop(stop: Stop, { spec, state, launched }: Stopped): Promise<void> {
+  const { child } = launched;
+  if (stop.kind === "id maps") {
+    writeIdMaps(child.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
+    raiseLimits(spec, child.pid);
+    return;
+  }
+  for (const { from, to, does } of stop.copies) {
+    try {
+      // By the descriptors of the waiting process: no path of the image is followed.
+      await copyTree(...[from, to].map((slot) => `/proc/${child.pid}/fd/${child.resultIn(slot)}`) as [string, string]);
+    } catch (cause) {
+      throw new Failure("Aborted", `${does}: cannot copy what it covers: ${cause}`, { cause });
+    }
+  }
+  if (spec.hooks === undefined) return;
+  const { runCreateContainerHooks, runRuntimeHooks } = await import("./hooks/run_hooks.ts");
+  await runRuntimeHooks("prestart", { spec, state });
+  await runRuntimeHooks("createRuntime", { spec, state });
+  await runCreateContainerHooks({ spec, state });
+}
+
+/** Sets limits from outside: in a user namespace nobody may raise one. */
+function raiseLimits({ process }: Spec, pid: number): void {
+  for (const { type, soft, hard } of process?.rlimits ?? []) {
+    try {
+      // The names were validated, and the table has all of them.
+      const resource = flags(type as ConstantName);
+      call("prlimit64", pid, resource, new BigUint64Array([limitValue(soft), limitValue(hard)]), 0);
+    } catch (error) {
+      if (!isErrno(error, "EPERM")) throw error;
+      throw new Failure("PermissionDenied", `error setting rlimit ${type}: operation not permitted`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Steps for how the kernel schedules and labels a process: policy, I/O priority, execution domain, security modules.
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+import type { Linux, Process } from "../../../api/oci/runtime_spec.ts";
+import { Data, flag, type Program, text, words } from "../../../ffi/program/program.ts";
+
+/** linux/sched.h */
+const policies: Readonly<Record<string, number>> = {
+  SCHED_OTHER: 0,
+  SCHED_FIFO: 1,
+  SCHED_RR: 2,
+  SCHED_BATCH: 3,
+  SCHED_ISO: 4,
+  SCHED_IDLE: 5,
+  SCHED_DEADLINE: 6,
+};
+
+/** linux/sched.h; the bit of `SCHED_FLAG_…` in order. */
+const schedulerFlags = [
+  "RESET_ON_FORK",
+  "RECLAIM",
+  "DL_OVERRUN",
+  "KEEP_POLICY",
+  "KEEP_PARAMS",
+  "UTIL_CLAMP_MIN",
+  "UTIL_CLAMP_MAX",
+].map((name) => `SCHED_FLAG_${name}`);
+
+/** linux/ioprio.h */
+const ioClasses: Readonly<Record<string, number>> = { IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 };
+const ioClassShift = 13;
+const ioWhoProcess = 1;
+
+/** linux/personality.h */
+const domains: Readonly<Record<string, number>> = { LINUX: 0, LINUX32: 8 };
+
+/** Sets policy and I/O priority of the process (sched_setattr(2), ioprio_set(2)). */
+export function addScheduling(program: Program, process: Process): void {
+  if (process.scheduler !== undefined) addScheduler(program, process.scheduler);
+  if (process.ioPriority !== undefined) addIoPriority(program, process.ioPriority);
+}
+
+function addScheduler(program: Program, scheduler: NonNullable<Process["scheduler"]>): void {
+  const { policy, nice = 0, priority = 0, flags = [], runtime = 0, deadline = 0, period = 0 } = scheduler;
+  const number = policies[policy];
+  if (number === undefined) throw new Failure("InvalidArgument", `process.scheduler: unknown policy "${policy}"`);
+  let bits = 0;
+  for (const name of flags) {
+    const bit = schedulerFlags.indexOf(name);
+    if (bit < 0) throw new Failure("InvalidArgument", `process.scheduler: unknown flag "${name}"`);
+    bits |= 1 << bit;
+  }
+  // struct sched_attr: size, policy, flags, nice, priority, runtime, deadline, period.
+  const size = 48;
+  const attributes = new Data(new Uint8Array(size), `{policy=${policy}}`);
+  const view = new DataView(attributes.bytes.buffer);
+  view.setUint32(0, size, true);
+  view.setUint32(4, number, true);
+  view.setBigUint64(8, BigInt(bits), true);
+  view.setInt32(16, nice, true);
+  view.setUint32(20, priority, true);
+  [runtime, deadline, period].forEach((time, index) => view.setBigUint64(24 + index * 8, BigInt(time), true));
+  const does = `set the scheduling policy ${policy}`;
+  program.add({
+    call: "sched_setattr",
+    args: [0, attributes, 0],
+    does,
+    errors: { EPERM: `${does}: operation not permitted; want CAP_SYS_NICE, and a cpuset of the whole root domain` },
+  });
+}
+
+function addIoPriority(program: Program, { class: name, priority = 0 }: NonNullable<Process["ioPriority"]>): void {
+  const number = ioClasses[name];
+  if (number === undefined) throw new Failure("InvalidArgument", `process.ioPriority: unknown class "${name}"`);
+  program.add({
+    call: "ioprio_set",
+    args: [ioWhoProcess, 0, number << ioClassShift | priority],
+    does: `set the I/O priority ${name} ${priority}`,
+  });
+}
+
+/** Sets the execution domain (personality(2)). */
+export function addPersonality(program: Program, personality: Linux["personality"]): void {
+  if (personality === undefined) return;
+  const domain = domains[personality.domain];
+  if (domain === undefined) {
+    throw new Failure("InvalidArgument", `linux.personality: unknown domain "${personality.domain}"`);
+  }
+  program.add({ call: "personality", args: [domain], does: `set the execution domain ${personality.domain}` });
+}
+
+/** Binds the process to CPUs (sched_setaffinity(2)). `list` has the form `0-3,7`. */
+export function addAffinity(program: Program, list: string | undefined): void {
+  if (!list) return;
+  const mask = cpuMask(list);
+  const does = `bind the process to the CPUs ${list}`;
+  program.add({
+    call: "sched_setaffinity",
+    args: [0, mask.length * 8, words(mask, `{${list}}`)],
+    does,
+    errors: { EINVAL: `${does}: none of them is there, or may be used` },
+  });
+}
+
+/** More than Linux has (NR_CPUS). */
+const cpusMax = 8192;
+
+/** The CPUs of a list as 64-bit words. Throws `InvalidArgument`. */
+export function cpuMask(list: string): bigint[] {
+  const mask: bigint[] = [];
+  for (const part of list.split(",")) {
+    const match = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part);
+    const first = Number(match?.[1]);
+    const last = Number(match?.[2] ?? match?.[1]);
+    if (match === null || last < first || last >= cpusMax) {
+      throw new Failure("InvalidArgument", `execCPUAffinity: want a list of CPUs such as 0-3,7, not "${list}"`);
+    }
+    for (let cpu = first; cpu <= last; cpu++) mask[cpu >> 6] = (mask[cpu >> 6] ?? 0n) | 1n << BigInt(cpu & 63);
+  }
+  return Array.from(mask, (word) => word ?? 0n);
+}
+
+/**
+ * Asks the security modules for a profile and a label at the next `execve`, through the host's procfs: a container's own
+ * might show other files there (CVE-2019-16884, CVE-2025-52881). Must come before no_new_privs.
+ */
+export function addLabels(program: Program, { apparmorProfile, selinuxLabel }: Process): void {
+  if (apparmorProfile) {
+    const does = `apply the AppArmor profile "${apparmorProfile}"`;
+    writeAttribute(program, "apparmor/exec", `exec ${apparmorProfile}`, does, {
+      ENOENT: `${does}: AppArmor is not enabled in this kernel`,
+    });
+  }
+  if (selinuxLabel) {
+    const missing = "selinux label is specified in config, but selinux is disabled or not supported";
+    const errors = { ENOENT: missing, EINVAL: missing };
+    writeAttribute(program, "exec", selinuxLabel, `set the SELinux label "${selinuxLabel}"`, errors);
+    writeAttribute(program, "keycreate", selinuxLabel, "set the SELinux label of keys", errors);
+  }
+}
+
+function writeAttribute(
+  program: Program,
+  name: string,
+  value: string,
+  does: string,
+  errors: { ENOENT?: string; EINVAL?: string },
+): void {
+  const file = program.result("attribute", {
+    call: "openat",
+    args: [flag("AT_FDCWD"), `/proc/thread-self/attr/${name}`, flag("O_WRONLY", "O_CLOEXEC"), 0],
+    does,
+    errors,
+  });
+  const data = text(value);
+  program.add({ call: "write", args: [file, data, data.bytes.length - 1], does, errors });
+}

@@ -1,0 +1,30 @@
+/**
+ * Places in a plan where the new process reports and waits for a byte, while the runtime does what only it can.
+ *
+ * @module
+ */
+import { type Program, room, type Slot } from "../../../ffi/program/program.ts";
+
+/** What the runtime does at a stop. Descriptors are the waiting process's own. */
+export type Stop =
+  /** Writes the maps of the user namespace, and sets limits that only the host's root may raise. */
+  | { kind: "id maps" }
+  /** Copies what the image has into memory file systems that cover it, then runs hooks. */
+  | { kind: "hooks"; copies: readonly { from: Slot; to: Slot; does: string }[] };
+
+/** The stops of one program, in order. */
+export class Stops {
+  readonly list: Stop[] = [];
+
+  /** @param report where the process says that it has come to a stop; `go` is where it waits. */
+  constructor(readonly program: Program, readonly report: number, readonly go: number | undefined) {}
+
+  /** Adds a stop. */
+  add(stop: Stop, waitsFor: string): void {
+    if (this.go === undefined) throw new TypeError("a plan with stops needs the descriptor to wait on");
+    this.list.push(stop);
+    const does = `wait for ${waitsFor}`;
+    this.program.add({ call: "write", args: [this.report, "s", 1], does, expect: 1 });
+    this.program.add({ call: "read", args: [this.go, room(8, "&byte"), 1], does, expect: 1 });
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * Steps for a container with a user namespace of its own.
+ *
+ * Until its maps are written the new process is still the host's root to the file system, and has every capability in
+ * its own namespaces: that is when everything is opened which only the host's root may reach. Afterwards it becomes the
+ * namespace's root, whose files the container's are to be.
+ *
+ * @module
+ */
+import type { Spec } from "../../../api/oci/runtime_spec.ts";
+import { flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import type { Facts } from "./facts.ts";
+import { parseMountOptions } from "./mount_options.ts";
+import type { Paths } from "./paths.ts";
+
+/** Whether the container gets a new user namespace. */
+export function makesUserNamespace({ linux }: Spec): boolean {
+  return linux?.namespaces?.some(({ type, path }) => type === "user" && !path) ?? false;
+}
+
+/** Becomes the root of the user namespace, with no other groups. */
+export function addNamespaceRoot(program: Program): void {
+  const does = "become the root of the user namespace";
+  program.add({ call: "setgroups", args: [0, room(8, "[]")], does, allow: ["EPERM"] });
+  program.add({ call: "setresgid", args: [0, 0, 0], does });
+  program.add({ call: "setresuid", args: [0, 0, 0], does });
+}
+
+/**
+ * Opens the sources of bind mounts: directories on the way to them may be closed to the namespace's root. Gives them by
+ * path and depth.
+ */
+export function openSources(
+  paths: Paths,
+  spec: Spec,
+  { bundle, idMapped = [] }: Pick<Facts, "bundle" | "idMapped">,
+): Map<string, Slot> {
+  const opened = new Map<string, Slot>();
+  for (const { source, destination, options } of spec.mounts ?? []) {
+    const { bind, recursiveBind } = parseMountOptions(options ?? []);
+    if (!bind || !source) continue;
+    const path = source.startsWith("/") ? source : `${bundle}/${source}`;
+    if (idMapped.includes(sourceKey(path, destination))) continue;
+    const does = `mount "${source}" on "${destination}"`;
+    opened.set(
+      sourceKey(path, destination),
+      paths.program.result(paths.name("source"), {
+        call: "open_tree",
+        args: [
+          flag("AT_FDCWD"),
+          path,
+          recursiveBind
+            ? flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")
+            : flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"),
+        ],
+        does,
+      }),
+    );
+  }
+  return opened;
+}
+
+/** The key of {@link openSources}: one source may be mounted several times. */
+export function sourceKey(path: string, destination: string): string {
+  return `${path}\0${destination}`;
+}
