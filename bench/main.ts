@@ -13,6 +13,7 @@ import { ociRunRows } from "./oci_run_row.ts";
 import { pullRows } from "./pull_row.ts";
 import { startRow } from "./start/start_row.ts";
 import { describeMachine, formatTable } from "./table.ts";
+import { taskRows } from "./tasks/task_rows.ts";
 
 if (Deno.uid() !== 0) {
   console.error("barge's benchmarks make containers, which needs root: use sudo or a root shell");
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, () => Promise<Row | Row[]>>> = {
   "image run": () => imageRunRow(scratch, command, amount),
   pull: () => pullRows(scratch, command, amount),
   daemon: () => daemonRows(scratch, command, amount),
+  tasks: () => taskRows(scratch, command, amount),
 };
 
 const rows: Row[] = [];

@@ -1,0 +1,80 @@
+/**
+ * Rows: containers under barge's daemon and shim, and under a stock containerd with barge's shim, against stock containerd
+ * with runc's; stock `ctr` is the client everywhere.
+ *
+ * @module
+ */
+import { startRegistry, tarOf, writeLayout } from "../../tests/registry.ts";
+import { type BenchScratch, isInstalled, makeBenchBundle } from "../bench_scratch.ts";
+import { containerdPrograms } from "../containerd.ts";
+import { startSide } from "../daemon/sides.ts";
+import { type Amount, inTurns, type Measured, type Row } from "../measure.ts";
+import { TaskSide } from "./task_side.ts";
+
+const peer = "containerd, runc's shim";
+const runcShim = "io.containerd.runc.v2";
+const ourShim = "io.containerd.ts.v2";
+/** Daemons give memory back some seconds after they had use for it. */
+const calmMs = 12_000;
+
+/** All rows of tasks. */
+export async function taskRows(scratch: BenchScratch, barge: readonly string[], amount: Amount): Promise<Row[]> {
+  const missing = [...containerdPrograms, "busybox", "docker-registry", "skopeo"].filter((name) => !isInstalled(name));
+  if (missing.length > 0) return [{ kind: "skipped", work: "tasks", reason: `no ${missing.join(", ")}` }];
+  const bundle = `${scratch.path}/tasks`;
+  await makeBenchBundle(bundle, barge);
+  await Deno.symlink("busybox", `${bundle}/rootfs/bin/sleep`);
+  await writeLayout(`${scratch.path}/tasks-layout`, [await tarOf(`${bundle}/rootfs`)], {
+    architectures: [Deno.build.arch === "x86_64" ? "amd64" : "arm64"],
+    run: { Env: ["PATH=/bin"], Cmd: ["sh"] },
+  });
+  await using registry = await startRegistry();
+  await registry.push(`oci:${scratch.path}/tasks-layout:latest`, "busybox:latest");
+  const image = `${registry.host}/busybox:latest`;
+  await using bargeDaemon = await startSide("barge", `${scratch.path}/tasks-barge`, barge);
+  await using stockDaemon = await startSide("stock", `${scratch.path}/tasks-stock`, barge);
+  const ours = new TaskSide(bargeDaemon, ourShim, image);
+  const stock = new TaskSide(stockDaemon, runcShim, image);
+  // By its path: a stock containerd looks for names in its own PATH.
+  const mixed = new TaskSide(stockDaemon, shimPath(barge), image);
+  await ours.pull();
+  await stock.pull();
+  const row = (
+    work: string,
+    ratioMax: number,
+    [bargeTimes, peerTimes]: number[][],
+    unit: Measured["unit"] = "ms",
+  ): Row => ({
+    ...{ kind: "measured", work, peer, unit, ratioMax },
+    ...{ bargeTimes: bargeTimes!, peerTimes: peerTimes! },
+  });
+  const rounds = amount.quick ? 5 : 30;
+  const rows = [
+    row("`ctr run --rm IMAGE true`", 1 / 3, await inTurns(rounds, [() => ours.run(), () => stock.run()])),
+    row(
+      "the same by barge's shim under stock containerd",
+      1 / 1.3,
+      await inTurns(rounds, [() => mixed.run(), () => stock.run()]),
+    ),
+  ];
+  const count = amount.quick ? 20 : 100;
+  rows.push(row(`${count} containers at once`, 1 / 4, [[await ours.runMany(count)], [await stock.runMany(count)]]));
+  rows.push(row("`ctr tasks exec`", 1 / 3, await inTurns(rounds, [() => ours.exec(), () => stock.exec()])));
+  await new Promise((resolve) => setTimeout(resolve, calmMs));
+  rows.push(
+    row(
+      `memory of daemon and shims with ${count} containers (PSS)`,
+      1 / 3,
+      [[ours.memoryMb()], [stock.memoryMb()]],
+      "MB",
+    ),
+  );
+  await ours.clear();
+  await stock.clear();
+  return rows;
+}
+
+/** The shim's link beside the installed barge. */
+function shimPath([program]: readonly string[]): string {
+  return `${program!.slice(0, program!.lastIndexOf("/"))}/containerd-shim-ts-v2`;
+}
