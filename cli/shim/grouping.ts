@@ -6,9 +6,9 @@
 import { Failure } from "../../api/errors.ts";
 import type { Grouping } from "../../shim/server/start_shim.ts";
 
-/** `container`, where annotations of a pod count as well, without the variable. Throws `InvalidArgument`. */
+/** Without the variable it is `pod`, as with containerd's own shims. Throws `InvalidArgument`. */
 export function groupingOf(text: string | undefined): Grouping {
-  if (text === undefined || text === "") return "container";
+  if (text === undefined || text === "") return "pod";
   if (text === "container" || text === "pod" || text === "namespace") return text;
   throw new Failure("InvalidArgument", `BARGE_SHIM_GROUP is ${JSON.stringify(text)}: want container, pod or namespace`);
 }

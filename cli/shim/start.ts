@@ -6,12 +6,12 @@
 import { Failure } from "../../api/errors.ts";
 import { readLaunch } from "../../ffi/launch.ts";
 import { Reactor } from "../../ffi/reactor.ts";
+import { serverCommand } from "../../shim/server/server_command.ts";
 import { startShim } from "../../shim/server/start_shim.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
 import { groupingOf } from "./grouping.ts";
 import { readStartInput, type StartInput } from "./start_input.ts";
-import { serverCommand } from "./server_command.ts";
 
 /** As long as containerd waits for a connection. */
 const startMsMax = 100_000;
@@ -22,6 +22,7 @@ export async function start(flags: FlagValues<typeof shimFlags>): Promise<string
   const { environment } = readLaunch();
   const input = await readStartInput(flags, environment);
   const bundle = Deno.cwd();
+  const grouping = groupingOf(environment.get("BARGE_SHIM_GROUP"));
   const reactor = new Reactor();
   const deadline = AbortSignal.timeout(startMsMax);
   const shim = await startShim(
@@ -32,10 +33,10 @@ export async function start(flags: FlagValues<typeof shimFlags>): Promise<string
       bundle,
       address: input.address,
       socketDirectory: input.socketDirectory,
-      grouping: groupingOf(environment.get("BARGE_SHIM_GROUP")),
+      grouping,
       optionsKey: input.optionsKey,
     },
-    (socket) => serverCommand(flags, input, socket, bundle),
+    (socket) => serverCommand({ ...input, bundle, grouping }, socket),
     deadline,
   );
   if (shim.isNew) await settle(shim.pid, input);

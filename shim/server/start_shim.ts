@@ -10,7 +10,7 @@ import { reservePlace } from "./find_shim.ts";
 import { annotatedGroup, type ShimName } from "./shim_socket.ts";
 import { type ServerCommand, spawnServer } from "./spawn_server.ts";
 
-/** What containers share a shim: each has its own, those of a pod, or those of a namespace. */
+/** What containers share a shim: none, those that name a pod by their annotations, or those of a namespace. */
 export type Grouping = "container" | "pod" | "namespace";
 
 /** What a shim is started for. */
@@ -59,8 +59,8 @@ export async function startShim(
     } finally {
       place.listener.close();
     }
-    Deno.writeTextFileSync(`${options.bundle}/shim.pid`, String(pid));
   }
+  Deno.writeTextFileSync(`${options.bundle}/shim.pid`, String(pid));
   const address = `unix://${place.socket}`;
   Deno.writeTextFileSync(`${options.bundle}/address`, address);
   return { address, pid, isNew: place.found === "none" };
@@ -69,11 +69,12 @@ export async function startShim(
 /** The name of the shim that the container belongs to. */
 export function shimName(options: StartOptions): ShimName {
   const { address, namespace, id, bundle, grouping, optionsKey, socketDirectory } = options;
-  const ofPod = grouping === "container" ? annotatedGroup(annotationsOf(bundle)) : undefined;
   const group = grouping === "namespace"
     // Older versions keep what they have, and get nothing new.
     ? `barge ${version} ${optionsKey}`
-    : ofPod ?? (grouping === "pod" ? annotatedGroup(annotationsOf(bundle)) : undefined) ?? id;
+    : grouping === "pod"
+    ? annotatedGroup(annotationsOf(bundle)) ?? id
+    : id;
   return { address, namespace, group, socketDirectory };
 }
 

@@ -13,10 +13,15 @@ export const runtime = "io.containerd.ts.v2";
 const names = ["containerd-shim-ts-v2", "containerd-shim-runc-v2"];
 
 /**
- * A test with stock containerd, whose shims are barge's. Afterwards nothing may be left: no process, mount, bundle or
+ * A test with stock containerd, whose shims are barge's, with these variables in its environment. Afterwards nothing may be left: no process, mount, bundle or
  * cgroup.
  */
-export function shimTest(name: string, programs: readonly string[], body: (bench: TaskBench) => Promise<void>): void {
+export function shimTest(
+  name: string,
+  programs: readonly string[],
+  env: Readonly<Record<string, string>>,
+  body: (bench: TaskBench) => Promise<void>,
+): void {
   systemTest(name, ["containerd", "ctr", "skopeo", "busybox", "tar", ...programs], async () => {
     const bin = await Deno.makeTempDir({ prefix: "barge-shim-" });
     const words = barge.map((word) => `'${word}'`).join(" ");
@@ -26,7 +31,7 @@ export function shimTest(name: string, programs: readonly string[], body: (bench
     try {
       await using bench = await startTaskBench({
         kind: "stock",
-        env: { PATH: `${bin}:${Deno.env.get("PATH")}` },
+        env: { ...env, PATH: `${bin}:${Deno.env.get("PATH")}` },
       });
       await body(bench);
       await bench.assertNothingLeft();

@@ -13,6 +13,7 @@ const run = ["run", "--runtime", runtime];
 shimTest(
   "the shim runs containers to their end: output, input, exit code, what cannot be executed",
   [],
+  {},
   async (bench) => {
     const script = 'echo out; echo err >&2; read line; echo "got $line"; exit 3';
     const { code, stdout, stderr } = await bench.ctrWith(
@@ -41,6 +42,7 @@ shimTest(
 shimTest(
   "the shim gives all that was printed before the end, with and without a terminal",
   ["script"],
+  {},
   async (bench) => {
     const words = [...run, "--rm", image, bench.scratch.id("a")];
     const { stdout } = await bench.ctr(...words, "dd", "if=/dev/zero", "bs=1M", "count=8");
@@ -57,6 +59,7 @@ shimTest(
 shimTest(
   "the shim does what is asked of a task: list, exec, pause, update, measure, signal, delete",
   [],
+  {},
   async (bench) => {
     const id = bench.scratch.id("a");
     await bench.ask(...run, "-d", image, id, "sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done");
@@ -102,7 +105,7 @@ shimTest(
   },
 );
 
-shimTest("the shim tells of everything once and in order, a lack of memory included", [], async (bench) => {
+shimTest("the shim tells of everything once and in order, a lack of memory included", [], {}, async (bench) => {
   using stack = new DisposableStack();
   const events = bench.start("events");
   stack.defer(() => events.kill("SIGTERM"));
@@ -129,7 +132,7 @@ shimTest("the shim tells of everything once and in order, a lack of memory inclu
   assert(topics(hungry).includes("oom"));
 });
 
-shimTest("a shim that was killed leaves a container that containerd can clean up", [], async (bench) => {
+shimTest("a shim that was killed leaves a container that containerd can clean up", [], {}, async (bench) => {
   const id = bench.scratch.id("a");
   await bench.ask(...run, "-d", image, id, "sh", "-c", "sleep 1000 & sleep 1001");
   const socket = socketOf(bench, id);
@@ -139,7 +142,7 @@ shimTest("a shim that was killed leaves a container that containerd can clean up
   await gone(socket);
 });
 
-shimTest("a restarted containerd finds the shim and its task again", [], async (bench) => {
+shimTest("a restarted containerd finds the shim and its task again", [], {}, async (bench) => {
   const id = bench.scratch.id("a");
   await bench.ask(...run, "-d", image, id, "sleep", "1000");
   bench.daemon = await bench.daemon.restart("SIGKILL");
@@ -154,6 +157,7 @@ shimTest("a restarted containerd finds the shim and its task again", [], async (
 shimTest(
   "as containerd-shim-runc-v2 the shim drives the runtime that the options name",
   ["runc", "script"],
+  {},
   async (bench) => {
     const id = bench.scratch.id("a");
     await bench.ask("run", "-d", "--runc-binary", "runc", image, id, "sleep", "1000");
@@ -176,7 +180,27 @@ shimTest(
   },
 );
 
-shimTest("containers of one pod share a shim, which stays as long as one of them", [], async (bench) => {
+shimTest("containers of a namespace share a shim where the daemon wants it, which then waits for further ones", [], {
+  BARGE_SHIM_GROUP: "namespace",
+}, async (bench) => {
+  const ids = [bench.scratch.id("a"), bench.scratch.id("b")];
+  await Promise.all(ids.map((id) => bench.ask(...run, "-d", image, id, "sleep", "1000")));
+  const socket = socketOf(bench, ids[0]!);
+  assert.equal(socket, socketOf(bench, ids[1]!));
+  const shim = Number(bundleFile(bench, ids[0]!, "shim.pid"));
+  for (const id of ids) {
+    await bench.ask("task", "kill", "-s", "KILL", id);
+    await bench.until(new RegExp(`${id}\\s+\\d+\\s+STOPPED`), "task", "ls");
+    await bench.ctr("task", "rm", id);
+    await bench.ask("container", "rm", id);
+  }
+  assert.equal((await bench.ctr(...run, "--rm", image, bench.scratch.id("c"), "sh", "-c", "exit 4")).code, 4);
+  assert(exists(`/proc/${shim}`) && exists(socket), "the shim has not waited");
+  Deno.kill(shim, "SIGTERM");
+  await gone(socket);
+});
+
+shimTest("containers of one pod share a shim, which stays as long as one of them", [], {}, async (bench) => {
   const [first, second] = [bench.scratch.id("a"), bench.scratch.id("b")];
   for (const id of [first, second]) {
     const annotation = `io.kubernetes.cri.sandbox-id=${first}`;
