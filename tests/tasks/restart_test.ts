@@ -21,6 +21,18 @@ async function until(path: string): Promise<void> {
   }
 }
 
+/** Stops a process, and waits until all of its threads stand still. */
+async function stop(pid: number): Promise<void> {
+  Deno.kill(pid, "SIGSTOP");
+  const stands = (thread: string) =>
+    /^State:\s*[tT]/m.test(Deno.readTextFileSync(`/proc/${pid}/task/${thread}/status`));
+  for (const end = performance.now() + 5000;;) {
+    if ([...Deno.readDirSync(`/proc/${pid}/task`)].every(({ name }) => stands(name))) return;
+    assert(performance.now() < end, `process ${pid} does not stop`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 const count = (text: string, pattern: RegExp) => [...text.matchAll(new RegExp(pattern, "g"))].length;
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
@@ -126,14 +138,14 @@ systemTest("TaskManager waits for no hung shim, and deletes its task", programs,
   await bench.ask("run", "-d", image, "hung", "sleep", "1000");
   await bench.ask("run", "-d", image, "well", "sleep", "1000");
   const shim = bench.shimOf("hung");
-  Deno.kill(shim, "SIGSTOP");
+  await stop(shim);
   const timed = async (...args: string[]) => {
     const start = performance.now();
     const result = await bench.ctr(...args);
     return { ...result, tookMs: performance.now() - start };
   };
   const first = await timed("tasks", "ls");
-  assert.match(first.stdout, /^hung .*UNKNOWN$/m);
+  assert.match(first.stdout, /^hung .*UNKNOWN$/m, `${JSON.stringify(first)} ${bench.daemon.log}`);
   assert.match(first.stdout, /^well .*RUNNING$/m);
   const second = await timed("tasks", "ls");
   assert.match(second.stdout, /^hung .*UNKNOWN$/m);
@@ -144,14 +156,14 @@ systemTest("TaskManager waits for no hung shim, and deletes its task", programs,
   // It answers again: nothing has happened to its task.
   Deno.kill(shim, "SIGCONT");
   await bench.until(/^hung .*RUNNING/m, "tasks", "ls");
-  Deno.kill(shim, "SIGSTOP");
+  await stop(shim);
   bench.daemon = await bench.daemon.restart("SIGKILL");
   assert.match((await timed("tasks", "ls")).stdout, /^hung .*UNKNOWN$/m);
   await bench.daemon.stop();
   Deno.kill(shim, "SIGCONT");
   bench.daemon = await bench.daemon.restart();
   assert.match(await bench.ask("tasks", "ls"), /^hung .*RUNNING$/m);
-  Deno.kill(shim, "SIGSTOP");
+  await stop(shim);
   const removal = await timed("tasks", "rm", "hung");
   assert.match(removal.stderr, /task hung exit with non-zero exit code 137/);
   assert(removal.tookMs < 10_000, `deleting took ${removal.tookMs} ms`);
