@@ -231,11 +231,27 @@ async function openAsGuest(root: string, signal: AbortSignal | undefined): Promi
 
 /**
  * As {@link openStores}, also on the root of a stock containerd that runs: only to write rows for what that has. Nobody may
- * write or remove files meanwhile.
+ * write or remove files meanwhile. Throws also as {@link checkStock}.
  */
 export async function openBesideStock(root: string, signal?: AbortSignal): Promise<Stores> {
+  checkStock(root);
   const [database, lock] = await visit(root, signal);
   return new Stores(root, database, lock);
+}
+
+/**
+ * Looks whether this is the root of a stock containerd and no daemon of ours has it, and changes nothing. Throws
+ * `FailedPrecondition`, `InvalidArgument` for a path that cannot be used.
+ */
+export function checkStock(root: string): void {
+  checkRootPath(root);
+  const directory = `${root}/${metadataPart}`;
+  if (exists(directory)) visitRoot(root, directory).release();
+  if (exists(`${root}/${stockDatabase}`)) return;
+  throw new Failure(
+    "FailedPrecondition",
+    `"${root}" is not the root of a stock containerd: it has no "${stockDatabase}"`,
+  );
 }
 
 async function visit(root: string, signal: AbortSignal | undefined): Promise<[Database, RootLock]> {

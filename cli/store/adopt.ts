@@ -7,7 +7,7 @@ import { Failure, messageOf } from "../../api/errors.ts";
 import { adopt, isAbsent } from "../../daemon/adopt/adopt.ts";
 import { adoptedKinds, type Report } from "../../daemon/adopt/report.ts";
 import { StockDaemon } from "../../daemon/adopt/stock_daemon.ts";
-import { openBesideStock } from "../../daemon/store.ts";
+import { checkStock, openBesideStock } from "../../daemon/store.ts";
 import { perform, type StoreCommand } from "./command.ts";
 import { placeFlags } from "./place.ts";
 import { renderTable } from "./table.ts";
@@ -22,7 +22,7 @@ const flags = {
   root: { kind: "value", value: "DIR", help: "Its root directory (default: what it says)" },
   namespace: placeFlags.namespace,
   json: placeFlags.json,
-  "dry-run": { kind: "boolean", help: "Count what would be adopted, and change nothing" },
+  "dry-run": { kind: "boolean", help: "Count what would be adopted, say what would not, and change nothing" },
 } as const;
 
 const command: StoreCommand<typeof flags> = {
@@ -35,24 +35,50 @@ const command: StoreCommand<typeof flags> = {
       "has to be running. Files stay where they are. Stop it afterwards, and start barge's daemon on the same root.",
   },
   perform: async ({ address = "/run/containerd/containerd.sock", root, namespace, json, "dry-run": dryRun }) => {
-    const signal = new AbortController().signal;
+    using interruption = new Interruption();
+    const { signal } = interruption;
     using stock = new StockDaemon(address, signal);
-    const place = root ?? await rootOf(stock, address);
+    const place = await rootOf(stock, address, root);
+    if (dryRun) checkStock(place);
     using stores = dryRun ? undefined : await openBesideStock(place, signal);
     const reports: Report[] = [];
-    for await (const report of adopt({ stock, stores, namespace, signal })) reports.push(report);
-    const failures = reports.flatMap((report) => report.failures);
+    for await (const report of adopt({ stock, root: place, stores, namespace, signal })) reports.push(report);
     if (json) console.log(JSON.stringify({ root: place, dryRun, namespaces: reports.map(plain) }, null, 2));
     else console.log(render(place, reports, dryRun));
+    const failures = reports.flatMap((report) => report.failures);
     for (const { namespace, kind, key, error } of failures) {
-      console.error(`barge adopt: ${kind} "${key}" in namespace "${namespace}": ${messageOf(error)}`);
+      const what = key === undefined ? `list of kind "${kind}"` : `${kind} "${key}"`;
+      console.error(`barge adopt: ${what} in namespace "${namespace}": ${messageOf(error)}`);
     }
     return failures.length === 0 ? 0 : 1;
   },
 };
 
-/** Throws `Unavailable` where no daemon answers, `FailedPrecondition` where it is one that keeps its root to itself. */
-async function rootOf(stock: StockDaemon, address: string): Promise<string> {
+/** SIGINT and SIGTERM as an abort signal, so that nothing of ours is left in the other daemon. */
+class Interruption implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #listeners = (["SIGINT", "SIGTERM"] as const).map((name) =>
+    [name, () => this.#controller.abort(new Failure("Canceled", `interrupted by ${name}`))] as const
+  );
+
+  constructor() {
+    for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    for (const [name, listener] of this.#listeners) Deno.removeSignalListener(name, listener);
+  }
+}
+
+/**
+ * The root that was named, else what the daemon says. It answers in any case. Throws `Unavailable` where none does,
+ * `FailedPrecondition` where it does not say.
+ */
+async function rootOf(stock: StockDaemon, address: string, named: string | undefined): Promise<string> {
   let root: string | undefined;
   try {
     root = await stock.root();
@@ -62,24 +88,31 @@ async function rootOf(stock: StockDaemon, address: string): Promise<string> {
       cause: error,
     });
   }
-  if (root === undefined) throw new Failure("FailedPrecondition", "the daemon does not tell its root: use --root");
-  return root;
+  const place = named ?? root;
+  if (place === undefined) throw new Failure("FailedPrecondition", "the daemon does not tell its root: use --root");
+  return place;
 }
 
-const plain = ({ namespace, counts, failures }: Report) => ({
+const plain = ({ namespace, counts, kept, failures }: Report) => ({
   ...counts,
+  kept,
   namespace,
-  failures: failures.map(({ kind, key, error }) => ({ kind, key, error: messageOf(error) })),
+  failures: failures.map(({ kind, key, error }) => ({
+    kind,
+    ...(key === undefined ? {} : { key }),
+    error: messageOf(error),
+  })),
 });
 
 function render(root: string, reports: readonly Report[], dryRun: boolean): string {
   const kinds = adoptedKinds.filter((kind) => kind !== "namespace");
-  const rows = reports.map(({ namespace, counts, failures }) => [
+  const rows = reports.map(({ namespace, counts, kept, failures }) => [
     namespace,
     ...kinds.map((kind) => String(counts[kind])),
+    String(kept),
     String(failures.length),
   ]);
-  const head = ["NAMESPACE", ...kinds.map((kind) => ` ${kind.toUpperCase()}`), " FAILED"];
+  const head = ["NAMESPACE", ...[...kinds, "newer here", "failed"].map((name) => ` ${name.toUpperCase()}`)];
   return `${root}: ${dryRun ? "would be adopted" : "adopted"}\n${renderTable(head, rows)}`;
 }
 

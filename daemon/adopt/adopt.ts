@@ -2,7 +2,7 @@
  * Taking over what a stock containerd knows, through its API while it still runs.
  *
  * Rows are written into our database beside it; blobs and snapshots stay where they lie. A second run takes over what
- * has changed since, and removes nothing.
+ * has changed since, and removes nothing: also not what a daemon of ours has changed later.
  *
  * @module
  */
@@ -12,126 +12,151 @@ import { checkIdentifier } from "../../api/identifier.ts";
 import type { Container } from "../../api/gen/services/containers/v1/containers.ts";
 import type { Info as ContentInfo } from "../../api/gen/services/content/v1/content.ts";
 import type { Image } from "../../api/gen/services/images/v1/images.ts";
-import type { Lease, Resource } from "../../api/gen/services/leases/v1/leases.ts";
+import type { Lease } from "../../api/gen/services/leases/v1/leases.ts";
 import type { Namespace } from "../../api/gen/services/namespaces/v1/namespace.ts";
+import { BlobFiles } from "../content/blob_files.ts";
+import type { LeaseResource } from "../leases/lease_store.ts";
 import { NamespaceStore } from "../metadata/namespace_store.ts";
-import { bodyOf } from "../services/container_message.ts";
+import { bodyOf, checkContainer } from "../services/container_message.ts";
 import { checkImage, completeImage, imageBody } from "../services/image_message.ts";
 import { leaseResource } from "../services/lease_resource.ts";
 import { storedLabels } from "../services/stored_labels.ts";
-import { adoptable } from "../snapshots/directory_number.ts";
-import type { Store, Stores } from "../store.ts";
+import type { Stores } from "../store.ts";
 import { adoptSnapshots } from "./adopt_snapshots.ts";
+import { Adoption, type Take } from "./adoption.ts";
 import { readTime } from "./read_time.ts";
-import { type AdoptedKind, Report } from "./report.ts";
-import type { StockDaemon } from "./stock_daemon.ts";
+import { Report } from "./report.ts";
+import type { StockSide, StockSnapshotter } from "./stock_daemon.ts";
 
 /** What {@link adopt} needs. */
 export interface AdoptOptions {
-  readonly stock: StockDaemon;
-  /** Of the stock daemon's root. Without them it is counted what there is, and nothing changes on either side. */
+  readonly stock: StockSide;
+  /** Its root. */
+  readonly root: string;
+  /** Of the same root. Without them it is counted what there is, and nothing changes on either side. */
   readonly stores?: Stores | undefined;
   /** Only this one. */
   readonly namespace?: string | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Adopts one namespace after the other and gives what came of it. Throws where the daemon does not answer. */
+/**
+ * Adopts one namespace after the other and gives what came of it. Throws where the daemon does not answer, `NotFound` where
+ * it has no such namespace, and the signal's reason.
+ */
 export async function* adopt(options: AdoptOptions): AsyncGenerator<Report> {
-  const { stock, namespace: only, signal } = options;
+  const { stock, root, stores, namespace: only, signal } = options;
   const namespaces = (await stock.namespaces()).filter(({ name }) => only === undefined || name === only);
   if (only !== undefined && namespaces.length === 0) {
     throw new Failure("NotFound", `the daemon has no namespace "${only}"`);
   }
+  const snapshotters = await stock.snapshotters();
   for (const namespace of namespaces) {
-    const report = new Report(namespace.name, signal);
-    await adoptNamespace(options, namespace, report);
+    const { name } = namespace;
+    const report = new Report(name, signal);
+    const adopted = await report.tell("namespace", name, () => {
+      checkIdentifier(name);
+      return Promise.resolve(new Adoption(stock, root, stores?.of(name), name, report));
+    });
+    if (adopted !== undefined) await adoptNamespace(adopted, namespace, snapshotters);
     yield report;
   }
 }
 
 /** What is referred to comes before what refers to it. */
-async function adoptNamespace(options: AdoptOptions, { name, labels }: Namespace, report: Report): Promise<void> {
-  const { stock, stores } = options;
-  checkIdentifier(name);
-  const store = stores?.of(name);
-  /** Without a store it counts. */
-  const each = async <T>(
-    kind: AdoptedKind,
-    items: Iterable<T> | AsyncIterable<T>,
-    keyOf: (item: T) => string,
-    body: (store: Store, item: T) => Promise<void>,
-  ) => {
-    for await (const item of items) {
-      if (store === undefined) report.count(kind);
-      else await report.attempt(kind, keyOf(item), () => body(store, item));
-    }
-  };
-  await each("namespace", [name], (key) => key, ({ objects: { database } }) =>
-    database.transaction(() => {
-      const namespaces = new NamespaceStore(database);
-      if (!namespaces.insertInside(name, labels)) namespaces.setLabelsInside(name, labels);
-    }));
-  await each("content", stock.content(name), ({ digest }) => digest, adoptBlob);
-  for (const snapshotter of adoptable) await adoptSnapshots({ stock, store, namespace: name, snapshotter, report });
-  const [images, containers, leases] = [
-    await stock.images(name),
-    await stock.containers(name),
-    await stock.leases(name),
-  ];
-  const inTransaction = <T>(body: (store: Store, item: T) => void) => (store: Store, item: T) =>
-    store.objects.database.transaction(() => body(store, item));
-  await each("image", images, (image) => image.name, inTransaction(adoptImage));
-  await each("container", containers, ({ id }) => id, inTransaction(adoptContainer));
-  await each("lease", leases, ({ id }) => id, async (store, lease) => {
-    const resources = await stock.resources(name, lease.id);
-    await store.objects.database.transaction(() => adoptLease(store, lease, resources));
+async function adoptNamespace(
+  adoption: Adoption,
+  { name, labels }: Namespace,
+  snapshotters: readonly StockSnapshotter[],
+): Promise<void> {
+  const { stock, report, root } = adoption;
+  await adoption.each("namespace", [name], (key) => key, () => ({ objects: { database } }) => {
+    const namespaces = new NamespaceStore(database);
+    if (!namespaces.insertInside(name, labels)) namespaces.setLabelsInside(name, labels);
+    return true;
   });
+  const files = new BlobFiles(`${root}/io.containerd.content.v1.content`);
+  const blobs = await report.list("content", () => stock.content(name));
+  await adoption.each("content", blobs, ({ digest }) => digest, (blob) => takeBlob(blob, files));
+  await adoptSnapshots(adoption, snapshotters);
+  const images = await report.list("image", () => stock.images(name));
+  await adoption.each("image", images, (image) => image.name, takeImage);
+  const containers = await report.list("container", () => stock.containers(name));
+  await adoption.each("container", containers, ({ id }) => id, takeContainer);
+  const leases = await report.list("lease", () => stock.leases(name));
+  await adoption.each("lease", leases, ({ id }) => id, (lease) => takeLease(adoption, lease));
 }
 
-async function adoptBlob(store: Store, { digest, size, labels, createdAt, updatedAt }: ContentInfo): Promise<void> {
+/** The file is nobody's to touch but the stock daemon's: what is wrong with it is said, and it stays. */
+function takeBlob({ digest, size, labels, createdAt, updatedAt }: ContentInfo, files: BlobFiles): Take {
   if (!isDigest(digest)) throw new Failure("NotImplemented", "its digest is of a kind that barge does not store");
-  const actual = store.content.files.size(digest);
+  const actual = files.size(digest);
   if (actual !== size) {
     throw new Failure(
       "DataLoss",
       actual === undefined ? "its file is missing" : `its file has ${actual} of ${size} bytes`,
     );
   }
-  const { database, namespace } = store.objects;
-  await database.transaction((undo) => {
-    store.content.rows.claim(digest, { size }, undo);
-    store.objects.setLabels("content", digest, storedLabels(labels));
+  const [created, updated] = [readTime(createdAt), readTime(updatedAt)];
+  return ({ content: { rows }, objects }) => {
+    const { database, namespace } = objects;
+    const known = rows.row(digest);
+    if (known === undefined) rows.insert(digest, size);
+    else if (known.size === size && known.updated > updated) return false;
     database.run(
-      "UPDATE blobs SET created = ?, updated = ? WHERE namespace = ? AND digest = ?",
-      ...[readTime(createdAt), readTime(updatedAt), namespace, digest],
+      "UPDATE blobs SET size = ?, created = ?, updated = ? WHERE namespace = ? AND digest = ?",
+      ...[size, created, updated, namespace, digest],
     );
-  });
+    objects.setLabels("content", digest, storedLabels(labels));
+    return true;
+  };
 }
 
-function adoptImage(store: Store, image: Image): void {
+function takeImage(image: Image): Take {
   const complete = completeImage(image);
   checkImage(complete);
   const body = imageBody(complete);
-  store.images.insertInside({ ...body, created: readTime(image.createdAt) });
-  store.images.updateInside({ ...body, updated: readTime(image.updatedAt) });
+  const [created, updated] = [readTime(image.createdAt), readTime(image.updatedAt)];
+  return ({ images }) => {
+    const known = images.findInside(image.name);
+    if (known === undefined) images.insertInside({ ...body, created });
+    else if (known.updated > updated) return false;
+    images.updateInside({ ...body, updated });
+    return true;
+  };
 }
 
-function adoptContainer(store: Store, container: Container): void {
+function takeContainer(container: Container): Take {
+  checkContainer(container, "adopt");
   const body = bodyOf(container);
-  store.containers.insertInside(body, readTime(container.createdAt));
-  store.containers.updateInside({ ...body, updated: readTime(container.updatedAt) });
+  const [created, updated] = [readTime(container.createdAt), readTime(container.updatedAt)];
+  return ({ containers }) => {
+    const known = containers.findInside(body.id);
+    if (known !== undefined && known.updated > updated) return false;
+    // Of one that was removed and made again over there, also what cannot change is another.
+    if (known !== undefined && known.created !== created) containers.deleteInside(body.id);
+    containers.insertInside(body, created);
+    containers.updateInside({ ...body, updated });
+    return true;
+  };
 }
 
-function adoptLease(store: Store, { id, labels, createdAt }: Lease, resources: readonly Resource[]): void {
+async function takeLease({ stock, namespace, report }: Adoption, lease: Lease): Promise<Take> {
+  const { id, labels, createdAt } = lease;
+  const resources: LeaseResource[] = [];
+  for (const resource of await stock.resources(namespace, id)) {
+    // It keeps what it can: without it, the next collection would take all.
+    const known = await report.tell("lease", id, () => Promise.resolve(resource).then(leaseResource));
+    if (known !== undefined) resources.push(known);
+  }
   const kept = storedLabels(labels);
-  if (!store.leases.insertInside(id, { labels: kept, created: readTime(createdAt) })) {
-    store.objects.setLabels("lease", id, kept);
-  }
-  for (const resource of resources) {
-    const { kind, key } = leaseResource(resource);
-    store.objects.hold(id, kind, key);
-  }
+  return ({ leases, objects }) => {
+    if (!leases.insertInside(id, { labels: kept, created: readTime(createdAt) })) {
+      objects.setLabels("lease", id, kept);
+    }
+    for (const { kind, key } of resources) objects.hold(id, kind, key);
+    return true;
+  };
 }
 
 /** Whether the error means that nobody listens where the stock daemon should. */

@@ -11,6 +11,7 @@ import { IntrospectionDefinition } from "../../api/gen/services/introspection/v1
 import { type Lease, LeasesDefinition, type Resource } from "../../api/gen/services/leases/v1/leases.ts";
 import { type Namespace, NamespacesDefinition } from "../../api/gen/services/namespaces/v1/namespace.ts";
 import { type Info as SnapshotInfo, SnapshotsDefinition } from "../../api/gen/services/snapshots/v1/snapshots.ts";
+import { isFailure } from "../../api/errors.ts";
 import type { Mount } from "../../api/gen/types/mount.ts";
 import type { CallOptions } from "../../api/rpc/definition.ts";
 
@@ -18,6 +19,21 @@ import type { CallOptions } from "../../api/rpc/definition.ts";
 const answerMs = 60_000;
 /** Something that goes wrong leaves the lease of our views for so long at most. */
 const leaseMs = 3_600_000;
+
+/** A snapshotter of the daemon's. */
+export interface StockSnapshotter {
+  readonly name: string;
+  /** Where it keeps its snapshots; undefined where it does not tell. */
+  readonly directory: string | undefined;
+}
+
+/** See {@link StockDaemon.views}. */
+export interface StockViews extends AsyncDisposable {
+  /** The lease that keeps them. */
+  readonly lease: string;
+  /** Mounts of a view on a committed snapshot, which is made for that and removed again. */
+  mountsOn(snapshotter: string, parent: string): Promise<Mount[]>;
+}
 
 /** Answers are in the daemon's own messages. Every method throws what the daemon answers, and the signal's reason. */
 export class StockDaemon implements Disposable {
@@ -62,15 +78,25 @@ export class StockDaemon implements Disposable {
       .containers;
   }
 
-  async *content(namespace: string): AsyncGenerator<ContentInfo> {
+  /** Read at once, as the daemon keeps its database's pages while somebody lists. */
+  async content(namespace: string): Promise<ContentInfo[]> {
     const answers = this.#channel.client(ContentDefinition).list({ filters: [] }, this.#options(namespace));
-    for await (const { info } of answers) yield* info;
+    return (await Array.fromAsync(answers, ({ info }) => info)).flat();
   }
 
-  async *snapshots(namespace: string, snapshotter: string): AsyncGenerator<SnapshotInfo> {
+  /** Its snapshotters that work. */
+  async snapshotters(): Promise<StockSnapshotter[]> {
+    const request = { filters: ["type==io.containerd.snapshotter.v1"] };
+    const { plugins } = await this.#channel.client(IntrospectionDefinition).plugins(request, this.#options("default"));
+    return plugins.filter(({ initErr }) => initErr === undefined)
+      .map(({ id, exports }) => ({ name: id, directory: exports["root"] }));
+  }
+
+  /** As {@link content}. */
+  async snapshots(namespace: string, snapshotter: string): Promise<SnapshotInfo[]> {
     const answers = this.#channel.client(SnapshotsDefinition)
       .list({ snapshotter, filters: [] }, this.#options(namespace));
-    for await (const { info } of answers) yield* info;
+    return (await Array.fromAsync(answers, ({ info }) => info)).flat();
   }
 
   /** Mounts of an active snapshot or a view. */
@@ -82,20 +108,35 @@ export class StockDaemon implements Disposable {
     return answer.mounts;
   }
 
-  /** Mounts of a view on a committed snapshot, which is made for that and removed again. */
-  async mountsOfView(namespace: string, snapshotter: string, parent: string): Promise<Mount[]> {
-    const leases = this.#channel.client(LeasesDefinition);
-    const snapshots = this.#channel.client(SnapshotsDefinition);
-    const key = `barge-adopt-${crypto.randomUUID()}`;
+  /**
+   * Makes views on committed snapshots under a lease of their own, which goes with them when the result is disposed of,
+   * or after an hour where this process dies.
+   */
+  async views(namespace: string): Promise<StockViews> {
+    const lease = `barge-adopt-${crypto.randomUUID()}`;
     const labels = { "containerd.io/gc.expire": new Date(Date.now() + leaseMs).toISOString() };
-    await leases.create({ id: key, labels }, this.#options(namespace));
-    try {
-      const { mounts } = await snapshots.view({ snapshotter, key, parent, labels: {} }, this.#options(namespace, key));
-      await snapshots.remove({ snapshotter, key }, this.#options(namespace));
-      return mounts;
-    } finally {
-      await leases.delete({ id: key, sync: false }, this.#options(namespace));
-    }
+    await this.#channel.client(LeasesDefinition).create({ id: lease, labels }, this.#options(namespace));
+    const snapshots = this.#channel.client(SnapshotsDefinition);
+    const options = this.#options(namespace, lease);
+    // An interruption does not leave them behind.
+    const parting = { metadata: { "containerd-namespace": namespace }, timeoutMs: answerMs };
+    return {
+      lease,
+      async mountsOn(snapshotter, parent) {
+        const key = `barge-adopt-${crypto.randomUUID()}`;
+        try {
+          return (await snapshots.view({ snapshotter, key, parent, labels: {} }, options)).mounts;
+        } finally {
+          await snapshots.remove({ snapshotter, key }, parting).catch((error: unknown) => {
+            // It was not made, and the reason for that is on its way.
+            if (!isFailure(error, "NotFound")) throw error;
+          });
+        }
+      },
+      [Symbol.asyncDispose]: async () => {
+        await this.#channel.client(LeasesDefinition).delete({ id: lease, sync: false }, parting);
+      },
+    };
   }
 
   async leases(namespace: string): Promise<Lease[]> {
@@ -111,3 +152,18 @@ export class StockDaemon implements Disposable {
     this.#channel.close();
   }
 }
+
+/** What adoption asks, whoever answers. */
+export type StockSide = Pick<
+  StockDaemon,
+  | "namespaces"
+  | "content"
+  | "snapshotters"
+  | "snapshots"
+  | "mounts"
+  | "views"
+  | "images"
+  | "containers"
+  | "leases"
+  | "resources"
+>;

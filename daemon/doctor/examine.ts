@@ -110,8 +110,10 @@ function unknownBlobFiles(root: string, reader: Reader): Finding[] {
 }
 
 function missingSnapshots(root: string, reader: Reader): Finding[] {
+  // A view on a snapshot is that snapshot, and does without a directory.
   const rows = reader.all<{ id: number; namespace: string; snapshotter: string; key: string }>(
-    "SELECT id, namespace, snapshotter, key FROM snapshots WHERE snapshotter IN ('overlayfs', 'native')",
+    "SELECT id, namespace, snapshotter, key FROM snapshots WHERE snapshotter IN ('overlayfs', 'native') " +
+      "AND NOT (kind = 'view' AND parent IS NOT NULL)",
   );
   return rows.filter(({ id, snapshotter }) =>
     !exists(`${root}/io.containerd.snapshotter.v1.${snapshotter}/snapshots/${directoryNumber(id)}`)

@@ -211,7 +211,9 @@ export class DirectorySnapshotter implements Snapshotter {
     return await this.#read(() => {
       const row = this.#rows.get(key);
       const mounts = this.#mountsOf(row);
-      this.#checkFiles(key, this.#place(row.id));
+      const own = this.#place(row.id);
+      const used = row.kind === "view" && this.form.viewsAreParents === true ? this.#parentPlaces(row)[0] ?? own : own;
+      this.#checkFiles(key, used);
       return mounts;
     });
   }

@@ -23,6 +23,8 @@ export interface SnapshotForm {
   readonly rebases: boolean;
   /** What containerd's text says could not be had where a committed snapshot was asked for its mounts. */
   readonly mountName: "active mount" | "snapshot mount" | "active snapshot";
+  /** Whether a view on a snapshot has nothing in its own directory, and does without it. Default: no. */
+  readonly viewsAreParents?: true;
   /** The directory of a snapshot's own files. */
   files(directory: string): string;
   /**

@@ -11,6 +11,7 @@ export const nativeForm: SnapshotForm = {
   name: "native",
   layers: "plain",
   rebases: false,
+  viewsAreParents: true,
   mountName: "snapshot mount",
 
   files: (directory) => directory,

@@ -61,6 +61,7 @@ export function makeOverlayForm(options: OverlayOptions = {}): SnapshotForm {
     name: "overlayfs",
     layers: "overlay",
     rebases: true,
+    viewsAreParents: true,
     mountName: "active mount",
 
     files: (directory) => `${directory}/fs`,

@@ -107,29 +107,6 @@ export class SnapshotRows {
     return row.id;
   }
 
-  /**
-   * Adds a snapshot whose directory is there, or replaces what is known of it; says whether it is new. A row of that id
-   * under another key was renamed by a commit. Times are milliseconds since 1970.
-   */
-  adopt(snapshot: Omit<SnapshotRow, "size" | "inodes">, labels: Labels): boolean {
-    const { database, namespace } = this.objects;
-    const { id, key, kind, parent, created, updated } = snapshot;
-    const former = database.get<{ key: string }>("SELECT key FROM snapshots WHERE id = ?", id);
-    if (former !== undefined && former.key !== key) {
-      database.run("DELETE FROM snapshots WHERE id = ?", id);
-      this.objects.forget("snapshot", this.objectKey(former.key));
-    }
-    this.objects.enterNamespace();
-    const made = database.run(
-      "INSERT OR IGNORE INTO snapshots (id, namespace, snapshotter, key, kind, parent, created, updated) " +
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-      ...[id, namespace, this.snapshotter, key, kind, parent, created, updated],
-    );
-    this.objects.setLabels("snapshot", this.objectKey(key), labels);
-    this.#linkParent(key, parent ?? undefined);
-    return made > 0;
-  }
-
   /** Gives a row that was just added the next id. */
   renumber(id: number): number {
     const { database } = this.objects;

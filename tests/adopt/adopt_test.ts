@@ -32,8 +32,52 @@ async function fill(stock: TestDaemon, registry: string): Promise<string> {
   await stock.ask(...snapshots, "view", "seen", "done");
   // Prepare gives this label, view does not: the next collection would take it.
   await stock.ask(...snapshots, "label", "seen", "containerd.io/gc.root=1");
+  await stock.ask(...snapshots, "view", "nothing");
+  await stock.ask(...snapshots, "label", "nothing", "containerd.io/gc.root=1");
+  await stock.ask(...snapshots, "prepare", "again", "done");
   await stock.ask(...native, "prepare", "loose");
+  await stock.ask(...native, "prepare", "base");
+  await stock.ask(...native, "commit", "based", "base");
+  await stock.ask(...native, "label", "based", "containerd.io/gc.root=1");
+  await stock.ask(...native, "view", "glance", "based");
+  await stock.ask(...native, "label", "glance", "containerd.io/gc.root=1");
+  await stock.ask("containers", "create", "--label", "k=old", image, "c2", "sh");
   return image;
+}
+
+/** Changes it: what has gone and come again under its old name, and what its daemon collects meanwhile. */
+async function change(stock: TestDaemon, image: string): Promise<void> {
+  await stock.ask("images", "label", image, "colour=red");
+  await stock.ask("snapshots", "commit", "done-2", "upper");
+  await stock.ask("snapshots", "label", "done-2", "containerd.io/gc.root=1");
+  await stock.ask("snapshots", "prepare", "upper", "done-2");
+  await stock.ask("snapshots", "rm", "again");
+  await stock.ask("snapshots", "prepare", "again", "done-2");
+  await stock.ask("snapshots", "label", "seen", "colour=red");
+  await stock.ask("containers", "rm", "c2");
+  await stock.ask("containers", "create", "--label", "k=new", image, "c2", "sh");
+  await collect(stock);
+}
+
+/** Has the daemon collect its garbage. */
+async function collect(daemon: TestDaemon): Promise<void> {
+  await daemon.ask("leases", "create", "--id", "passing");
+  await daemon.ask("leases", "rm", "--sync", "passing");
+}
+
+/** Mounts a snapshot as the daemon says, and gives a file of it. */
+async function readMounted(daemon: TestDaemon, key: string, file: string): Promise<string> {
+  const target = await Deno.makeTempDir({ prefix: "barge-adopt-mount-" });
+  try {
+    await succeed(["sh", "-ec", await daemon.ask("snapshots", "mounts", target, key)]);
+    try {
+      return await Deno.readTextFile(`${target}/${file}`);
+    } finally {
+      await succeed(["umount", target]);
+    }
+  } finally {
+    await Deno.remove(target);
+  }
 }
 
 /** What clients see, without what a daemon's own numbers are. */
@@ -48,13 +92,20 @@ async function look(daemon: TestDaemon, image: string): Promise<Record<string, s
       ["leases", "ls"],
       ["containers", "ls"],
       ["containers", "info", "c1"],
+      ["containers", "info", "c2"],
       ["snapshots", "ls"],
       ["snapshots", "tree"],
       ["snapshots", "info", "done"],
+      ["snapshots", "info", "upper"],
+      ["snapshots", "info", "seen"],
+      ["snapshots", "info", "c1"],
       ["snapshots", "mounts", "/target", "upper"],
       ["snapshots", "mounts", "/target", "c1"],
+      ["snapshots", "mounts", "/target", "seen"],
+      ["snapshots", "mounts", "/target", "nothing"],
       ["snapshots", "--snapshotter", "native", "ls"],
       ["snapshots", "--snapshotter", "native", "mounts", "/target", "loose"],
+      ["snapshots", "--snapshotter", "native", "mounts", "/target", "glance"],
       ["-n", "other", "images", "ls"],
       ["-n", "other", "content", "ls"],
       ["-n", "other", "snapshots", "ls"],
@@ -107,34 +158,43 @@ systemTest(
       const expected = await look(stock, image);
       const dry = await adopt(stock, "--dry-run", "--json");
       assert.equal(dry.code, 0, dry.stderr);
+      assert.deepEqual((await Array.fromAsync(Deno.readDir(stock.root))).filter(({ name }) => /barge/.test(name)), []);
       const first = await adopt(stock, "--json");
       assert.equal(first.code, 0, first.stderr);
-      assert.deepEqual(JSON.parse(first.stdout).namespaces, JSON.parse(dry.stdout).namespaces);
-      // Again, with what has changed meanwhile.
-      await stock.ask("images", "label", image, "colour=red");
-      await stock.ask("snapshots", "commit", "done-2", "upper");
-      await stock.ask("snapshots", "prepare", "upper", "done-2");
+      const { namespaces } = JSON.parse(first.stdout);
+      assert.deepEqual(namespaces, JSON.parse(dry.stdout).namespaces);
+      assert.deepEqual(namespaces.map(({ namespace, kept }: Record<string, unknown>) => [namespace, kept]), [
+        ["default", 0],
+        ["other", 0],
+      ]);
+      // The views that it has made to learn of directories are gone.
+      assert.deepEqual(await look(stock, image), expected);
+      await change(stock, image);
       const second = await adopt(stock);
       assert.equal(second.code, 0, second.stderr);
+      await collect(stock);
       const last = await look(stock, image);
       assert.notDeepEqual(last, expected);
       await stock.stop();
       await using ours = await startDaemon({ directory: place, config });
       assert.deepEqual(await look(ours, image), last);
+      for (const key of ["upper", "seen", "again"]) assert.equal(await readMounted(ours, key, "written"), "kept\n");
+      assert.notEqual(await readMounted(ours, "c1", "bin/busybox"), "");
       // What stock kept is kept, nothing is fetched again, and what was adopted works on.
       const pulled = await ours.ask("images", "pull", "--plain-http", image);
       assert.doesNotMatch(pulled, /downloading|extracting/);
-      await ours.ask("leases", "create", "--id", "l2");
-      await ours.ask("leases", "rm", "--sync", "l2");
-      assert.deepEqual((await look(ours, image))["images check"], last["images check"]);
+      await collect(ours);
+      // The pull has touched the image.
+      const untouched = (seen: Record<string, string>) => ({ ...seen, "images ls": "", "content ls": "" });
+      assert.deepEqual(untouched(await look(ours, image)), untouched(last));
       assert.match(await ours.ask("snapshots", "usage", "done"), /done\s+\S/);
       const doctor = await execute([...barge, "doctor", "--root", ours.root, "--hash"]);
       assert.deepEqual([doctor.code, doctor.stdout], [0, `${ours.root}: nothing is wrong\n`]);
       // Removed, an adopted snapshot takes its directory along.
       const [, directory] = /upperdir=([^,]+)\/fs/.exec(await ours.ask("snapshots", "mounts", "/t", "upper"))!;
       await ours.ask("snapshots", "rm", "upper");
-      await ours.ask("leases", "create", "--id", "l3");
-      await ours.ask("leases", "rm", "--sync", "l3");
+      for (const view of ["seen", "nothing"]) await ours.ask("snapshots", "rm", view);
+      await collect(ours);
       await assert.rejects(Deno.stat(directory!), Deno.errors.NotFound);
     }),
 );
@@ -163,10 +223,78 @@ systemTest(
     }),
 );
 
+systemTest(
+  "barge adopt leaves what a barge daemon has changed since",
+  peers,
+  () =>
+    withStock(async (place, stock, image) => {
+      assert.equal((await adopt(stock)).code, 0);
+      await stock.stop();
+      const ours = await startDaemon({ directory: place, config });
+      await ours.ask("images", "label", image, "colour=green");
+      await ours.ask("snapshots", "commit", "ours", "again");
+      await ours.ask("snapshots", "label", "ours", "containerd.io/gc.root=1");
+      await ours.ask("images", "tag", image, "example.com/ours:1");
+      const before = { ...await look(ours, image), tree: await ours.ask("snapshots", "tree") };
+      await ours.stop();
+      await using again = await startDaemon({ kind: "stock", directory: place, config });
+      const third = await adopt(again, "--json");
+      assert.match(
+        third.stderr,
+        /^barge adopt: snapshot "overlayfs\/again" in namespace "default": its directory is that of snapshot "ours" here\n$/,
+      );
+      assert.equal(third.code, 1);
+      assert.equal(JSON.parse(third.stdout).namespaces[0].kept, 1);
+      await again.stop();
+      await using last = await startDaemon({ directory: place, config });
+      assert.deepEqual({ ...await look(last, image), tree: await last.ask("snapshots", "tree") }, before);
+    }),
+);
+
+systemTest(
+  "barge adopt names what it cannot take over, and takes the rest",
+  peers,
+  () =>
+    withStock(async (place, stock) => {
+      const config = (await stock.ask("content", "ls")).split("\n").find((line) =>
+        line.includes("gc.ref.snapshot.native")
+      );
+      const digest = config!.split(/\s/)[0]!;
+      await Deno.remove(`${place}/root/io.containerd.content.v1.content/blobs/${digest.replace(":", "/")}`);
+      const [, directory] = /upperdir=([^,]+)\/fs/.exec(await stock.ask("snapshots", "mounts", "/t", "again"))!;
+      await Deno.remove(directory!, { recursive: true });
+      const { code, stdout, stderr } = await adopt(stock, "--namespace", "default", "--json");
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`content "${digest}" in namespace "default": its file is missing`));
+      assert.match(
+        stderr,
+        /snapshot "overlayfs\/again" in namespace "default": there is no directory ".*\/snapshots\/\d+"/,
+      );
+      const { namespaces: [found, ...others] } = JSON.parse(stdout);
+      assert.deepEqual(others, []);
+      assert.deepEqual(found.failures.map(({ kind }: { kind: string }) => kind), ["content", "snapshot"]);
+      const counted = await adopt(stock, "--namespace", "default", "--dry-run", "--json");
+      assert.equal(counted.code, 1);
+      const { namespaces: [trial] } = JSON.parse(counted.stdout);
+      // A trial does not look for directories.
+      assert.deepEqual(trial, { ...found, snapshot: found.snapshot + 1, failures: found.failures.slice(0, 1) });
+      assert.deepEqual([found.image, found.container, found.lease], [2, 2, 1]);
+    }),
+);
+
 systemTest("barge adopt says what it cannot do", ["containerd"], async () => {
   const none = await execute([...barge, "adopt", "-a", "/run/no/such.sock"]);
   assert.deepEqual([none.code, none.stdout], [1, ""]);
   assert.match(none.stderr, /^barge adopt: no containerd answers at "\/run\/no\/such.sock"/);
+  await using stock = await startDaemon({ kind: "stock" });
+  for (const flag of [[], ["--dry-run"]]) {
+    const wrong = await adopt(stock, "--root", `${stock.directory}/elsewhere`, ...flag);
+    assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
+    assert.match(wrong.stderr, /^barge adopt: ".*\/elsewhere" is not the root of a stock containerd: it has no "io/);
+    const nobody = await adopt(stock, "--namespace", "nobody", ...flag);
+    assert.deepEqual([nobody.code, nobody.stderr], [1, 'barge adopt: the daemon has no namespace "nobody"\n']);
+  }
+  await assert.rejects(Deno.stat(`${stock.directory}/elsewhere`), Deno.errors.NotFound);
   await using ours = await startDaemon();
   const own = await execute([...barge, "adopt", "-a", ours.address]);
   assert.equal(own.code, 1);
