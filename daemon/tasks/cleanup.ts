@@ -4,8 +4,11 @@
  * @module
  */
 import { isFailure, messageOf } from "../../api/errors.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
+import { removeDeadSocket } from "../../shim/server/find_shim.ts";
 import type { Logger } from "../log/logger.ts";
 import type { MountManager } from "../mounts/mount_manager.ts";
+import { socketOf } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
 import type { ShimLauncher } from "./launcher.ts";
@@ -18,6 +21,7 @@ import { type Task, type TaskExit, unknownExit } from "./task.ts";
 export interface CleanupParts {
   readonly launcher: ShimLauncher;
   readonly mounts: MountManager;
+  readonly reactor: Reactor;
   readonly log: Logger;
   readonly deadlines: ConfiguredDeadlines;
 }
@@ -95,6 +99,18 @@ export class TaskCleanup {
     } catch (error) {
       log.warn("failed to clean up after shim disconnected", { error: messageOf(error), id: bundle.id });
       return unknownExit();
+    } finally {
+      await this.#removeSocket(bundle);
+    }
+  }
+
+  /** Stock's programs leave the socket of a shim that was killed. One that somebody listens on stays. */
+  async #removeSocket(bundle: Bundle): Promise<void> {
+    try {
+      const address = bundle.endpoint()?.address;
+      if (address?.startsWith("unix:///")) await removeDeadSocket(this.#parts.reactor, socketOf(address));
+    } catch (error) {
+      this.#parts.log.debug("cannot remove the socket of a dead shim", { error, id: bundle.id });
     }
   }
 

@@ -109,6 +109,9 @@ systemTest("TaskManager cleans up after a killed shim, tells its exit once and e
   await bench.ask("run", "-d", image, "one", "sleep", "1000");
   await using attached = bench.start("run", "--rm", image, "two", "sleep", "1000");
   await bench.until(/^two .*RUNNING/m, "tasks", "ls");
+  const bundle = `${bench.daemon.state}/io.containerd.runtime.v2.task/${bench.namespace}/one`;
+  const socket = JSON.parse(await Deno.readTextFile(`${bundle}/bootstrap.json`)).address.slice("unix://".length);
+  assert.equal(Deno.statSync(socket).isSocket, true);
   Deno.kill(bench.shimOf("one"), "SIGKILL");
   Deno.kill(bench.shimOf("two"), "SIGKILL");
   const { code, stderr } = await attached.finished;
@@ -118,6 +121,7 @@ systemTest("TaskManager cleans up after a killed shim, tells its exit once and e
     await events.says(`/tasks/delete {"container_id":"${id}"`);
     assert.equal(count(events.stdout, new RegExp(`/tasks/exit {"container_id":"${id}"`)), 1);
   }
+  assert.throws(() => Deno.statSync(socket), Deno.errors.NotFound);
   await bench.ask("containers", "rm", "one");
   await bench.assertNothingLeft();
 });
