@@ -15,6 +15,13 @@ export const globalFlags = {
   root: { kind: "value", value: "DIR", default: defaultRoot, help: "Directory of the containers' states" },
   log: { kind: "value", value: "FILE", help: "Write errors to this file as well" },
   logFormat: { kind: "choice", choices: ["text", "json"], default: "text", help: "Format of the log" },
+  systemdCgroup: { kind: "boolean", help: "Let systemd make cgroups; refused" },
+  rootless: {
+    kind: "choice",
+    choices: ["true", "false", "auto"],
+    default: "auto",
+    help: "Go on without the right to make cgroups; true is refused",
+  },
   debug: { kind: "boolean", help: "Log each command with the time that it took" },
   version: { kind: "boolean", short: "v", help: "Print the version" },
 } as const satisfies FlagTable;
@@ -35,6 +42,13 @@ export const createFlags = {
   consoleSocket,
   pidfdSocket,
   pidFile,
+  preserveFds: {
+    kind: "value",
+    value: "N",
+    default: "0",
+    parse: parseCount,
+    help: "Pass on so many descriptors from 3 on",
+  },
   noPivot: { kind: "boolean", help: "Change the root without pivot_root, for a root on a ramfs" },
   noNewKeyring: { kind: "boolean", help: "Let the container have the caller's session keyring" },
 } as const satisfies FlagTable;
@@ -43,6 +57,7 @@ export const createFlags = {
 export const runFlags = {
   ...createFlags,
   detach: { kind: "boolean", short: "d", help: "Return when the container runs" },
+  noSubreaper: { kind: "boolean", help: "Leave orphans of the container to others" },
   keep: { kind: "boolean", help: "Keep the container's state when it has stopped" },
 } as const satisfies FlagTable;
 
@@ -58,6 +73,15 @@ export const execFlags = {
   user: { kind: "value", short: "u", value: "UID[:GID]", parse: parseUser, help: "Run as this user" },
   additionalGids: { kind: "list", short: "g", value: "GID", parse: parseId, help: "Add a group" },
   cap: { kind: "list", short: "c", value: "NAME", help: "Add a capability" },
+  preserveFds: {
+    kind: "value",
+    value: "N",
+    default: "0",
+    parse: parseCount,
+    help: "Pass on so many descriptors from 3 on",
+  },
+  processLabel: { kind: "value", value: "LABEL", help: "Label of the process (SELinux)" },
+  apparmor: { kind: "value", value: "PROFILE", help: "Profile of the process (AppArmor)" },
   noNewPrivs: { kind: "boolean", help: "Set no_new_privs" },
   detach: { kind: "boolean", short: "d", help: "Return when the process runs" },
   ignorePaused: { kind: "boolean", help: "Go on in a paused container" },
@@ -139,6 +163,15 @@ function parseId(text: string): number {
   const id = /^\d{1,10}$/.test(text) ? Number(text) : idMax + 1;
   if (id > idMax) throw new Failure("InvalidArgument", `want a number up to ${idMax}`);
   return id;
+}
+
+/** More than any caller opens. */
+const preservedMax = 1024;
+
+function parseCount(text: string): number {
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : preservedMax + 1;
+  if (count > preservedMax) throw new Failure("InvalidArgument", `want a number up to ${preservedMax}`);
+  return count;
 }
 
 function parseWhole(text: string): number {

@@ -6,17 +6,18 @@
 import { Failure, messageOf } from "../../api/errors.ts";
 import { version } from "../../api/version.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
-import { parseFlags } from "../flags.ts";
+import { type FlagValues, parseFlags } from "../flags.ts";
 import { renderHelp } from "../flag_help.ts";
 import { kill, list, remove, showPlan, spec, start, state } from "./commands.ts";
 import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
-import { events } from "./events.ts";
-import { pause, ps, resume, update } from "./limit_commands.ts";
 import { create, exec, run } from "./process_commands.ts";
 
 /** What a command needs: the root of states, its own arguments and the log. Gives text to print or an exit code. */
 type Command = (root: string, args: string[], log: RuntimeLog) => Promise<string | number | void> | string | void;
+
+/** Loaded only by those who need them: `run` is measured in milliseconds. */
+const limits = () => import("./limit_commands.ts");
 
 const commands: Readonly<Record<string, Command>> = {
   create,
@@ -27,11 +28,11 @@ const commands: Readonly<Record<string, Command>> = {
   list,
   kill,
   delete: remove,
-  pause,
-  resume,
-  ps,
-  update,
-  events,
+  pause: async (root, args) => await (await limits()).pause(root, args),
+  resume: async (root, args) => (await limits()).resume(root, args),
+  ps: async (root, args) => await (await limits()).ps(root, args),
+  update: async (...given) => await (await limits()).update(...given),
+  events: async (root, args) => await (await import("./events.ts")).events(root, args),
   features: async () => (await import("./features.ts")).features(),
   spec: (_root, args) => spec(args),
   plan: (_root, args) => showPlan(args),
@@ -45,6 +46,19 @@ const failures: Readonly<Record<string, { prefix: string; code: number }>> = {
 };
 
 const description = `An OCI runtime. Commands: ${Object.keys(commands).join(", ")}.`;
+
+/** Refuses what runc has and this runtime does not. */
+function refuseGlobalFlags(flags: FlagValues<typeof globalFlags>): void {
+  if (flags.systemdCgroup) {
+    throw new Failure(
+      "FailedPrecondition",
+      "systemd cgroup flag passed, but systemd support for managing cgroups is not available",
+    );
+  }
+  if (flags.rootless === "true") {
+    throw new Failure("NotImplemented", "--rootless true is not supported: barge oci needs root; leave it out");
+  }
+}
 
 /** Performs one command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
@@ -66,6 +80,7 @@ export async function main(args: string[]): Promise<number> {
     }
     name = command;
     log = new RuntimeLog(flags.log, flags.logFormat, flags.debug);
+    refuseGlobalFlags(flags);
     const perform = commands[command];
     if (perform === undefined) {
       throw new Failure("NotImplemented", `"${command}" is no command of this runtime; ${description}`);

@@ -10,13 +10,14 @@ import { exitCode, OrphanReaper, waitForChild } from "../../ffi/process.ts";
 import { Reactor } from "../../ffi/reactor.ts";
 import { sendDescriptor } from "../../ffi/send_descriptor.ts";
 import { connectUnix } from "../../ffi/socket.ts";
+import { attempt } from "../../ffi/syscall.ts";
 import { specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { createContainer } from "../../shim/oci/create.ts";
 import { releaseContainer } from "../../shim/oci/delete.ts";
 import { execInContainer } from "../../shim/oci/exec.ts";
 import { type Foreground, PipedForeground, TerminalForeground } from "../../shim/oci/foreground.ts";
 import { SignalForwarder } from "../../shim/oci/forward_signals.ts";
-import type { Launched, Streams } from "../../shim/oci/launch.ts";
+import type { Launched, Preserved, Streams } from "../../shim/oci/launch.ts";
 import { parseProcess } from "../../shim/oci/spec/parse.ts";
 import { type FlagValues, parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
@@ -48,6 +49,7 @@ export async function create(root: string, args: string[], log: RuntimeLog): Pro
     openFiles: readLaunch().nofile,
     newKeyring: !flags.noNewKeyring,
     noPivot: flags.noPivot,
+    preserved: preservedDescriptors(flags.preserveFds),
   });
   warnOf(withoutEffect, log);
   sendPidfd(flags.pidfdSocket, launched, "standard");
@@ -83,6 +85,7 @@ export async function run(root: string, args: string[], log: RuntimeLog): Promis
     openFiles: readLaunch().nofile,
     newKeyring: !flags.noNewKeyring,
     noPivot: flags.noPivot,
+    preserved: preservedDescriptors(flags.preserveFds),
   });
   const { launched } = created;
   warnOf(created.withoutEffect, log);
@@ -90,7 +93,7 @@ export async function run(root: string, args: string[], log: RuntimeLog): Promis
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
   if (foreground === undefined || signals === undefined) return 0;
   // Without a pid namespace of its own the container's orphans are ours to reap.
-  using _reaper = new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
+  using _reaper = flags.noSubreaper ? undefined : new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
   const code = await follow(reactor, launched, foreground, signals);
   if (!flags.keep) await releaseContainer(created, (message) => log.warn(message));
   return code;
@@ -115,6 +118,7 @@ export async function exec(root: string, args: string[]): Promise<number> {
     openFiles: readLaunch().nofile,
     alone: true,
     ignorePaused: flags.ignorePaused,
+    preserved: preservedDescriptors(flags.preserveFds),
   });
   sendPidfd(flags.pidfdSocket, launched, "setns");
   if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
@@ -159,6 +163,29 @@ function openConsole(terminal: boolean, socket: string | undefined, detach: bool
   return connectUnix(socket);
 }
 
+/**
+ * The caller's descriptors that the process gets: from 3 on those of its socket activation (sd_listen_fds(3)), where they
+ * are meant for this process, and as many as the flag says after them. Throws `InvalidArgument` where one is not open.
+ */
+function preservedDescriptors(count: number): Preserved {
+  const { environment } = readLaunch();
+  const isOurs = environment.get("LISTEN_PID") === String(Deno.pid);
+  const listening = isOurs ? Number(environment.get("LISTEN_FDS") ?? 0) : 0;
+  const numbers = Array.from({ length: listening + count }, (_, index) => 3 + index);
+  for (const number of numbers) {
+    if (!isOpen(number)) {
+      throw new Failure("InvalidArgument", `file descriptor ${number} is not open: --preserve-fds wants all of them`);
+    }
+  }
+  return { numbers, listening };
+}
+
+/** Whether the caller left it open. Deno's own descriptors are closed at exec; those that were inherited are not. */
+function isOpen(number: number): boolean {
+  const flagsOf = attempt("fcntl", number, 1 /* F_GETFD */);
+  return flagsOf >= 0 && (flagsOf & 1) === 0;
+}
+
 /** Gives a pidfd of the process to whoever listens; the text says whether it is the container's first. */
 function sendPidfd(path: string | undefined, launched: Launched, text: "standard" | "setns"): void {
   if (path === undefined) return;
@@ -197,6 +224,8 @@ function processFromFlags(
   if (flags.additionalGids.length > 0) {
     process.user.additionalGids = [...own.user.additionalGids ?? [], ...flags.additionalGids];
   }
+  if (flags.processLabel !== undefined) process.selinuxLabel = flags.processLabel;
+  if (flags.apparmor !== undefined) process.apparmorProfile = flags.apparmor;
   if (flags.noNewPrivs) process.noNewPrivileges = true;
   if (flags.cap.length > 0) {
     const add = (names: string[] | undefined): string[] => [...new Set([...names ?? [], ...flags.cap])];

@@ -22,6 +22,8 @@ export interface Hygiene {
   arch: Arch;
   /** The descriptors that the child keeps; every other one is closed. Numbers run from 0 without a gap. */
   descriptors: readonly Placement[];
+  /** How many of them, from 0 on, are open after `execve` too; the standard streams unless it is said otherwise. */
+  kept?: number;
   /** Number, in the child, of the sealed file that `/proc/self/exe` becomes. */
   stub: number;
   /** Signals that this process ignores; the child gets their default back. */
@@ -44,22 +46,21 @@ export function addHygiene(program: Program, hygiene: Hygiene): void {
     args: [flag("PR_SET_DUMPABLE"), 0, 0, 0, 0],
     does: "hide the child's memory from other processes",
   });
-  placeDescriptors(program, hygiene.descriptors);
+  placeDescriptors(program, hygiene.descriptors, hygiene.kept ?? 3);
   resetSignals(program, hygiene.ignoredSignals);
   unmapParent(program, hygiene.arch);
   swapExecutable(program, hygiene.stub);
 }
 
 /** Moves the wanted descriptors to their numbers, by way of higher ones so that none is overwritten, and closes all others. */
-function placeDescriptors(program: Program, descriptors: readonly Placement[]): void {
+function placeDescriptors(program: Program, descriptors: readonly Placement[], kept: number): void {
   const does = "keep only the wanted descriptors";
   const count = descriptors.length;
   const copies = descriptors.map(({ from }) =>
     program.result(`${from}.copy`, { call: "fcntl", args: [new Given(from), flag("F_DUPFD"), count], does })
   );
-  // Only the standard streams survive execve.
   descriptors.forEach(({ to }, index) =>
-    program.add({ call: "dup3", args: [copies[index]!, to, to < 3 ? 0 : flag("O_CLOEXEC")], does })
+    program.add({ call: "dup3", args: [copies[index]!, to, to < kept ? 0 : flag("O_CLOEXEC")], does })
   );
   program.add({ call: "close_range", args: [count, 0xffffffff, 0], does });
 }

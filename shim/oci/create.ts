@@ -15,7 +15,7 @@ import { settingsWithoutEffect } from "./cgroup/settings.ts";
 import { type ContainerState, StateDirectory } from "./container_state.ts";
 import { gatherFacts } from "./gather_facts.ts";
 import { hasHooks, needsHostRootfs } from "./hooks/hook_state.ts";
-import { launch, type Launched, type Streams } from "./launch.ts";
+import { launch, type Launched, type Preserved, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -46,6 +46,8 @@ export interface CreateOptions {
   alone: boolean;
   /** The caller's own limit of open files. */
   openFiles?: Limit | undefined;
+  /** Descriptors of this process that the container's gets from 3 on. */
+  preserved?: Preserved | undefined;
   /** Whether the container gets a session keyring of its own; it does unless this is false. */
   newKeyring?: boolean | undefined;
   /** Whether the root is changed without pivot_root(2), for a root on a ramfs. */
@@ -124,6 +126,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       ...(start === undefined ? {} : { start }),
       ...(go === undefined ? {} : { go: go.read }),
       idMapped: idMapped?.mounts,
+      preserved: options.preserved,
     });
     state.pid = launched.child.pid;
     state.pidStart = processStat(state.pid)?.start ?? "";

@@ -10,7 +10,7 @@ import { openPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { specOf, type StateDirectory } from "./container_state.ts";
 import { gatherExecFacts } from "./exec_facts.ts";
-import { launch, type Launched, type Streams } from "./launch.ts";
+import { launch, type Launched, type Preserved, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { unifiedCgroup } from "./plan/plan.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
@@ -25,6 +25,8 @@ export interface ExecOptions {
   openFiles?: Limit | undefined;
   /** Goes on although the container is paused: the process then waits in the frozen cgroup. */
   ignorePaused?: boolean;
+  /** Descriptors of this process that the new one gets from 3 on. */
+  preserved?: Preserved | undefined;
 }
 
 /**
@@ -48,7 +50,8 @@ export async function execInContainer(
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
   const facts = await gatherExecFacts(spec, state, process, options.openFiles);
-  const planned = planExec(spec, process, facts);
+  const { preserved } = options;
+  const planned = planExec(spec, process, preserved === undefined ? facts : { ...facts, preserved });
   const launched = launch({
     program: planned.program,
     streams: options.streams,
@@ -56,6 +59,7 @@ export async function execInContainer(
     alone: options.alone,
     cgroup: unifiedCgroup(facts)?.path,
     init,
+    preserved,
     ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
   });
   try {

@@ -8,6 +8,7 @@ import { hostArch } from "../../ffi/arch.ts";
 import { flags } from "../../ffi/constants.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
+import type { Preserved } from "./launch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -26,6 +27,7 @@ export interface KnownFacts {
   start: "fifo" | "at once";
   dieWithParent: boolean;
   idMapped?: readonly string[] | undefined;
+  preserved?: Preserved | undefined;
   newKeyring?: boolean | undefined;
   noPivot?: boolean | undefined;
 }
@@ -40,6 +42,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     cgroups,
     start,
     dieWithParent,
+    ...(known.preserved === undefined ? {} : { preserved: known.preserved }),
     newKeyring: known.newKeyring ?? true,
     noPivot: known.noPivot ?? false,
     ...(known.idMapped === undefined ? {} : { idMapped: known.idMapped }),

@@ -27,6 +27,13 @@ export interface Streams {
   console?: number;
 }
 
+/** Descriptors of this process that a container's process gets from 3 on. */
+export interface Preserved {
+  numbers: readonly number[];
+  /** How many of them are sockets of its socket activation (sd_listen_fds(3)). */
+  listening: number;
+}
+
 /** What {@link launch} needs besides the program. */
 export interface Launch {
   program: ChildProgram;
@@ -47,6 +54,7 @@ export interface Launch {
   go?: Descriptor | undefined;
   /** Detached mounts that the program attaches. */
   idMapped?: readonly Descriptor[] | undefined;
+  preserved?: Preserved | undefined;
 }
 
 /** The pipe whose write end is never closed: its end of file tells children that this process has ended. */
@@ -132,6 +140,7 @@ export function launch(options: Launch): Launched {
     if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
     if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
     options.idMapped?.forEach((mount, index) => given.set(`idmap${index}`, BigInt(mount.number)));
+    options.preserved?.numbers.forEach((number, index) => given.set(`kept${index}`, BigInt(number)));
     if (options.go !== undefined) given.set("go", BigInt(options.go.number));
     if (options.init !== undefined) given.set("init", BigInt(options.init.number));
     if (cgroup !== undefined) given.set("cgroup", BigInt(cgroup.number));

@@ -76,6 +76,8 @@ export interface Facts {
   start: "at once" | "fifo";
   /** Bind mounts with ids mapped, by `sourceKey`: each is given as descriptor `idmapN`, a detached mount. */
   idMapped?: readonly string[];
+  /** The caller's descriptors that the process gets from 3 on, each given as `keptN`. */
+  preserved?: { numbers: readonly number[]; listening: number };
   /** Whether the container gets a session keyring of its own. */
   newKeyring: boolean;
   /** Whether the root is changed without pivot_root(2). */

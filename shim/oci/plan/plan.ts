@@ -38,6 +38,8 @@ export const namespaceFlags: Readonly<Record<NamespaceType, ConstantName>> = {
 /** The child's descriptors, by what they are for. */
 export interface Descriptors {
   placements: Placement[];
+  /** How many of them are there after `execve`. */
+  kept: number;
   report: number;
   start: number | undefined;
   life: number | undefined;
@@ -55,9 +57,22 @@ export interface Descriptors {
 
 /** Numbers the descriptors that a child gets: what is needed longest comes first. */
 function numberDescriptors(
-  wanted: { start: boolean; life: boolean; console: boolean; init?: boolean; go?: boolean; idmaps?: number },
+  wanted: {
+    start: boolean;
+    life: boolean;
+    console: boolean;
+    init?: boolean;
+    go?: boolean;
+    idmaps?: number;
+    preserved?: number;
+  },
 ): Descriptors {
-  const placements: Placement[] = ["stdin", "stdout", "stderr", "report"].map((from, to) => ({ from, to }));
+  const placements: Placement[] = ["stdin", "stdout", "stderr"].map((from, to) => ({ from, to }));
+  for (let index = 0; index < (wanted.preserved ?? 0); index++) {
+    placements.push({ from: `kept${index}`, to: 3 + index });
+  }
+  const kept = placements.length;
+  const report = placements.push({ from: "report", to: kept }) - 1;
   const place = (from: string, yes: boolean): number | undefined =>
     yes ? placements.push({ from, to: placements.length }) - 1 : undefined;
   const start = place("start", wanted.start);
@@ -68,7 +83,7 @@ function numberDescriptors(
   const go = place("go", wanted.go === true);
   const idmaps = Array.from({ length: wanted.idmaps ?? 0 }, (_, index) => place(`idmap${index}`, true)!);
   const stub = placements.push({ from: "stub", to: placements.length }) - 1;
-  return { placements, report: 3, start, life, console, init, go, idmaps, stub, firstUnwanted };
+  return { placements, kept, report, start, life, console, init, go, idmaps, stub, firstUnwanted };
 }
 
 /** A program that clones a child into its cgroup and makes it nobody's memory, with the descriptors that it keeps. */
@@ -82,6 +97,7 @@ export function beginChild(
   addHygiene(program, {
     arch: facts.arch,
     descriptors: descriptors.placements,
+    kept: descriptors.kept,
     stub: descriptors.stub,
     ignoredSignals: facts.ignoredSignals,
   });
@@ -115,6 +131,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
     console: process.terminal === true,
     go: needsStops(spec),
     idmaps: facts.idMapped?.length ?? 0,
+    preserved: facts.preserved?.numbers.length ?? 0,
   });
   const stops = new Stops(program, descriptors.report, descriptors.go);
   if (descriptors.life !== undefined) addLife(program, descriptors.life);
@@ -133,9 +150,15 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   addFileSystems(paths, root, spec, process, facts, descriptors, stops, sources);
   addScheduling(program, process);
   addPersonality(program, linux.personality);
-  addFinish(program, { process, facts, descriptors });
+  addFinish(program, { process: withListening(process, facts), facts, descriptors });
   const pidNamespace = linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path;
   return { program, pidNamespace, stops: stops.list };
+}
+
+/** The process with what socket activation tells it (sd_listen_fds(3)); it is 1 in its pid namespace. */
+export function withListening(process: Process, { preserved }: Pick<Facts, "preserved">): Process {
+  if (preserved === undefined || preserved.listening === 0) return process;
+  return { ...process, env: [...process.env ?? [], `LISTEN_FDS=${preserved.listening}`, "LISTEN_PID=1"] };
 }
 
 /** Whether the runtime has something to do while the new process waits. */

@@ -14,12 +14,21 @@ import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { addAffinity, addLabels, addPersonality, addScheduling } from "./scheduling.ts";
 import { addNamespaceRoot } from "./user_namespace.ts";
 import { openHow, openHowSize } from "./paths.ts";
-import { addCgroups, beginChild, namespaceFlags } from "./plan.ts";
+import { addCgroups, beginChild, namespaceFlags, withListening } from "./plan.ts";
 
 /** The facts that an exec needs. */
 export type ExecFacts = Pick<
   Facts,
-  "arch" | "id" | "filter" | "cgroups" | "ignoredSignals" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent"
+  | "arch"
+  | "id"
+  | "filter"
+  | "cgroups"
+  | "ignoredSignals"
+  | "openFiles"
+  | "lastCapability"
+  | "passwd"
+  | "dieWithParent"
+  | "preserved"
 >;
 
 /** The namespaces that an exec joins; the pid namespace is entered by the clone. */
@@ -42,6 +51,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
     life: false,
     init: true,
     console: process.terminal === true,
+    preserved: facts.preserved?.numbers.length ?? 0,
   });
   addOomScore(program, process.oomScoreAdj);
   addAffinity(program, process.execCPUAffinity?.initial);
@@ -65,7 +75,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   }
   addScheduling(program, process);
   addPersonality(program, spec.linux?.personality);
-  addFinish(program, { process, facts, descriptors, executable });
+  addFinish(program, { process: withListening(process, facts), facts, descriptors, executable });
   return { program, joinsPidNamespace: types.has("pid") };
 }
 
