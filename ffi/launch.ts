@@ -6,10 +6,17 @@
  * - `BARGE_LAUNCH=1:SOFT:HARD:UMASK:IGNORED:BLOCKED`: version, RLIMIT_NOFILE, umask, signals ignored and blocked (bit
  *   n-1 is signal n);
  * - `BARGE_ARGV0`: the name that it was called by;
- * - `BARGE_ENV_NAME`: the caller's variable NAME, where Deno would have listened to it.
+ * - `BARGE_ENV_NAME`: the caller's variable NAME, where Deno would have listened to it;
+ * - `BARGE_START=NUMBER`: the descriptor that `startPipe` is, see there.
  *
  * @module
  */
+
+/**
+ * The file of a bundle that says that its container was deleted: the serialized answer to a shim's `delete`, which the
+ * launcher gives by itself.
+ */
+export const deletedFile = "deleted";
 
 /** The caller's side of things. */
 export interface Launch {
@@ -19,13 +26,18 @@ export interface Launch {
   umask: number | undefined;
   /** The name that barge was called by; empty as above. */
   argv0: string;
+  /**
+   * Of a shim that is to be started: its caller waits for another process, which ends well once a byte is written here,
+   * and this one may become the server. Undefined otherwise.
+   */
+  startPipe: number | undefined;
   /** The caller's environment. */
   environment: ReadonlyMap<string, string>;
 }
 
 const renamed = "BARGE_ENV_";
 /** Set by the launcher for Deno. */
-const own = new Set(["BARGE_LAUNCH", "BARGE_ARGV0", "DENO_DIR", "DENO_NO_UPDATE_CHECK"]);
+const own = new Set(["BARGE_LAUNCH", "BARGE_ARGV0", "BARGE_START", "DENO_DIR", "DENO_NO_UPDATE_CHECK"]);
 
 /** The launch that an environment tells of. */
 export function parseLaunch(variables: Readonly<Record<string, string>>): Launch {
@@ -40,6 +52,7 @@ export function parseLaunch(variables: Readonly<Record<string, string>>): Launch
     nofile: known ? { soft: BigInt(`0x${soft}`), hard: BigInt(`0x${hard}`) } : undefined,
     umask: known ? parseInt(umask, 16) : undefined,
     argv0: variables["BARGE_ARGV0"] ?? "",
+    startPipe: known && variables["BARGE_START"] !== undefined ? parseInt(variables["BARGE_START"], 16) : undefined,
     environment,
   };
 }

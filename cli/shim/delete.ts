@@ -8,6 +8,7 @@
 import { Failure, messageOf } from "../../api/errors.ts";
 import { DeleteResponse } from "../../api/gen/runtime/task/v2/shim.ts";
 import { wireTime } from "../../api/timestamp.ts";
+import { deletedFile } from "../../ffi/launch.ts";
 import { Reactor } from "../../ffi/reactor.ts";
 import { StateDirectory } from "../../shim/oci/container_state.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
@@ -26,6 +27,8 @@ export async function deleteAction(flags: FlagValues<typeof shimFlags>): Promise
   const { id, namespace } = flags;
   if (id === "") throw new Failure("InvalidArgument", "no id: give -id");
   const bundle = flags.bundle === "" ? bundleOf(id) : flags.bundle;
+  const answer = answerIn(bundle);
+  if (answer !== undefined) return answer;
   const options = readOptions(bundle);
   const warn = (text: string): void => console.error(text);
   const stateRoot = stateRootOf(options, namespace, bundle);
@@ -50,6 +53,16 @@ async function removeSocketOf(bundle: string, warn: (text: string) => void): Pro
     await removeDeadSocket(new Reactor(), address.replace(/^unix:\/\//, ""));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) warn(`cannot remove the shim's socket: ${messageOf(error)}`);
+  }
+}
+
+/** The answer that a shim has left when it deleted the container; the launcher gives it without us. */
+function answerIn(bundle: string): Uint8Array | undefined {
+  try {
+    return Deno.readFileSync(`${bundle}/${deletedFile}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

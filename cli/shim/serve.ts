@@ -5,12 +5,13 @@
  */
 import { readLaunch } from "../../ffi/launch.ts";
 import { Reactor } from "../../ffi/reactor.ts";
-import { listenInherited, listenStream } from "../../ffi/stream_listener.ts";
+import { listenInherited, listenStream, type StreamListener } from "../../ffi/stream_listener.ts";
 import { serveShim } from "../../shim/server/serve_shim.ts";
+import type { ServerSubject } from "../../shim/server/server_command.ts";
 import { inheritedSocket } from "../../shim/server/spawn_server.ts";
-import { groupingOf } from "./grouping.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
+import { groupingOf } from "./grouping.ts";
 
 /** Containers of one shim that holds those of a namespace: what an accident of it costs. */
 const placesMaxDefault = 50;
@@ -25,21 +26,34 @@ export async function serveAction(flags: FlagValues<typeof shimFlags>): Promise<
   const listener = inherited === undefined
     ? listenStream(reactor, socket, { mode: 0o600 })
     : listenInherited(reactor, inheritedSocket);
-  const grouping = groupingOf(environment.get("BARGE_SHIM_GROUP"));
-  const { namespace, address, publishBinary } = flags;
-  const ttrpcAddress = environment.get("TTRPC_ADDRESS") ?? "";
+  const { namespace, id, address, publishBinary, debug } = flags;
+  await serveOn(reactor, { socket, listener }, {
+    ...{ namespace, id, address, publishBinary, debug },
+    bundle: environment.get("BARGE_SHIM_BUNDLE") ?? flags.bundle,
+    ttrpcAddress: environment.get("TTRPC_ADDRESS") ?? "",
+    grouping: groupingOf(environment.get("BARGE_SHIM_GROUP")),
+  });
+}
+
+/** Serves on a socket that listens already. */
+export async function serveOn(
+  reactor: Reactor,
+  { socket, listener }: { readonly socket: string; readonly listener: StreamListener },
+  subject: ServerSubject,
+): Promise<void> {
+  const { namespace, bundle, address, ttrpcAddress, publishBinary, debug, grouping } = subject;
   const { publishByProgram } = ttrpcAddress === "" && publishBinary !== ""
     ? await import("./publish.ts")
     : { publishByProgram: undefined };
   await serveShim(reactor, {
     namespace,
-    bundle: environment.get("BARGE_SHIM_BUNDLE") ?? flags.bundle,
+    bundle,
     listener,
     socket,
     ttrpcAddress,
     publish: publishByProgram?.({ program: publishBinary, address, namespace }),
     placesMax: grouping === "namespace" ? placesMaxDefault : Infinity,
     lingers: grouping === "namespace",
-    debugs: flags.debug,
+    debugs: debug,
   });
 }

@@ -42,7 +42,7 @@ async function perform(
   switch (action) {
     case "start": {
       const { start } = await import("./start.ts");
-      write(await start(flags));
+      await start(flags, write);
       return 0;
     }
     case "delete": {

@@ -4,10 +4,15 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { flags as bits } from "../../ffi/constants.ts";
+import { writeOnce } from "../../ffi/descriptor.ts";
 import { readLaunch } from "../../ffi/launch.ts";
 import { Reactor } from "../../ffi/reactor.ts";
+import { call } from "../../ffi/syscall.ts";
+import { after } from "../../ffi/timer.ts";
+import type { NewShim } from "../../shim/server/find_shim.ts";
 import { serverCommand } from "../../shim/server/server_command.ts";
-import { startShim } from "../../shim/server/start_shim.ts";
+import { inProcessOf, startShim } from "../../shim/server/start_shim.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
 import { groupingOf } from "./grouping.ts";
@@ -16,37 +21,56 @@ import { readStartInput, type StartInput } from "./start_input.ts";
 /** As long as containerd waits for a connection. */
 const startMsMax = 100_000;
 
-/** The answer in the form that the daemon understands: a text for those up to 2.2, protobuf for later ones. */
-export async function start(flags: FlagValues<typeof shimFlags>): Promise<string | Uint8Array> {
+/**
+ * Answers through `write`, in the form that the daemon understands. Where the launcher has made a process for it, this one
+ * serves then: a second start of Deno would take longer than all else. Otherwise it starts another.
+ */
+export async function start(
+  flags: FlagValues<typeof shimFlags>,
+  write: (answer: string | Uint8Array) => void,
+): Promise<void> {
   if (flags.id === "") throw new Failure("InvalidArgument", "no id: give -id");
-  const { environment } = readLaunch();
-  const input = await readStartInput(flags, environment);
+  const { environment, startPipe } = readLaunch();
+  const input = readStartInput(flags, environment);
   const bundle = Deno.cwd();
   const grouping = groupingOf(environment.get("BARGE_SHIM_GROUP"));
+  const { namespace, id, address, socketDirectory, optionsKey } = input;
+  let mine: NewShim | undefined;
+  const serveHere = (place: NewShim): number => {
+    mine = place;
+    return Deno.pid;
+  };
   const reactor = new Reactor();
-  const deadline = AbortSignal.timeout(startMsMax);
+  const late = new AbortController();
+  const timer = after(
+    reactor,
+    startMsMax,
+    () => late.abort(new Failure("DeadlineExceeded", "no shim could be started")),
+  );
   const shim = await startShim(
     reactor,
-    {
-      namespace: input.namespace,
-      id: input.id,
-      bundle,
-      address: input.address,
-      socketDirectory: input.socketDirectory,
-      grouping,
-      optionsKey: input.optionsKey,
-    },
-    (socket) => serverCommand({ ...input, bundle, grouping }, socket),
-    deadline,
+    { namespace, id, bundle, address, socketDirectory, grouping, optionsKey },
+    startPipe === undefined
+      ? inProcessOf((socket) => serverCommand({ ...input, bundle, grouping }, socket))
+      : serveHere,
+    late.signal,
   );
+  timer.close();
   if (shim.isNew) await settle(shim.pid, input);
-  return input.answer(shim.address);
+  write(input.answer(shim.address));
+  if (startPipe === undefined) return;
+  if (mine !== undefined) leaveCaller();
+  writeOnce(startPipe, new Uint8Array([1]));
+  call("close", startPipe);
+  if (mine === undefined) return;
+  const { serveOn } = await import("./serve.ts");
+  await serveOn(reactor, mine, { ...input, bundle, grouping });
 }
 
 /** The shim is the first to go when memory is short, after containerd itself; and it is accounted where it is told to. */
 async function settle(pid: number, { shimCgroup }: StartInput): Promise<void> {
   try {
-    const score = Number(Deno.readTextFileSync(`/proc/${Deno.ppid}/oom_score_adj`));
+    const score = Number(Deno.readTextFileSync("/proc/self/oom_score_adj"));
     Deno.writeTextFileSync(`/proc/${pid}/oom_score_adj`, String(Math.min(score + 1, 1000)));
   } catch {
     // Without the right to change it the score stays the parent's, which is one less.
@@ -54,4 +78,27 @@ async function settle(pid: number, { shimCgroup }: StartInput): Promise<void> {
   if (shimCgroup === "") return;
   const { moveToCgroup } = await import("../../shim/server/shim_cgroup.ts");
   moveToCgroup(pid, shimCgroup);
+}
+
+/** Gives the caller's pipes up, which it reads to their end, with all copies of them; and its directory. */
+function leaveCaller(): void {
+  const link = (number: string): string | undefined => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${number}`);
+    } catch {
+      // The descriptor by which the directory was read.
+      return undefined;
+    }
+  };
+  // What is null already need not be exchanged.
+  const theirs = new Set(["0", "1", "2"].map(link).filter((target) => target !== undefined && target !== "/dev/null"));
+  const none = call("openat", bits("AT_FDCWD"), "/dev/null", bits("O_RDWR", "O_CLOEXEC"), 0);
+  for (const { name } of [...Deno.readDirSync("/proc/self/fd")]) {
+    const target = link(name);
+    if (target !== undefined && theirs.has(target)) {
+      call("dup3", none, Number(name), Number(name) < 3 ? 0 : bits("O_CLOEXEC"));
+    }
+  }
+  call("close", none);
+  Deno.chdir("/");
 }

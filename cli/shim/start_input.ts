@@ -5,6 +5,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { parseStartInput } from "./parse_start_input.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
 
@@ -29,10 +30,10 @@ export interface StartInput {
 const inputBytesMax = 10 << 20;
 
 /** Reads all of it. Throws `InvalidArgument` for options of another runtime. */
-export async function readStartInput(
+export function readStartInput(
   flags: FlagValues<typeof shimFlags>,
   environment: ReadonlyMap<string, string>,
-): Promise<StartInput> {
+): StartInput {
   const plain: StartInput = {
     namespace: flags.namespace,
     id: flags.id,
@@ -46,7 +47,6 @@ export async function readStartInput(
   };
   const bytes = readAll();
   if (bytes.length === 0) return plain;
-  const { parseStartInput } = await import("./parse_start_input.ts");
   return parseStartInput(plain, bytes);
 }
 

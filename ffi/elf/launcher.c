@@ -14,7 +14,8 @@ typedef unsigned long word;
 
 #if defined(__x86_64__)
 enum { SYS_readlinkat = 267, SYS_write = 1, SYS_execve = 59, SYS_exit = 231, SYS_chdir = 80, SYS_getcwd = 79, SYS_umask = 95,
-       SYS_prlimit = 302, SYS_sigaction = 13, SYS_sigmask = 14, SYS_faccessat = 269 };
+       SYS_prlimit = 302, SYS_sigaction = 13, SYS_sigmask = 14, SYS_faccessat = 269, SYS_openat = 257, SYS_read = 0,
+       SYS_close = 3, SYS_pipe2 = 293, SYS_clone = 56, SYS_setsid = 112, O_NOFOLLOW = 0400000 };
 static word call(word n, word a, word b, word c, word d) {
     register word r10 __asm__("r10") = d;
     __asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
@@ -23,7 +24,8 @@ static word call(word n, word a, word b, word c, word d) {
 __asm__(".section .text.start,\"ax\"\n.globl _start\n_start: mov %rsp,%rdi\nand $-16,%rsp\ncall launch\n");
 #elif defined(__aarch64__)
 enum { SYS_readlinkat = 78, SYS_write = 64, SYS_execve = 221, SYS_exit = 94, SYS_chdir = 49, SYS_getcwd = 17, SYS_umask = 166,
-       SYS_prlimit = 261, SYS_sigaction = 134, SYS_sigmask = 135, SYS_faccessat = 48 };
+       SYS_prlimit = 261, SYS_sigaction = 134, SYS_sigmask = 135, SYS_faccessat = 48, SYS_openat = 56, SYS_read = 63,
+       SYS_close = 57, SYS_pipe2 = 59, SYS_clone = 220, SYS_setsid = 157, O_NOFOLLOW = 0100000 };
 static word call(word n, word a, word b, word c, word d) {
     register word x8 __asm__("x8") = n;
     register word x0 __asm__("x0") = a;
@@ -113,12 +115,59 @@ static void describe(char *to) {
     for (int i = 0; i < 5; i++) to = append_hex(append(to, ":"), fields[i]);
 }
 
+static int same(const char *a, const char *b) {
+    while (*a && *a == *b) a++, b++;
+    return *a == *b;
+}
+
+__attribute__((noreturn)) static void leave(word code) {
+    for (;;) call(SYS_exit, code, 0, 0, 0);
+}
+
+/*
+ * containerd asks a shim to `delete` after each container, also after one that the shim itself has deleted. The answer to
+ * that is in the bundle, and Deno need not start for it: ffi/launch.ts, deletedFile.
+ */
+static void answer_deleted(word argc, char **argv, const char *directory) {
+    const char *id = 0, *last = directory;
+    for (word i = 1; i + 1 < argc; i++) if (same(argv[i], "-id")) id = argv[i + 1];
+    for (const char *c = directory; *c; c++) if (*c == '/') last = c + 1;
+    if (!id || !same(id, last)) return;
+    word file = call(SYS_openat, (word) -100, (word) "deleted", O_NOFOLLOW | 02000000, 0);
+    if (FAILED(file)) return;
+    char answer[256];
+    word size = call(SYS_read, file, (word) answer, sizeof answer, 0);
+    if (FAILED(size) || size == 0 || size == sizeof answer) return;
+    leave(call(SYS_write, 1, (word) answer, size, 0) == size ? 0 : 1);
+}
+
+/*
+ * A shim's `start` becomes its server: the caller waits for this process, and the other one goes on. It writes a byte
+ * when the caller has its answer: ffi/launch.ts, startPipe. Gives the number of the pipe, in the child alone.
+ */
+static word become_server(void) {
+    int pipe[2];
+    if (FAILED(call(SYS_pipe2, (word) pipe, 0, 0, 0))) fail("cannot make a pipe", "");
+    word child = call(SYS_clone, 17, 0, 0, 0);
+    if (FAILED(child)) fail("cannot start the shim's server", "");
+    if (child == 0) {
+        call(SYS_close, (word) pipe[0], 0, 0, 0);
+        call(SYS_setsid, 0, 0, 0, 0);
+        return (word) pipe[1];
+    }
+    call(SYS_close, (word) pipe[1], 0, 0, 0);
+    char answered;
+    word size;
+    do size = call(SYS_read, (word) pipe[0], (word) &answered, 1, 0); while (size == (word) -4);
+    leave(size == 1 ? 0 : 1);
+}
+
 __attribute__((noreturn, used)) void launch(word *stack) {
     word argc = stack[0];
     char **argv = (char **) (stack + 1);
     char **envp = argv + argc + 1;
     char home[PATH_BYTES + 32], deno[PATH_BYTES + 64], script[PATH_BYTES + 128], cache[PATH_BYTES + 64];
-    char about[192], name[PATH_BYTES + 16], renamed[RENAMED_BYTES];
+    char about[192], name[PATH_BYTES + 16], renamed[RENAMED_BYTES], start[48];
     char *arguments[ENTRIES_MAX + 16], *environment[ENTRIES_MAX + 8];
 
     word size = call(SYS_readlinkat, (word) -100, (word) "/proc/self/exe", (word) home, PATH_BYTES);
@@ -130,14 +179,22 @@ __attribute__((noreturn, used)) void launch(word *stack) {
     append(append(append(cache, "DENO_DIR="), home), "/cache");
 
     /* Deno cannot start in a directory that was removed. */
-    if (FAILED(call(SYS_getcwd, (word) name, PATH_BYTES, 0, 0))) call(SYS_chdir, (word) "/", 0, 0, 0);
+    if (FAILED(call(SYS_getcwd, (word) name, PATH_BYTES, 0, 0))) {
+        call(SYS_chdir, (word) "/", 0, 0, 0);
+        append(name, "/");
+    }
 
     describe(about);
     if (argc == 0 || length(argv[0]) >= PATH_BYTES) fail("called without a usable name", "");
-    append(append(name, "BARGE_ARGV0="), argv[0]);
-
     const char *called = argv[0];
     for (const char *c = called; *c; c++) if (*c == '/') called = c + 1;
+    start[0] = 0;
+    if (begins(called, "containerd-shim-") && argc > 1) {
+        if (same(argv[argc - 1], "delete")) answer_deleted(argc, argv, name);
+        if (same(argv[argc - 1], "start")) append_hex(append(start, "BARGE_START="), become_server());
+    }
+    append(append(name, "BARGE_ARGV0="), argv[0]);
+
     word first = 1;
     if (!own_script(script, home, called)) {
         if (argc > 1 && own_script(script, home, argv[1])) first = 2;
@@ -149,9 +206,11 @@ __attribute__((noreturn, used)) void launch(word *stack) {
     environment[n++] = name;
     environment[n++] = cache;
     environment[n++] = (char *) "DENO_NO_UPDATE_CHECK=1";
+    if (start[0]) environment[n++] = start;
     char *free = renamed;
     for (; *envp; envp++) {
-        if (begins(*envp, "BARGE_LAUNCH=") || begins(*envp, "BARGE_ARGV0=") || begins(*envp, "BARGE_ENV_")) continue;
+        if (begins(*envp, "BARGE_LAUNCH=") || begins(*envp, "BARGE_ARGV0=") || begins(*envp, "BARGE_ENV_") ||
+            begins(*envp, "BARGE_START=")) continue;
         if (n >= ENTRIES_MAX) fail("the environment has more than 8192 variables", "");
         if (!is_denos(*envp)) {
             environment[n++] = *envp;

@@ -6,7 +6,7 @@
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { version } from "../../api/version.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
-import { reservePlace } from "./find_shim.ts";
+import { type NewShim, reservePlace } from "./find_shim.ts";
 import { annotatedGroup, type ShimName } from "./shim_socket.ts";
 import { type ServerCommand, spawnServer } from "./spawn_server.ts";
 
@@ -37,33 +37,39 @@ export interface StartedShim {
 }
 
 /**
- * Finds or makes the shim. `command` gives the server's command line for the socket that it is to remove at its end.
- * The bundle gets `address` and `shim.pid`, where older daemons look.
+ * Finds or makes the shim. `serve` gets the socket of a new one, takes its listener over, and gives the server's process
+ * id; {@link inProcessOf} makes one of a command. The bundle gets `address` and `shim.pid`, where older daemons look.
  */
 export async function startShim(
   reactor: Reactor,
   options: StartOptions,
-  command: (socket: string) => ServerCommand,
+  serve: (place: NewShim) => number,
   signal: AbortSignal,
 ): Promise<StartedShim> {
   const place = await reservePlace(reactor, shimName(options), options.id, signal);
-  let pid: number;
-  if (place.found === "running") {
-    pid = place.pid;
-  } else {
-    try {
-      pid = spawnServer(command(place.socket), place.listener.number);
-    } catch (error) {
-      Deno.removeSync(place.socket);
-      throw error;
-    } finally {
-      place.listener.close();
-    }
-  }
-  Deno.writeTextFileSync(`${options.bundle}/shim.pid`, String(pid));
+  const isNew = place.found === "none";
   const address = `unix://${place.socket}`;
-  Deno.writeTextFileSync(`${options.bundle}/address`, address);
-  return { address, pid, isNew: place.found === "none" };
+  try {
+    // What can fail comes before there is a process.
+    Deno.writeTextFileSync(`${options.bundle}/address`, address);
+    const pid = isNew ? serve(place) : place.pid;
+    Deno.writeTextFileSync(`${options.bundle}/shim.pid`, String(pid));
+    return { address, pid, isNew };
+  } catch (error) {
+    if (isNew) Deno.removeSync(place.socket);
+    throw error;
+  }
+}
+
+/** Serves in a process of its own, which the command starts; for {@link startShim}. */
+export function inProcessOf(command: (socket: string) => ServerCommand): (place: NewShim) => number {
+  return ({ socket, listener }) => {
+    try {
+      return spawnServer(command(socket), listener.number);
+    } finally {
+      listener.close();
+    }
+  };
 }
 
 /** The name of the shim that the container belongs to. */

@@ -18,6 +18,7 @@ import type { Process } from "../../api/oci/runtime_spec.ts";
 import { wireTime } from "../../api/timestamp.ts";
 import { Descriptor } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
+import { deletedFile } from "../../ffi/launch.ts";
 import { openPidfd, signalPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { within } from "../../ffi/timer.ts";
@@ -308,6 +309,16 @@ export class Container {
     const [exitStatus, at] = [exit?.status ?? 255, exit?.at ?? Date.now()];
     const message = { containerId: id, pid, exitStatus, exitedAt: wireTime(at), id: "" };
     this.around.events.add("/tasks/delete", "TaskDelete", TaskDelete, message);
+  }
+
+  /** Notes in the bundle that nothing is left, with the answer to who asks for a clean-up nevertheless. */
+  noteDeleted(answer: Uint8Array): void {
+    try {
+      Deno.writeFileSync(`${this.options.bundle}/${deletedFile}`, answer, { mode: 0o600 });
+    } catch (error) {
+      // The clean-up looks for itself then.
+      this.around.log.warn(`${this.options.id}: cannot note the deletion: ${messageOf(error)}`);
+    }
   }
 
   async #endCreated(): Promise<void> {

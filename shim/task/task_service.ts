@@ -7,6 +7,7 @@ import { Failure } from "../../api/errors.ts";
 import { TaskCreate } from "../../api/gen/events/task.ts";
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import type { Empty } from "../../api/gen/google/protobuf/empty.ts";
+import { DeleteResponse } from "../../api/gen/runtime/task/v2/shim.ts";
 import type {
   CheckpointTaskRequest,
   CloseIORequest,
@@ -15,7 +16,6 @@ import type {
   CreateTaskRequest,
   CreateTaskResponse,
   DeleteRequest,
-  DeleteResponse,
   ExecProcessRequest,
   KillRequest,
   PauseRequest,
@@ -90,7 +90,10 @@ export class TaskService implements ServiceOf<typeof TaskDefinition> {
     const process = execId === "" ? container.init : await container.deleteExec(execId);
     if (execId === "") await this.containers.delete(container);
     const { pid, exit } = process;
-    return { pid, exitStatus: exit?.status ?? 0, exitedAt: exit === undefined ? zeroTime : wireTime(exit.at) };
+    const exitedAt = exit === undefined ? zeroTime : wireTime(exit.at);
+    const response = { pid, exitStatus: exit?.status ?? 0, exitedAt };
+    if (execId === "") container.noteDeleted(DeleteResponse.encode(response).finish());
+    return response;
   }
 
   // deno-lint-ignore require-await -- what is thrown must be a rejection
