@@ -196,7 +196,8 @@ export interface Linux {
   mountLabel?: string;
   personality?: { domain: string; flags?: string[] };
   intelRdt?: unknown;
-  memoryPolicy?: unknown;
+  /** `set_mempolicy(2)`; nodes as a list such as `0-1`. */
+  memoryPolicy?: { mode: string; nodes?: string; flags?: string[] };
   netDevices?: Record<string, unknown>;
 }
 

@@ -10,6 +10,14 @@ import { succeed } from "../command.ts";
 
 const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 
+const numa = (() => {
+  try {
+    return Deno.statSync("/proc/self/numa_maps").isFile;
+  } catch {
+    return false;
+  }
+})();
+
 /** Gives the container a user namespace, and its root the root file system. */
 async function withUserNamespace(bundle: Bundle): Promise<void> {
   await bundle.edit((spec) => {
@@ -178,6 +186,16 @@ runtimeTest("the first process and exec are scheduled as the spec says", async (
   const seen = await runtime.succeed(["exec", id, "sh", "-c", "grep Cpus_allowed_list /proc/self/status; ionice -p 1"]);
   assert.match(seen, /^Cpus_allowed_list:\t0\nbest-effort: prio 6\n$/);
   await runtime.succeed(["delete", "--force", id]);
+}, { only: "barge" });
+
+runtimeTest("memory is taken from the nodes that the spec names", async (bundle) => {
+  await bundle.edit((spec) =>
+    spec.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }
+  );
+  const { code, stdout, stderr } = await bundle.run("grep -c bind /proc/self/numa_maps");
+  // Kernels without NUMA have neither the file nor the call.
+  if (!numa) assert.match(stderr, /set the memory policy MPOL_BIND: function not implemented/i);
+  else assert.deepEqual([code, Number(stdout) > 0], [0, true], stderr);
 }, { only: "barge" });
 
 runtimeTest("labels are refused where there is no such security module", async (bundle) => {

@@ -19,7 +19,7 @@ import { addMaskedPaths, addNullDevice, addReadonlyPaths } from "./mask.ts";
 import { addMounts, type Mounted, setAttributes } from "./mounts.ts";
 import { Paths } from "./paths.ts";
 import { addMoveRoot, addPivot, addPropagation, addRoot, addRootPropagation } from "./root.ts";
-import { addLabels, addPersonality, addScheduling } from "./scheduling.ts";
+import { addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { type Stop, Stops } from "./stops.ts";
 import { addNamespaceRoot, makesUserNamespace, openSources } from "./user_namespace.ts";
 
@@ -150,6 +150,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   addFileSystems(paths, root, spec, process, facts, descriptors, stops, sources);
   addScheduling(program, process);
   addPersonality(program, linux.personality);
+  addMemoryPolicy(program, linux.memoryPolicy);
   addFinish(program, { process: withListening(process, facts), facts, descriptors });
   const pidNamespace = linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path;
   return { program, pidNamespace, stops: stops.list };

@@ -11,7 +11,7 @@ import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
-import { addAffinity, addLabels, addPersonality, addScheduling } from "./scheduling.ts";
+import { addAffinity, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { addNamespaceRoot } from "./user_namespace.ts";
 import { openHow, openHowSize } from "./paths.ts";
 import { addCgroups, beginChild, namespaceFlags, withListening } from "./plan.ts";
@@ -75,6 +75,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   }
   addScheduling(program, process);
   addPersonality(program, spec.linux?.personality);
+  addMemoryPolicy(program, spec.linux?.memoryPolicy);
   addFinish(program, { process: withListening(process, facts), facts, descriptors, executable });
   return { program, joinsPidNamespace: types.has("pid") };
 }

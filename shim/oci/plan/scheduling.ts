@@ -92,10 +92,45 @@ export function addPersonality(program: Program, personality: Linux["personality
   program.add({ call: "personality", args: [domain], does: `set the execution domain ${personality.domain}` });
 }
 
+/** linux/mempolicy.h; modes by number. */
+const memoryModes = [
+  "MPOL_DEFAULT",
+  "MPOL_PREFERRED",
+  "MPOL_BIND",
+  "MPOL_INTERLEAVE",
+  "MPOL_LOCAL",
+  "MPOL_PREFERRED_MANY",
+  "MPOL_WEIGHTED_INTERLEAVE",
+];
+const memoryFlags: Readonly<Record<string, number>> = {
+  MPOL_F_STATIC_NODES: 1 << 15,
+  MPOL_F_RELATIVE_NODES: 1 << 14,
+  MPOL_F_NUMA_BALANCING: 1 << 13,
+};
+
+/** Sets from which nodes memory is taken (set_mempolicy(2)). */
+export function addMemoryPolicy(program: Program, policy: Linux["memoryPolicy"]): void {
+  if (policy === undefined) return;
+  let mode = memoryModes.indexOf(policy.mode);
+  if (mode < 0) throw new Failure("InvalidArgument", `linux.memoryPolicy: unknown mode "${policy.mode}"`);
+  for (const name of policy.flags ?? []) {
+    const bit = memoryFlags[name];
+    if (bit === undefined) throw new Failure("InvalidArgument", `linux.memoryPolicy: unknown flag "${name}"`);
+    mode |= bit;
+  }
+  const nodes = policy.nodes ? listMask(policy.nodes, "linux.memoryPolicy.nodes") : [];
+  program.add({
+    call: "set_mempolicy",
+    // The kernel reads one bit less than it is told of.
+    args: nodes.length === 0 ? [mode, 0, 0] : [mode, words(nodes, `{${policy.nodes}}`), nodes.length * 64 + 1],
+    does: `set the memory policy ${policy.mode}`,
+  });
+}
+
 /** Binds the process to CPUs (sched_setaffinity(2)). `list` has the form `0-3,7`. */
 export function addAffinity(program: Program, list: string | undefined): void {
   if (!list) return;
-  const mask = cpuMask(list);
+  const mask = listMask(list, "execCPUAffinity");
   const does = `bind the process to the CPUs ${list}`;
   program.add({
     call: "sched_setaffinity",
@@ -105,18 +140,18 @@ export function addAffinity(program: Program, list: string | undefined): void {
   });
 }
 
-/** More than Linux has (NR_CPUS). */
-const cpusMax = 8192;
+/** More than Linux has of CPUs or nodes (NR_CPUS). */
+const numbersMax = 8192;
 
-/** The CPUs of a list as 64-bit words. Throws `InvalidArgument`. */
-export function cpuMask(list: string): bigint[] {
+/** The numbers of a list such as `0-3,7` as bits of 64-bit words. Throws `InvalidArgument` that names the property. */
+export function listMask(list: string, property: string): bigint[] {
   const mask: bigint[] = [];
   for (const part of list.split(",")) {
     const match = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part);
     const first = Number(match?.[1]);
     const last = Number(match?.[2] ?? match?.[1]);
-    if (match === null || last < first || last >= cpusMax) {
-      throw new Failure("InvalidArgument", `execCPUAffinity: want a list of CPUs such as 0-3,7, not "${list}"`);
+    if (match === null || last < first || last >= numbersMax) {
+      throw new Failure("InvalidArgument", `${property}: want a list such as 0-3,7, not "${list}"`);
     }
     for (let cpu = first; cpu <= last; cpu++) mask[cpu >> 6] = (mask[cpu >> 6] ?? 0n) | 1n << BigInt(cpu & 63);
   }

@@ -141,7 +141,7 @@ const linux = object({
   mountLabel: text,
   personality: object({ domain: text, flags: texts }, ["domain"]),
   intelRdt: anything,
-  memoryPolicy: anything,
+  memoryPolicy: object({ mode: text, nodes: text, flags: texts }, ["mode"]),
   netDevices: map(anything),
 });
 

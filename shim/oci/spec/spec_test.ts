@@ -148,7 +148,6 @@ Deno.test("unsupportedProperties() names everything that this version does not d
     "linux.namespaces[6]": (spec) => spec.linux!.namespaces!.push({ type: "user", path: "/proc/1/ns/user" }),
     "linux.mountLabel": (spec) => spec.linux!.mountLabel = "x",
     "linux.intelRdt": (spec) => spec.linux!.intelRdt = {},
-    "linux.memoryPolicy": (spec) => spec.linux!.memoryPolicy = { mode: "MPOL_LOCAL" },
     "linux.netDevices": (spec) => spec.linux!.netDevices = { eth0: {} },
     "linux.seccomp.listenerPath": (spec) => spec.linux!.seccomp = { defaultAction: "A", listenerPath: "/x" },
     "linux.resources.network": (spec) => spec.linux!.resources!.network = { classID: 1 },

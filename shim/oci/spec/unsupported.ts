@@ -67,7 +67,6 @@ function checkLinux(linux: Linux, check: Check): void {
   }
   check("linux.mountLabel", linux.mountLabel, "labels of mounts are not supported yet");
   check("linux.intelRdt", linux.intelRdt !== undefined, "Intel RDT is not supported or not enabled");
-  check("linux.memoryPolicy", linux.memoryPolicy !== undefined, "memory policies are not supported yet");
   check("linux.netDevices", Object.keys(linux.netDevices ?? {}), "moving network devices is not supported yet");
   check("linux.personality.flags", linux.personality?.flags, "the kernel's execution domains have no flags here");
   checkSeccomp(linux, check);
