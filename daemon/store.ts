@@ -5,7 +5,9 @@
  */
 import { Failure } from "../api/errors.ts";
 import { checkIdentifier } from "../api/identifier.ts";
+import { BlobFiles } from "./content/blob_files.ts";
 import { ContentStore } from "./content/content_store.ts";
+import { markAllForeign } from "./content/foreign_blobs.ts";
 import { ImageStore } from "./images/image_store.ts";
 import { LeaseStore } from "./leases/lease_store.ts";
 import { ContainerStore } from "./metadata/container_store.ts";
@@ -181,15 +183,19 @@ export async function openStores(root: string, signal?: AbortSignal): Promise<St
 
 /**
  * As {@link openStores}, for a daemon: nobody else has the root open until it is closed. A stock containerd's root can be
- * owned as well while that is not running: its blobs and snapshots stay where they are.
+ * owned as well while that is not running: its blobs and snapshots stay where they are, and blobs are used where they fit.
  */
 export async function ownStores(root: string, options: OwnOptions = {}): Promise<Stores> {
   const { file, directory } = prepare(root);
   const lock = await ownRoot(root, directory, options);
+  let database: Database | undefined;
   try {
     checkNotLost(root, file);
-    return new Stores(root, await Database.open(file, options.signal, "owner"), lock);
+    database = await Database.open(file, options.signal, "owner");
+    if (exists(`${root}/${stockDatabase}`)) await markAllForeign(database, new BlobFiles(`${root}/${contentPart}`));
+    return new Stores(root, database, lock);
   } catch (error) {
+    database?.close();
     lock.release();
     throw error;
   }

@@ -20,7 +20,10 @@ const flags = {
     help: "Socket of the stock containerd (default /run/containerd/containerd.sock)",
   },
   root: { kind: "value", value: "DIR", help: "Its root directory (default: what it says)" },
-  namespace: placeFlags.namespace,
+  namespace: {
+    ...placeFlags.namespace,
+    help: "Only this namespace (default: all); then files of blobs stay for the others, also when ours are gone",
+  },
   json: placeFlags.json,
   "dry-run": { kind: "boolean", help: "Count what would be adopted, say what would not, and change nothing" },
 } as const;

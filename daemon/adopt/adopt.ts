@@ -16,6 +16,7 @@ import type { Lease } from "../../api/gen/services/leases/v1/leases.ts";
 import type { Namespace } from "../../api/gen/services/namespaces/v1/namespace.ts";
 import { BlobFiles } from "../content/blob_files.ts";
 import type { LeaseResource } from "../leases/lease_store.ts";
+import { markForeign, takeForeign } from "../content/foreign_blobs.ts";
 import { NamespaceStore } from "../metadata/namespace_store.ts";
 import { bodyOf, checkContainer } from "../services/container_message.ts";
 import { checkImage, completeImage, imageBody } from "../services/image_message.ts";
@@ -51,6 +52,7 @@ export async function* adopt(options: AdoptOptions): AsyncGenerator<Report> {
     throw new Failure("NotFound", `the daemon has no namespace "${only}"`);
   }
   const snapshotters = await stock.snapshotters();
+  const reports: Report[] = [];
   for (const namespace of namespaces) {
     const { name } = namespace;
     const report = new Report(name, signal);
@@ -59,8 +61,20 @@ export async function* adopt(options: AdoptOptions): AsyncGenerator<Report> {
       return Promise.resolve(new Adoption(stock, root, stores?.of(name), name, report));
     });
     if (adopted !== undefined) await adoptNamespace(adopted, namespace, snapshotters);
+    reports.push(report);
     yield report;
   }
+  if (stores !== undefined && only === undefined) await takeFiles(stores, reports);
+}
+
+/** Where every namespace has told its blobs and has rows for them, their files go with the last of these rows. */
+async function takeFiles({ database }: Stores, reports: readonly Report[]): Promise<void> {
+  const missed: string[] = [];
+  for (const { kind, key } of reports.flatMap(({ failures }) => failures)) {
+    if (kind === "namespace" || (kind === "content" && key === undefined)) return;
+    if (kind === "content" && key !== undefined) missed.push(key);
+  }
+  await database.transaction(() => takeForeign(database, missed));
 }
 
 /** What is referred to comes before what refers to it. */
@@ -100,6 +114,8 @@ function takeBlob({ digest, size, labels, createdAt, updatedAt }: ContentInfo, f
   const [created, updated] = [readTime(createdAt), readTime(updatedAt)];
   return ({ content: { rows }, objects }) => {
     const { database, namespace } = objects;
+    // It may be of other namespaces as well: at the end it is known whether all of them are ours.
+    markForeign(database, digest);
     const known = rows.row(digest);
     if (known === undefined) rows.insert(digest, size);
     else if (known.size === size && known.updated > updated) return false;

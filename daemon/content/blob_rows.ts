@@ -9,6 +9,7 @@ import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import type { Trash } from "../metadata/trash.ts";
 import type { BlobFiles } from "./blob_files.ts";
+import { isForeign } from "./foreign_blobs.ts";
 
 /** How the names of blobs in the trash begin; the digest and a UUID follow. */
 const trashPrefix = "blob-";
@@ -69,7 +70,7 @@ export class BlobRows {
 
   /**
    * As {@link claimOwn}, and takes over a file that another namespace has. One that is not whole by any namespace's row,
-   * or has no row and not the wanted size, is thrown away.
+   * or has no row and not the wanted size, is thrown away where it is ours.
    */
   claim(digest: Digest, { size: wanted, lease }: { size?: number; lease?: string | undefined }, undo: Undo): boolean {
     const row = this.row(digest);
@@ -78,7 +79,7 @@ export class BlobRows {
     if (size === undefined) return false;
     const known = this.#knownSize(digest);
     if (size !== (known ?? wanted ?? size)) {
-      this.trash.take(this.files.path(digest), undo);
+      if (!isForeign(this.objects.database, digest)) this.trash.take(this.files.path(digest), undo);
       return false;
     }
     if (wanted !== undefined && wanted !== size) return false;
@@ -135,11 +136,12 @@ export class BlobRows {
     return this.dropFile(digest, undo);
   }
 
-  /** Moves the file to the trash where no row of any namespace needs it. Gives its place there. */
+  /** Moves the file to the trash where no row of any namespace needs it and it is ours. Gives its place there. */
   dropFile(digest: Digest, undo: Undo): string | undefined {
     const { database } = this.objects;
     const needed = database.get(
-      "SELECT 1 FROM blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM ingests WHERE expected = ?1 LIMIT 1",
+      "SELECT 1 FROM blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM ingests WHERE expected = ?1 " +
+        "UNION ALL SELECT 1 FROM foreign_blobs WHERE digest = ?1 LIMIT 1",
       digest,
     );
     if (needed !== undefined) return undefined;

@@ -29,6 +29,7 @@ const tables = [
   "refs",
   "sandboxes",
   "snapshot_roots",
+  "foreign_blobs",
 ];
 
 /**

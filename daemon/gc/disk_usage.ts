@@ -83,6 +83,8 @@ async function deadContent(root: string, reader: Reader, dead: readonly DeadObje
   for (const [digest, count] of references) {
     const [row] = reader.all<{ n: number }>("SELECT count(*) AS n FROM blobs WHERE digest = ?", digest);
     if (row?.n !== count) continue;
+    // A stock containerd's file stays.
+    if (reader.all("SELECT 1 FROM foreign_blobs WHERE digest = ?", digest).length > 0) continue;
     const [algorithm, hex] = digest.split(":");
     size += (await Deno.stat(`${root}/${contentPart}/blobs/${algorithm}/${hex}`).catch(() => undefined))?.blocks ?? 0;
   }

@@ -120,4 +120,9 @@ export const migrations: readonly string[] = [
   INSERT INTO snapshot_roots SELECT name, '', 0 FROM (SELECT 'overlayfs' AS name UNION ALL SELECT 'native')
     WHERE EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'snapshots');
   `,
+  `
+  -- Files of blobs that a stock containerd on the same root has written, and that were not adopted: they stay when the last
+  -- row of ours goes.
+  CREATE TABLE foreign_blobs (digest TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  `,
 ];

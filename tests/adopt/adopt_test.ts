@@ -65,6 +65,13 @@ async function collect(daemon: TestDaemon): Promise<void> {
   await daemon.ask("leases", "rm", "--sync", "passing");
 }
 
+async function digestOf(daemon: TestDaemon, image: string): Promise<string> {
+  return /sha256:\w+/.exec(await daemon.ask("images", "ls", `name==${image}`))![0];
+}
+
+const blobPath = ({ root }: TestDaemon, digest: string) =>
+  `${root}/io.containerd.content.v1.content/blobs/${digest.replace(":", "/")}`;
+
 /** Mounts a snapshot as the daemon says, and gives a file of it. */
 async function readMounted(daemon: TestDaemon, key: string, file: string): Promise<string> {
   const target = await Deno.makeTempDir({ prefix: "barge-adopt-mount-" });
@@ -207,19 +214,53 @@ systemTest(
       await stock.stop();
       const files = () =>
         succeed([
-          ...["find", `${place}/root`, "-not", "-path", "*/io.barge.*", "-path", "*/io.containerd.*/*", "-type", "f"],
-          ...["-printf", "%P %s %i\\n"],
+          ...["find", `${place}/root`, "-not", "-path", "*/io.barge.*", "-path", "*/io.containerd.*/*", "("],
+          ...["-type", "f", "-printf", "%P %s %i %m %T@\\n", "-o", "-printf", "%P %i %m\\n", ")"],
         ]);
       const before = (await files()).split("\n").sort();
       await using ours = await startDaemon({ directory: place, config });
       assert.equal((await ours.ask("images", "ls", "-q")).trim(), "");
       await ours.ask("snapshots", "prepare", "mine");
       await ours.ask("snapshots", "rm", "mine");
-      await ours.ask("leases", "create", "--id", "l2");
-      await ours.ask("leases", "rm", "--sync", "l2");
+      await collect(ours);
+      // Blobs that lie there serve, and stay when ours are gone.
+      await ours.ask("images", "pull", "--plain-http", image);
+      const { ino } = await Deno.stat(blobPath(ours, await digestOf(ours, image)));
+      await ours.ask("images", "rm", "--sync", image);
+      assert.equal((await ours.ask("content", "ls", "-q")).trim(), "");
+      assert.ok(before.some((line) => line.includes(` ${ino} `)));
       const after = new Set((await files()).split("\n"));
       assert.deepEqual(before.filter((line) => !after.has(line)), []);
       assert.ok(before.length > 20, image);
+    }),
+);
+
+systemTest(
+  "barge adopt of one namespace leaves the files of blobs that others may have, and of all makes them ours",
+  peers,
+  () =>
+    withStock(async (place, stock, image) => {
+      const path = blobPath(stock, await digestOf(stock, image));
+      const removeAt = async (namespace: string) => {
+        await using ours = await startDaemon({ directory: place, config });
+        await ours.ask("-n", namespace, "images", "rm", "--sync", image);
+        await ours.stop();
+      };
+      assert.equal((await adopt(stock, "--namespace", "other")).code, 0);
+      await stock.stop();
+      await removeAt("other");
+      await Deno.stat(path);
+      await using again = await startDaemon({ kind: "stock", directory: place, config });
+      // Our daemon has removed what stood on them.
+      // The command's own form.
+      const all = JSON.parse((await adopt(again, "--json")).stdout).namespaces as { failures: { kind: string }[] }[];
+      assert.deepEqual(new Set(all.flatMap(({ failures }) => failures.map(({ kind }) => kind))), new Set(["snapshot"]));
+      await again.ask("containers", "rm", "c1", "c2");
+      await again.stop();
+      await removeAt("default");
+      await Deno.stat(path);
+      await removeAt("other");
+      await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
     }),
 );
 
