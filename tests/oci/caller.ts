@@ -39,7 +39,8 @@ export function callerTest(name: string, programs: readonly string[], body: (cal
 /** Callers want one path of a program. It names no directory of ours on the command lines of its containers. */
 async function writeRuntime(scratch: Scratch, name: "barge" | "runc"): Promise<string> {
   const path = `${scratch.path}/runtime-${name}`;
-  const words = name === "barge" ? [...barge, "oci"] : ["runc"];
+  // Podman names no root; where a caller does, the later one counts.
+  const words = [...name === "barge" ? [...barge, "oci"] : ["runc"], "--root", `${scratch.path}/states`];
   const quoted = words.map((word) => `'${word}'`).join(" ");
   await Deno.writeTextFile(path, `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
   return path;

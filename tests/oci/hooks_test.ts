@@ -165,3 +165,32 @@ runtimeTest("delete goes on where a poststop hook fails", async (bundle, runtime
   await runtime.execute(["delete", "--force", id]);
   assert.equal(await runtime.state(id), undefined);
 });
+
+for (const place of ["createRuntime", "createContainer", "startContainer"]) {
+  runtimeTest(`a runtime that is killed in a ${place} hook leaves what delete --force removes`, async (
+    bundle,
+    runtime,
+    scratch,
+  ) => {
+    const id = scratch.id("c");
+    const mark = place === "startContainer" ? "/tmp/mark" : `${scratch.path}/mark`;
+    await bundle.edit((spec) => {
+      spec.process.args = ["touch", "/tmp/ran"];
+      spec.hooks = { [place]: [shell(`echo > ${mark}; exec sleep 1`)] };
+    });
+    // Standard input and outputs of a detached run are the container's own.
+    await using run = runtime.spawn(["run", "--bundle", bundle.path, id]);
+    const onHost = place === "startContainer" ? `${bundle.rootfs}${mark}` : mark;
+    for (let tries = 0; tries < 200; tries++) {
+      if (await Deno.stat(onHost).then(() => true, () => false)) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    run.kill("SIGKILL");
+    await run.finished;
+    // The hook itself is nobody's any more; it ends by itself.
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await runtime.succeed(["delete", "--force", id]);
+    assert.equal(await runtime.state(id), undefined);
+    await assert.rejects(Deno.stat(`${bundle.rootfs}/tmp/ran`), "the command ran although its runtime was killed");
+  }, { only: "barge" });
+}
