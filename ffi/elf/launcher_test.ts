@@ -115,6 +115,27 @@ Deno.test("the launcher finds its program where the tree was moved to", async ()
   assert.equal(launch.argv0, "new/bin/barge");
 });
 
+Deno.test("the launcher waits for a shim's start only until the answer is given", async () => {
+  await using prefix = await Prefix.make();
+  const body = `const pipe = parseInt(Deno.env.get("BARGE_START"), 16);
+    console.log("answer", Deno.args.at(-1));
+    if (Deno.args[0] === "good") Deno.writeFileSync("/proc/self/fd/" + pipe, new Uint8Array([1]));\n`;
+  await Deno.writeTextFile(`${prefix.path}/lib/barge/main.js`, body);
+  const link = 'ln -sf barge "$(dirname "$1")/containerd-shim-x-v1"; "$(dirname "$1")/containerd-shim-x-v1"';
+  assert.deepEqual(await prefix.sh(`${link} good start`), { code: 0, text: "answer start\n", errors: "" });
+  assert.deepEqual(await prefix.sh(`${link} bad start`), { code: 1, text: "answer start\n", errors: "" });
+});
+
+Deno.test("the launcher answers a shim's delete by what the bundle of that container has noted", async () => {
+  await using prefix = await Prefix.make();
+  await Deno.writeTextFile(`${prefix.path}/lib/barge/main.js`, 'console.log("deno");\n');
+  const script = (id: string): string =>
+    'ln -sf barge "$(dirname "$1")/containerd-shim-x-v1"; mkdir -p box; cd box; printf noted > deleted; ' +
+    `"$(dirname "$1")/containerd-shim-x-v1" -id ${id} delete`;
+  assert.equal((await prefix.sh(script("box"))).text, "noted");
+  assert.equal((await prefix.sh(script("other"))).text, "deno\n");
+});
+
 Deno.test("the launcher says what is missing, and exits with 125", async () => {
   await using prefix = await Prefix.make();
   await Deno.remove(`${prefix.path}/lib/barge/deno`);

@@ -45,7 +45,9 @@ export function prepareRoot(options: RootOptions): PreparedRoot {
   if (mounts.length === 0) return { source: { kind: "directory", path: existingDirectory(path) } };
   const rootfs = `${bundle}/rootfs`;
   makeRootDirectory(rootfs);
-  const inside = path === rootfs && mounts.length === 1 && !options.external && !needsHostRootfs(spec)
+  // What is mounted below a shared root is to be seen outside.
+  const isSeen = needsHostRootfs(spec) || spec.linux?.rootfsPropagation?.endsWith("shared") === true;
+  const inside = path === rootfs && mounts.length === 1 && !options.external && !isSeen
     ? insideSource(mounts[0]!, spec, rootfs)
     : undefined;
   if (inside !== undefined) return { source: inside };

@@ -13,8 +13,8 @@ export const runtime = "io.containerd.ts.v2";
 const names = ["containerd-shim-ts-v2", "containerd-shim-runc-v2"];
 
 /**
- * A test with stock containerd, whose shims are barge's, with these variables in its environment. Afterwards nothing may be left: no process, mount, bundle or
- * cgroup.
+ * A test with stock containerd, whose shims are barge's, with these variables in its environment. Afterwards nothing may
+ * be left: no process, mount, bundle or cgroup.
  */
 export function shimTest(
   name: string,
