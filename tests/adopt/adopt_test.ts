@@ -1,5 +1,7 @@
 /** Adoption of a stock containerd's objects, and what a barge daemon does on its root without it. */
 import assert from "node:assert/strict";
+import { Failure, isFailure } from "../../api/errors.ts";
+import { StockDaemon } from "../../daemon/adopt/stock_daemon.ts";
 import { barge, execute, succeed, systemTest } from "../command.ts";
 import { removeAll, startDaemon, type TestDaemon } from "../daemon/daemon_fixture.ts";
 import { architecture, writeBusyboxLayout } from "../images.ts";
@@ -321,6 +323,56 @@ systemTest(
       assert.deepEqual(trial, { ...found, snapshot: found.snapshot + 1, failures: found.failures.slice(0, 1) });
       assert.deepEqual([found.image, found.container, found.lease], [2, 2, 1]);
     }),
+);
+
+systemTest(
+  "containers that run under a stock containerd run on under a barge daemon that has adopted them",
+  [...peers, "containerd-shim-runc-v2", "runc"],
+  () =>
+    withStock(async (place, stock, image) => {
+      await stock.ask("run", "-d", image, "runs", "sleep", "600");
+      const tasks = await stock.ask("tasks", "ls");
+      const pid = Number(/^runs\s+(\d+)\s+RUNNING/m.exec(tasks)?.[1]);
+      try {
+        assert.equal((await adopt(stock)).code, 0);
+        await stock.stop();
+        await using ours = await startDaemon({ directory: place, config });
+        assert.equal(await ours.ask("tasks", "ls"), tasks);
+        assert.equal(await ours.ask("tasks", "exec", "--exec-id", "x", "runs", "echo", "on"), "on\n");
+        const removed = await ours.ctr("tasks", "rm", "-f", "runs");
+        assert.match(removed.stderr, /exit code 137/);
+        await ours.ask("containers", "rm", "runs");
+        await ours.stop();
+      } finally {
+        // Nothing is left of it, unless the test has failed before.
+        await execute(["kill", "-9", String(pid)]);
+      }
+    }),
+);
+
+systemTest(
+  "StockDaemon.views() leaves nothing in the daemon, also when it is interrupted",
+  ["containerd", "ctr"],
+  async () => {
+    await using daemon = await startDaemon({ kind: "stock" });
+    await daemon.ask("snapshots", "prepare", "work");
+    await daemon.ask("snapshots", "commit", "base", "work");
+    await daemon.ask("snapshots", "label", "base", "containerd.io/gc.root=1");
+    const before = [await daemon.ask("snapshots", "ls"), await daemon.ask("leases", "ls")];
+    const interruption = new AbortController();
+    using stock = new StockDaemon(daemon.address, interruption.signal);
+    {
+      await using views = await stock.views("default");
+      assert.match((await views.mountsOn("overlayfs", "base"))[0]!.source, /\/snapshots\/\d+\/fs$/);
+      assert.match(await daemon.ask("leases", "ls"), new RegExp(views.lease));
+      await assert.rejects(views.mountsOn("overlayfs", "missing"), (error) => isFailure(error, "NotFound"));
+      const interrupted = views.mountsOn("overlayfs", "base");
+      interruption.abort(new Failure("Canceled", "enough"));
+      await assert.rejects(interrupted, (error) => isFailure(error, "Canceled"));
+    }
+    await collect(daemon);
+    assert.deepEqual([await daemon.ask("snapshots", "ls"), await daemon.ask("leases", "ls")], before);
+  },
 );
 
 systemTest("barge adopt says what it cannot do", ["containerd"], async () => {
