@@ -326,31 +326,6 @@ systemTest(
 );
 
 systemTest(
-  "containers that run under a stock containerd run on under a barge daemon that has adopted them",
-  [...peers, "containerd-shim-runc-v2", "runc"],
-  () =>
-    withStock(async (place, stock, image) => {
-      await stock.ask("run", "-d", image, "runs", "sleep", "600");
-      const tasks = await stock.ask("tasks", "ls");
-      const pid = Number(/^runs\s+(\d+)\s+RUNNING/m.exec(tasks)?.[1]);
-      try {
-        assert.equal((await adopt(stock)).code, 0);
-        await stock.stop();
-        await using ours = await startDaemon({ directory: place, config });
-        assert.equal(await ours.ask("tasks", "ls"), tasks);
-        assert.equal(await ours.ask("tasks", "exec", "--exec-id", "x", "runs", "echo", "on"), "on\n");
-        const removed = await ours.ctr("tasks", "rm", "-f", "runs");
-        assert.match(removed.stderr, /exit code 137/);
-        await ours.ask("containers", "rm", "runs");
-        await ours.stop();
-      } finally {
-        // Nothing is left of it, unless the test has failed before.
-        await execute(["kill", "-9", String(pid)]);
-      }
-    }),
-);
-
-systemTest(
   "StockDaemon.views() leaves nothing in the daemon, also when it is interrupted",
   ["containerd", "ctr"],
   async () => {
