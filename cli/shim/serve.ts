@@ -32,7 +32,7 @@ export async function serveAction(flags: FlagValues<typeof shimFlags>): Promise<
     bundle: environment.get("BARGE_SHIM_BUNDLE") ?? flags.bundle,
     ttrpcAddress: environment.get("TTRPC_ADDRESS") ?? "",
     grouping: groupingOf(environment.get("BARGE_SHIM_GROUP")),
-  });
+  }, flags.debugSocket);
 }
 
 /** Serves on a socket that listens already. */
@@ -40,6 +40,7 @@ export async function serveOn(
   reactor: Reactor,
   { socket, listener }: { readonly socket: string; readonly listener: StreamListener },
   subject: ServerSubject,
+  debugSocket: string,
 ): Promise<void> {
   const { namespace, bundle, address, ttrpcAddress, publishBinary, debug, grouping } = subject;
   const { publishByProgram } = ttrpcAddress === "" && publishBinary !== ""
@@ -55,5 +56,7 @@ export async function serveOn(
     placesMax: grouping === "namespace" ? placesMaxDefault : Infinity,
     lingers: grouping === "namespace",
     debugs: debug,
+    // Beside the other one, where nobody has named it and the log is talkative as well.
+    debugSocket: debugSocket === "" && debug ? `${socket}.debug` : debugSocket,
   });
 }

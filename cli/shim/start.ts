@@ -64,7 +64,7 @@ export async function start(
   call("close", startPipe);
   if (mine === undefined) return;
   const { serveOn } = await import("./serve.ts");
-  await serveOn(reactor, mine, { ...input, bundle, grouping });
+  await serveOn(reactor, mine, { ...input, bundle, grouping }, flags.debugSocket);
 }
 
 /** The shim is the first to go when memory is short, after containerd itself; and it is accounted where it is told to. */

@@ -5,6 +5,7 @@
  */
 import { messageOf } from "../../api/errors.ts";
 import { TaskDefinition } from "../../api/gen/runtime/task/v2/shim.ts";
+import { SandboxDefinition } from "../../api/gen/runtime/sandbox/v1/sandbox.ts";
 import { GroupDefinition } from "../../api/gen/shim/v1/group.ts";
 import { ServiceTable } from "../../api/rpc/definition.ts";
 import { serve, type TtrpcServer } from "../../api/ttrpc/server.ts";
@@ -18,6 +19,7 @@ import { Containers } from "../task/containers.ts";
 import { TaskService } from "../task/task_service.ts";
 import { EventQueue, type Publish, TtrpcPublisher } from "./event_queue.ts";
 import { GroupService } from "./group_service.ts";
+import { SandboxService } from "./sandbox_service.ts";
 import { ShimLifetime } from "./shim_life.ts";
 import { openShimLog, type ShimLog } from "./shim_log.ts";
 
@@ -37,6 +39,8 @@ export interface ServeOptions {
   readonly placesMax: number;
   readonly lingers: boolean;
   readonly debugs: boolean;
+  /** Path of the debug socket, which is removed at the end; empty without one. */
+  readonly debugSocket: string;
 }
 
 /** How long calls and events may take to come to an end. */
@@ -58,7 +62,7 @@ export async function serveShim(reactor: Reactor, options: ServeOptions): Promis
   const life = new ShimLifetime(reactor, options);
   const children = new Children(reactor);
   const containers = new Containers({ reactor, events, log }, children, options.namespace, life);
-  const server = serve(options.listener, services(containers, life), { peerOf, admits });
+  const server = serve(options.listener, services(reactor, containers, life), { peerOf, admits });
   const end = (): void => life.end();
   for (const name of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(name, end);
   keepDebuggerShut(reactor, containers, life, log);
@@ -67,19 +71,27 @@ export async function serveShim(reactor: Reactor, options: ServeOptions): Promis
     event.preventDefault();
     log.error(`unexpected: ${event.reason instanceof Error ? event.reason.stack : messageOf(event.reason)}`);
   });
+  // Whoever has the shim's socket has this one: what lies there is a dead shim's.
+  removeSocket(options.debugSocket);
+  const debug = options.debugSocket === ""
+    ? undefined
+    : (await import("./debug_socket.ts")).serveDebug(reactor, options.debugSocket, { containers, life, server });
   await life.over;
   removeSocket(options.socket);
+  debug?.close();
+  removeSocket(options.debugSocket);
   await stop(reactor, server, events);
   publisher?.close();
   children[Symbol.dispose]();
 }
 
 /** Both versions of the task service have the same messages and methods. */
-function services(containers: Containers, life: ShimLifetime): ServiceTable {
+function services(reactor: Reactor, containers: Containers, life: ShimLifetime): ServiceTable {
   const tasks = new TaskService(containers, life);
   return new ServiceTable()
     .add(TaskDefinition, tasks)
     .add({ ...TaskDefinition, fullName: "containerd.task.v3.Task" }, tasks)
+    .add(SandboxDefinition, new SandboxService(reactor, containers, life))
     .add(GroupDefinition, new GroupService(life));
 }
 
@@ -113,6 +125,7 @@ async function stop(reactor: Reactor, server: TtrpcServer, events: EventQueue): 
 }
 
 function removeSocket(path: string): void {
+  if (path === "") return;
   try {
     Deno.removeSync(path);
   } catch (error) {

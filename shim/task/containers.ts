@@ -46,6 +46,11 @@ export class Containers {
     return this.#containers.get(id);
   }
 
+  /** Those that were created and not deleted. */
+  all(): Container[] {
+    return [...this.#containers.values()];
+  }
+
   /** Creates a container. Throws `AlreadyExists`, and with runc's wording what the runtime refuses. */
   async create(request: CreateTaskRequest): Promise<Container> {
     const { id } = request;
