@@ -54,7 +54,10 @@ function openDescriptors(): string[] {
 
 /** Reads a FIFO by another process, like a client; or does something else with it, which the shell knows as $0. */
 export class Client {
+  /** Those that open their FIFO at once and may not have done it yet. */
+  static readonly #opening = new Set<Client>();
   readonly #process: Deno.ChildProcess;
+  readonly #path: string;
   readonly output: Promise<Uint8Array>;
 
   constructor(path: string, command: string = `exec cat "$0"`) {
@@ -64,6 +67,33 @@ export class Client {
       stdout: "piped",
     }).spawn();
     this.output = new Response(this.#process.stdout).bytes();
+    this.#path = path;
+    if (command.startsWith("exec ")) Client.#opening.add(this);
+  }
+
+  /**
+   * Waits until all that were made have their FIFOs open, which needs a writer there: one that comes when the streams are
+   * closed would wait for ever.
+   */
+  static async allOpened(): Promise<void> {
+    const clients = [...Client.#opening];
+    Client.#opening.clear();
+    for (const end = performance.now() + 20_000; clients.some((client) => !client.#hasOpened());) {
+      if (performance.now() > end) throw new Error("a client does not open its FIFO");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  #hasOpened(): boolean {
+    const directory = `/proc/${this.#process.pid}/fd`;
+    try {
+      const links = [...Deno.readDirSync(directory)].map(({ name }) => Deno.readLinkSync(`${directory}/${name}`));
+      return links.includes(this.#path);
+    } catch (error) {
+      // It has ended, or closed a descriptor meanwhile.
+      if (error instanceof Deno.errors.NotFound) return !isThere(directory);
+      throw error;
+    }
   }
 
   /** What it has printed when it ends. */
@@ -83,6 +113,7 @@ export class Client {
 
 /** Starts a script with the streams and begins them. */
 export async function run(reactor: Reactor, streams: StandardStreams, script: string): Promise<StreamedProcess> {
+  await Client.allOpened();
   const process = startStreamed(reactor, script, streams.child);
   await streams.begin();
   return process;
@@ -100,6 +131,15 @@ export async function runWhole(
   const complete = await streams.drained(10_000);
   await streams.close();
   return complete;
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** The text of a file. */
