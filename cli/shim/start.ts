@@ -59,7 +59,8 @@ export async function start(
   if (shim.isNew) await settle(shim.pid, input);
   write(input.answer(shim.address));
   if (startPipe === undefined) return;
-  if (mine !== undefined) leaveCaller();
+  // The caller reads until nobody has its pipes any more; the end of this process would take longer.
+  leaveCaller();
   writeOnce(startPipe, new Uint8Array([1]));
   call("close", startPipe);
   if (mine === undefined) return;
