@@ -12,9 +12,10 @@ import { hostArch } from "./arch.ts";
 import { flags } from "./constants.ts";
 import { numbers as aarch64 } from "./gen/syscalls_aarch64.ts";
 import { numbers as x86_64 } from "./gen/syscalls_x86_64.ts";
-import { checked, lastErrno, libc } from "./libc.ts";
-import { errnoNumber, SyscallError } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { isErrno, SyscallError } from "./errno.ts";
 import { decodePath, pathArgument } from "./path.ts";
+import { attempt, call, type CallArg, type CallName } from "./syscall.ts";
 
 const library = libc({
   openat: { parameters: ["i32", /* dirfd */ "buffer", /* path */ "i32", /* flags */ "u32" /* mode */], result: "i32" },
@@ -88,9 +89,17 @@ const SEEK_DATA = 3;
 /** lseek(2): next hole, where the file's end counts as one. */
 const SEEK_HOLE = 4;
 
+/** A call that failed, once more: for what it was that failed, see {@link attempt}. Throws {@link SyscallError} with it. */
+function again(name: CallName, path: string, ...args: readonly CallArg[]): number {
+  const result = attempt(name, ...args);
+  if (result < 0) throw new SyscallError(name, -result, path);
+  return result;
+}
+
 /** openat(2); `O_CLOEXEC` is always set. */
 export function openAt(dir: number, path: string, openFlags: number, mode = 0): number {
-  return checked(library().openat(dir, pathArgument(path), openFlags | closeOnExec, mode), "openat", path);
+  const fd = library().openat(dir, pathArgument(path), openFlags | closeOnExec, mode);
+  return fd !== -1 ? fd : again("openat", path, dir, pathArgument(path), openFlags | closeOnExec, mode);
 }
 
 /**
@@ -100,8 +109,9 @@ export function openAt(dir: number, path: string, openFlags: number, mode = 0): 
 export function openBeneath(dir: number, path: string, openFlags: number, mode = 0): number {
   const resolve = flags("RESOLVE_BENEATH", "RESOLVE_NO_SYMLINKS", "RESOLVE_NO_MAGICLINKS");
   const how = BigUint64Array.of(BigInt(openFlags | closeOnExec), BigInt(mode), BigInt(resolve));
-  const fd = library().openat2(number.openat2, dir, pathArgument(path === "" ? "." : path), how, 24n);
-  return checked(fd, "openat2", path);
+  const name = path === "" ? "." : path;
+  const fd = library().openat2(number.openat2, dir, pathArgument(name), how, 24n);
+  return fd !== -1 ? fd : again("openat2", path, dir, pathArgument(name), how, 24);
 }
 
 /** close(2). Errors are ignored: nothing that we write depends on what NFS would tell here. */
@@ -111,68 +121,81 @@ export function closeFile(fd: number): void {
 
 /** mkdirat(2). The umask applies. */
 export function makeDirectoryAt(dir: number, path: string, mode: number): void {
-  checked(library().mkdirat(dir, pathArgument(path), mode), "mkdirat", path);
+  if (library().mkdirat(dir, pathArgument(path), mode) === -1) again("mkdirat", path, dir, pathArgument(path), mode);
 }
 
 /** mknodat(2): `mode` holds the type (`S_IFCHR`, `S_IFBLK`, `S_IFIFO`, `S_IFREG`); the umask applies. */
 export function makeNodeAt(dir: number, path: string, mode: number, major = 0, minor = 0): void {
   // The kernel's 32-bit dev_t (new_encode_dev): minor 0–7, major 8–19, minor 20–31.
   const device = ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
-  checked(library().mknodat(number.mknodat, dir, pathArgument(path), mode, device), "mknodat", path);
+  const result = library().mknodat(number.mknodat, dir, pathArgument(path), mode, device);
+  if (result === -1) again("mknodat", path, dir, pathArgument(path), mode, device);
 }
 
 /** linkat(2); a symbolic link as target is linked itself. */
 export function linkAt(oldDir: number, oldPath: string, newDir: number, newPath: string): void {
-  checked(library().linkat(oldDir, pathArgument(oldPath), newDir, pathArgument(newPath, 1), 0), "linkat", newPath);
+  const [from, to] = [pathArgument(oldPath), pathArgument(newPath, 1)];
+  if (library().linkat(oldDir, from, newDir, to, 0) === -1) again("linkat", newPath, oldDir, from, newDir, to, 0);
 }
 
 /** symlinkat(2). */
 export function symlinkAt(target: string, dir: number, path: string): void {
-  checked(library().symlinkat(pathArgument(target), dir, pathArgument(path, 1)), "symlinkat", path);
+  const [text, name] = [pathArgument(target), pathArgument(path, 1)];
+  if (library().symlinkat(text, dir, name) === -1) again("symlinkat", path, text, dir, name);
 }
 
 const linkBuffer = new Uint8Array(4096);
 
 /** Text of a symbolic link, or undefined where the path is something else. */
 export function readLinkAt(dir: number, path: string): string | undefined {
-  const length = library().readlinkat(dir, pathArgument(path), linkBuffer, BigInt(linkBuffer.length));
-  if (length === -1 && lastErrno() === errnoNumber("EINVAL")) return undefined;
-  return decodePath(linkBuffer.subarray(0, checked(length, "readlinkat", path)));
+  let length = library().readlinkat(dir, pathArgument(path), linkBuffer, BigInt(linkBuffer.length));
+  try {
+    if (length === -1) length = again("readlinkat", path, dir, pathArgument(path), linkBuffer, linkBuffer.length);
+  } catch (error) {
+    if (isErrno(error, "EINVAL")) return undefined;
+    throw error;
+  }
+  return decodePath(linkBuffer.subarray(0, length));
 }
 
 /** unlinkat(2) of something that is not a directory. */
 export function unlinkAt(dir: number, path: string): void {
-  checked(library().unlinkat(dir, pathArgument(path), 0), "unlinkat", path);
+  if (library().unlinkat(dir, pathArgument(path), 0) === -1) again("unlinkat", path, dir, pathArgument(path), 0);
 }
 
 /** unlinkat(2) of an empty directory. */
 export function removeDirectoryAt(dir: number, path: string): void {
-  checked(library().unlinkat(dir, pathArgument(path), AT_REMOVEDIR), "unlinkat", path);
+  if (library().unlinkat(dir, pathArgument(path), AT_REMOVEDIR) === -1) {
+    again("unlinkat", path, dir, pathArgument(path), AT_REMOVEDIR);
+  }
 }
 
 /** renameat(2). */
 export function renameAt(oldDir: number, oldPath: string, newDir: number, newPath: string): void {
-  checked(library().renameat(oldDir, pathArgument(oldPath), newDir, pathArgument(newPath, 1)), "renameat", newPath);
+  const [from, to] = [pathArgument(oldPath), pathArgument(newPath, 1)];
+  if (library().renameat(oldDir, from, newDir, to) === -1) again("renameat", newPath, oldDir, from, newDir, to);
 }
 
 /** fchownat(2) without following a link. Clears set-user-ID bits and file capabilities. */
 export function changeOwnerAt(dir: number, path: string, uid: number, gid: number): void {
-  checked(library().fchownat(dir, pathArgument(path), uid, gid, noFollow), "fchownat", path);
+  const result = library().fchownat(dir, pathArgument(path), uid, gid, noFollow);
+  if (result === -1) again("fchownat", path, dir, pathArgument(path), uid, gid, noFollow);
 }
 
 /** fchown(2). Clears set-user-ID bits and file capabilities. */
 export function changeOwner(fd: number, uid: number, gid: number): void {
-  checked(library().fchown(fd, uid, gid), "fchown");
+  if (library().fchown(fd, uid, gid) === -1) call("fchown", fd, uid, gid);
 }
 
 /** fchmodat(2). Follows a symbolic link, which Linux gives no mode of its own: the caller knows that it is none. */
 export function changeModeAt(dir: number, path: string, mode: number): void {
-  checked(library().fchmodat(dir, pathArgument(path), mode, 0), "fchmodat", path);
+  const result = library().fchmodat(dir, pathArgument(path), mode, 0);
+  if (result === -1) again("fchmodat", path, dir, pathArgument(path), mode);
 }
 
 /** fchmod(2). */
 export function changeMode(fd: number, mode: number): void {
-  checked(library().fchmod(fd, mode), "fchmod");
+  if (library().fchmod(fd, mode) === -1) call("fchmod", fd, mode);
 }
 
 /** A point in time: whole seconds since 1970 and nanoseconds (0–999,999,999) after them. */
@@ -193,12 +216,15 @@ function packTimes(atime: FileTime, mtime: FileTime): BigInt64Array<ArrayBuffer>
 
 /** utimensat(2) without following a link. */
 export function setTimesAt(dir: number, path: string, atime: FileTime, mtime: FileTime): void {
-  checked(library().utimensat(dir, pathArgument(path), packTimes(atime, mtime), noFollow), "utimensat", path);
+  const times = packTimes(atime, mtime);
+  const result = library().utimensat(dir, pathArgument(path), times, noFollow);
+  if (result === -1) again("utimensat", path, dir, pathArgument(path), times, noFollow);
 }
 
 /** futimens(3). */
 export function setTimes(fd: number, atime: FileTime, mtime: FileTime): void {
-  checked(library().futimens(fd, packTimes(atime, mtime)), "futimens");
+  const times = packTimes(atime, mtime);
+  if (library().futimens(fd, times) === -1) call("utimensat", fd, 0, times, 0);
 }
 
 /** What statx(2) tells about a file. `mode` includes the type bits. */
@@ -233,7 +259,8 @@ function statTime(offset: number): FileTime {
 /** statx(2) without following a link; an empty path asks about `dir` itself, which may be a file's descriptor. */
 export function statAt(dir: number, path: string): FileStatus {
   const how = noFollow | flags("AT_EMPTY_PATH");
-  checked(library().statx(dir, pathArgument(path), how, STATX_BASIC_STATS, statArgument), "statx", path);
+  const result = library().statx(dir, pathArgument(path), how, STATX_BASIC_STATS, statArgument);
+  if (result === -1) again("statx", path, dir, pathArgument(path), how, STATX_BASIC_STATS, statArgument);
   return {
     links: statView.getUint32(16, true),
     uid: statView.getUint32(20, true),
@@ -265,11 +292,11 @@ export function readAt(fd: number, buffer: Uint8Array<ArrayBuffer>, offset: numb
   let done = 0;
   while (done < buffer.length) {
     const rest = buffer.subarray(done);
-    const taken = library().pread(fd, rest, BigInt(rest.length), BigInt(offset + done));
-    if (taken === -1n && lastErrno() === errnoNumber("EINTR")) continue;
-    checked(Number(taken), "pread");
-    if (taken === 0n) break;
-    done += Number(taken);
+    let taken = Number(library().pread(fd, rest, BigInt(rest.length), BigInt(offset + done)));
+    // Also where a signal interrupted it: the other call is as good.
+    if (taken === -1) taken = call("pread64", fd, rest, rest.length, offset + done);
+    if (taken === 0) break;
+    done += taken;
   }
   return done;
 }
@@ -280,55 +307,62 @@ export function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
   let rest = bytes as Uint8Array<ArrayBuffer>;
   let at = offset;
   while (rest.length > 0) {
-    const taken = library().pwrite(fd, rest, BigInt(rest.length), BigInt(at));
-    if (taken === -1n && lastErrno() === errnoNumber("EINTR")) continue;
-    checked(Number(taken), "pwrite");
-    at += Number(taken);
-    rest = rest.subarray(Number(taken));
+    let taken = Number(library().pwrite(fd, rest, BigInt(rest.length), BigInt(at)));
+    if (taken === -1) taken = call("pwrite64", fd, rest, rest.length, at);
+    at += taken;
+    rest = rest.subarray(taken);
   }
 }
 
 /** ftruncate(2). */
 export function truncateFile(fd: number, size: number): void {
-  checked(library().ftruncate(fd, BigInt(size)), "ftruncate");
+  if (library().ftruncate(fd, BigInt(size)) === -1) call("ftruncate", fd, size);
 }
 
 /** fallocate(2) of a range; false where the file system cannot. */
 export function allocate(fd: number, offset: number, length: number): boolean {
   const result = library().fallocate(fd, 0, BigInt(offset), BigInt(length));
-  if (result === -1 && lastErrno() === errnoNumber("EOPNOTSUPP")) return false;
-  checked(result, "fallocate");
+  try {
+    if (result === -1) call("fallocate", fd, 0, offset, length);
+  } catch (error) {
+    if (isErrno(error, "EOPNOTSUPP")) return false;
+    throw error;
+  }
   return true;
 }
 
 /** The next range of the file, from `offset` on, that is not a hole; undefined where only a hole is left. */
 export function nextData(fd: number, offset: number): { start: number; end: number } | undefined {
-  const start = library().lseek(fd, BigInt(offset), SEEK_DATA);
-  if (start === -1n) {
-    if (lastErrno() === errnoNumber("ENXIO")) return undefined;
-    checked(-1, "lseek");
+  let start = Number(library().lseek(fd, BigInt(offset), SEEK_DATA));
+  try {
+    if (start === -1) start = call("lseek", fd, offset, SEEK_DATA);
+  } catch (error) {
+    if (isErrno(error, "ENXIO")) return undefined;
+    throw error;
   }
-  const end = library().lseek(fd, start, SEEK_HOLE);
-  checked(Number(end), "lseek");
-  return { start: Number(start), end: Number(end) };
+  const end = Number(library().lseek(fd, BigInt(start), SEEK_HOLE));
+  return { start, end: end !== -1 ? end : call("lseek", fd, start, SEEK_HOLE) };
 }
 
 /** fsync(2). */
 export function syncFile(fd: number): void {
-  checked(library().fsync(fd), "fsync");
+  if (library().fsync(fd) === -1) call("fsync", fd);
 }
 
 /** syncfs(2): the whole file system of the descriptor. */
 export function syncFileSystem(fd: number): void {
-  checked(library().syncfs(fd), "syncfs");
+  if (library().syncfs(fd) === -1) call("syncfs", fd);
 }
 
 /** flock(2) without waiting: whether the lock is ours now. `LOCK_UN` always succeeds. */
 export function tryLock(fd: number, operation: "LOCK_SH" | "LOCK_EX" | "LOCK_UN"): boolean {
-  const result = library().flock(fd, flags(operation, "LOCK_NB"));
-  if (result === -1 && lastErrno() === errnoNumber("EAGAIN")) return false;
-  checked(result, "flock");
-  return true;
+  try {
+    if (library().flock(fd, flags(operation, "LOCK_NB")) === -1) call("flock", fd, flags(operation, "LOCK_NB"));
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EAGAIN")) return false;
+    throw error;
+  }
 }
 
 /** Names in an open directory, without `.` and `..`, in the file system's order. Reads from the current position on. */
@@ -337,10 +371,8 @@ export function listDirectory(fd: number): string[] {
   const buffer = new Uint8Array(32768);
   const view = new DataView(buffer.buffer);
   for (;;) {
-    const length = checked(
-      library().getdents64(number.getdents64, fd, buffer, BigInt(buffer.length)),
-      "getdents64",
-    );
+    let length = library().getdents64(number.getdents64, fd, buffer, BigInt(buffer.length));
+    if (length === -1) length = call("getdents64", fd, buffer, buffer.length);
     if (length === 0) return names;
     // struct linux_dirent64: d_ino u64, d_off s64, d_reclen u16 at 16, d_type u8 at 18, d_name at 19.
     for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {

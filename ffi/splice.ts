@@ -7,8 +7,8 @@
  * @module
  */
 import { flags } from "./constants.ts";
-import { lastErrno, libc } from "./libc.ts";
-import { call } from "./syscall.ts";
+import { libc } from "./libc.ts";
+import { attempt, call } from "./syscall.ts";
 
 const library = libc({
   splice: {
@@ -35,7 +35,7 @@ const moving = flags("SPLICE_F_MOVE", "SPLICE_F_NONBLOCK");
  */
 export function spliceOnce(from: number, to: number, bytesMax: bigint): number {
   const moved = Number(library().splice(from, null, to, null, bytesMax, moving));
-  return moved === -1 ? -lastErrno() : moved;
+  return moved !== -1 ? moved : attempt("splice", from, 0, to, 0, bytesMax, moving);
 }
 
 // struct pollfd: fd (32 bits), events and revents (16 bits each), twice.

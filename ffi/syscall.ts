@@ -10,6 +10,7 @@ import { hostArch } from "./arch.ts";
 import { SyscallError } from "./errno.ts";
 import { numbers as aarch64 } from "./gen/syscalls_aarch64.ts";
 import { numbers as x86_64 } from "./gen/syscalls_x86_64.ts";
+import { kernelAnswer, type Registers } from "./kernel_answer.ts";
 import { core, cString, lastErrno, libc } from "./libc.ts";
 
 /** A system call that both architectures have. */
@@ -28,8 +29,6 @@ const waiting = libc({
   },
 });
 
-type Registers = [bigint, bigint, bigint, bigint, bigint, bigint];
-
 /** Six registers' values; strings become C strings. `kept` receives what they point to, to be referenced until the end. */
 function registers(args: readonly CallArg[], kept: unknown[]): Registers {
   const values: Registers = [0n, 0n, 0n, 0n, 0n, 0n];
@@ -45,11 +44,23 @@ function registers(args: readonly CallArg[], kept: unknown[]): Registers {
   return values;
 }
 
-/** The result of a call, or its negative errno: where failing is an answer, an exception is 10 µs too much. */
+/**
+ * The result of a call, or its negative errno: where failing is an answer, an exception is 10 µs too much.
+ *
+ * A call that failed has done nothing and is made once more in a way that cannot lose its errno, see
+ * {@link kernelAnswer}. Calls of which that is not true are made in that way at once: connect(2) begins something, and a
+ * context of fsconfig(2) is broken once it has failed. After a failed close(2) the number may be another thread's.
+ */
 export function attempt(name: CallName, ...args: readonly CallArg[]): number {
   const kept: unknown[] = [];
-  const result = Number(core().syscall(BigInt(numbers[name]), ...registers(args, kept)));
-  return result === -1 ? -lastErrno() : result;
+  const values = registers(args, kept);
+  // Two of the calls that cannot be repeated; the third one, close, is made too often to be slow.
+  const answer = name === "connect" || name === "fsconfig" ? kernelAnswer(numbers[name], values) : undefined;
+  if (answer !== undefined) return answer;
+  const result = Number(core().syscall(BigInt(numbers[name]), ...values));
+  if (result !== -1) return result;
+  const errno = lastErrno();
+  return (name === "close" ? undefined : kernelAnswer(numbers[name], values)) ?? -errno;
 }
 
 /** Performs a call. Throws {@link SyscallError}; its path is the first string among the arguments. */

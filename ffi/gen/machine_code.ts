@@ -43,3 +43,17 @@ export const signalCode = {
       "00010018a1000010020180d2080880d2010000d4c0035fd601000000000000000000000000000000",
   },
 } as const;
+
+/** Machine code of one system call as hexadecimal text, and the offset of its entry. */
+export const systemCallCode = {
+  x86_64: {
+    system_call: 0,
+    hex:
+      "4889f84889f74889d64889ca4d89c24d89c84c8b4c24080f05c3",
+  },
+  aarch64: {
+    system_call: 0,
+    hex:
+      "e80300aae00301aae10302aae20303aae30304aae40305aae50306aa010000d4c0035fd6",
+  },
+} as const;

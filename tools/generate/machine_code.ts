@@ -1,5 +1,6 @@
 /**
- * Assembles the interpreter of syscall programs and a signal handler for both architectures with binutils.
+ * Assembles the interpreter of syscall programs, a signal handler and a single system call for both architectures with
+ * binutils.
  *
  * @module
  */
@@ -37,9 +38,14 @@ const constants = [
     does: "Machine code of a signal handler as hexadecimal text, and the offsets of its entry and its descriptor.",
     source: "signal",
   },
+  {
+    name: "systemCallCode",
+    does: "Machine code of one system call as hexadecimal text, and the offset of its entry.",
+    source: "system_call",
+  },
 ];
 
-/** The file that `ffi/program/` and `ffi/signal.ts` take their machine code from. */
+/** The file that `ffi/program/`, `ffi/signal.ts` and `ffi/kernel_answer.ts` take their machine code from. */
 export async function generateMachineCode(): Promise<Map<string, string>> {
   let text = banner("ffi/asm/");
   for (const { name, does, source } of constants) {
