@@ -55,6 +55,9 @@ const libraryHeaders = [
 /** What the headers of Debian 12 (Linux 6.1) lack, with the kernel's own value and the version it came with. */
 const newer: Readonly<Record<string, readonly [value: number, since: string]>> = {
   MFD_EXEC: [0x10, "6.3, include/uapi/linux/memfd.h"],
+  // _IOWR(0xff, 11, struct pidfd_info), with the 64 bytes that the struct had at first.
+  PIDFD_GET_INFO: [0xc040ff0b, "6.13, include/uapi/linux/pidfd.h"],
+  PIDFD_INFO_EXIT: [8, "6.15, include/uapi/linux/pidfd.h"],
 };
 
 // The keys of the object are its names by type; Object.keys forgets that.
