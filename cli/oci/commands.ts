@@ -9,6 +9,7 @@ import { readLaunch } from "../../ffi/launch.ts";
 import { formatProgram } from "../../ffi/program/format.ts";
 import { Cgroup } from "../../shim/oci/cgroup/cgroup.ts";
 import { readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
+import { coveredModes } from "../../shim/oci/covered_modes.ts";
 import { listContainers, specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
 import { bindSources, kernelFiles, lastCapability, linkedDestinations } from "../../shim/oci/gather_facts.ts";
@@ -136,12 +137,14 @@ export async function showPlan(args: string[]): Promise<string> {
   const filter = await filterOf(spec);
   const { program } = plan(spec, {
     arch: hostArch,
+  const destinations = linkedDestinations(spec, root);
     ...(filter === undefined ? {} : { filter }),
     id,
     bundle,
     root,
     sources: bindSources(spec, bundle),
-    destinations: linkedDestinations(spec, root),
+    destinations,
+    coveredModes: coveredModes(spec, root, destinations),
     kernelFiles: kernelFiles(spec),
     canMakeNodes: true,
     cgroups: cgroup.places,

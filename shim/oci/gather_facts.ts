@@ -12,6 +12,7 @@ import type { Preserved } from "./launch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
+import { coveredModes } from "./covered_modes.ts";
 import { readInRoot } from "./read_in_root.ts";
 import { resolveInRoot } from "./resolve_in_root.ts";
 
@@ -36,6 +37,7 @@ export interface KnownFacts {
 export function gatherFacts(known: KnownFacts): Facts {
   const { spec, id, bundle, root, cgroups, start, dieWithParent, openFiles, filter } = known;
   return {
+  const destinations = linkedDestinations(spec, root);
     id,
     bundle,
     root,
@@ -49,7 +51,8 @@ export function gatherFacts(known: KnownFacts): Facts {
     ...(filter === undefined ? {} : { filter }),
     arch: hostArch,
     sources: bindSources(spec, bundle),
-    destinations: linkedDestinations(spec, root),
+    destinations,
+    coveredModes: coveredModes(spec, root, destinations),
     kernelFiles: kernelFiles(spec),
     canMakeNodes: canMakeNodes(),
     ignoredSignals: ignoredSignals(),

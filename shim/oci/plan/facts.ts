@@ -53,6 +53,8 @@ export interface Facts {
   sources: ReadonlyMap<string, "directory" | "file">;
   /** Where destinations of mounts end up behind links of the root file system; those that have none are left out. */
   destinations: ReadonlyMap<string, string>;
+  /** Modes of the directories that memory file systems cover, where their mounts name none, by their place in the root. */
+  coveredModes: ReadonlyMap<string, number>;
   /**
    * What the kernel's own files are that the spec masks or makes read-only, by cleaned path: what a fresh proc or sysfs
    * shows is the same everywhere. Of paths that are left out nothing is known.

@@ -65,9 +65,14 @@ const propagations: Readonly<Record<string, ConstantName>> = {
   unbindable: "MS_UNBINDABLE",
 };
 
-/** Options that change nothing: the default, or what only mount(8) looks at. */
-const without = new Set(["defaults", "async", "nolazytime", "nomand", "loud", "silent", "noiversion"]);
-const superblockFlags = new Set(["sync", "dirsync", "lazytime", "mand", "iversion"]);
+/**
+ * Options that change nothing: the default, what only mount(8) looks at, and versions of inodes, which file systems
+ * count always or by an option of their own: fsconfig(2) has no flag for them.
+ */
+const without = new Set(["defaults", "loud", "silent", "iversion", "noiversion"]);
+const superblockFlags = new Set(["sync", "dirsync", "lazytime", "mand"]);
+/** Options that take back a flag that was given before. */
+const takenBack: Readonly<Record<string, string>> = { async: "sync", nolazytime: "lazytime", nomand: "mand" };
 
 /** Names of all options that are more than a parameter of some file system, in alphabetical order. */
 export function knownMountOptions(): string[] {
@@ -78,6 +83,7 @@ export function knownMountOptions(): string[] {
     ...recursive(Object.keys(propagations)),
     ...without,
     ...superblockFlags,
+    ...Object.keys(takenBack),
   ].sort();
 }
 
@@ -119,6 +125,8 @@ function parseOption(parsed: MountOptions, option: string): void {
     apply(parsed.recursiveAttributes, changes[plain]);
   } else if (superblockFlags.has(option)) {
     parsed.flags.push(option);
+  } else if (takenBack[option] !== undefined) {
+    parsed.flags = parsed.flags.filter((flag) => flag !== takenBack[option]);
   } else if (!without.has(option)) {
     const equals = option.indexOf("=");
     parsed.parameters.push(equals < 0 ? [option] : [option.slice(0, equals), option.slice(equals + 1)]);

@@ -29,3 +29,8 @@ Deno.test("parseMountOptions() tells recursive attributes and propagation from p
   }]);
   assert.deepEqual(parsed.attributes.set, ["MOUNT_ATTR_RELATIME"]);
 });
+
+Deno.test("parseMountOptions() lets a later option take a flag of the file system back", () => {
+  const parsed = parseMountOptions(["sync", "lazytime", "mand", "dirsync", "async", "nomand", "iversion"]);
+  assert.deepEqual([parsed.flags, parsed.parameters], [["lazytime", "dirsync"], []]);
+});

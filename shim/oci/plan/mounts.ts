@@ -115,7 +115,7 @@ export function newFileSystem(
     call: "fsopen",
     args: [type, flag("FSOPEN_CLOEXEC")],
     does,
-    errors: { ENODEV: `${does}: this kernel has no file system "${type}"` },
+    errors: { ENODEV: `${does}: no such device: this kernel has no file system "${type}"` },
   });
   const configure = (key: string, value: string | undefined): void =>
     program.add({
@@ -207,6 +207,7 @@ class MountSteps {
     const set = later ? options.attributes.set.filter((name) => name !== "MOUNT_ATTR_RDONLY") : options.attributes.set;
     const mount = newFileSystem(program, this.name, this.type, this.mount.source ?? this.type, {
       ...options,
+      parameters: [...this.#coveredMode(), ...options.parameters],
       attributes: { set, clear: [] },
     }, does);
     const target = kernels ? this.#realDirectory() : this.#place("directory");
@@ -216,6 +217,12 @@ class MountSteps {
     if (later) this.mounted.readOnlyLater.push({ mount, does: `${does} read-only` });
     if (this.type === "proc" && this.target === "/proc") this.mounted.proc = mount;
     if (this.type === "devpts") this.mounted.devpts = mount;
+  }
+
+  /** A memory file system looks like the directory that it covers, as runc has it, where the spec does not say how. */
+  #coveredMode(): MountOptions["parameters"] {
+    const mode = this.facts.coveredModes.get(this.target);
+    return mode === undefined ? [] : [["mode", mode.toString(8)]];
   }
 
   /** What the image has where a memory file system goes, to be copied into it. */

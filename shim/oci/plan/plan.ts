@@ -273,7 +273,6 @@ function addFileSystems(
   const propagation = linux.rootfsPropagation || "rslave";
   if (facts.noPivot) addMoveRoot(program, root);
   else addPivot(program, root, propagation);
-  addRootPropagation(program, propagation);
   addNames(program, spec.hostname, spec.domainname);
   addSysctls(program, linux.sysctl, mounted.proc);
   addReadonlyPaths(paths, linux.readonlyPaths ?? [], facts.kernelFiles);
@@ -282,6 +281,8 @@ function addFileSystems(
     setAttributes(program, mount, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, does);
   }
   if (spec.root?.readonly) {
+  // Last, for paths of what cannot be bound could not be covered.
+  addRootPropagation(program, propagation);
     setAttributes(program, root, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, "make the root file system read-only");
   }
 }

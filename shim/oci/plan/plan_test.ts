@@ -19,6 +19,7 @@ const facts: Facts = {
   root: { kind: "directory", path: "/bundle/rootfs" },
   sources: new Map([["/host/dir", "directory"], ["/host/file", "file"]]),
   destinations: new Map(),
+  coveredModes: new Map(),
   kernelFiles: new Map([["/proc/known", "file"], ["/proc/gone", "missing"]]),
   canMakeNodes: true,
   cgroups: [],

@@ -26,7 +26,7 @@ function propagationFlag(propagation: string): ConstantName {
 
 /** Whether mounts of the container are to be seen by the host, as far as their own propagation lets them. */
 function staysShared(propagation: string): boolean {
-  return ["MS_SHARED", "MS_UNBINDABLE"].includes(propagationFlag(propagation));
+  return propagationFlag(propagation) === "MS_SHARED";
 }
 
 /**
@@ -35,7 +35,10 @@ function staysShared(propagation: string): boolean {
  */
 export function addPropagation(program: Program, propagation: string, root: RootSource): void {
   const does = staysShared(propagation) ? "share mounts with the host" : "cut the mounts off from the host's";
-  program.add({ call: "mount", args: [0, "/", 0, flag("MS_REC", propagationFlag(propagation)), 0], does });
+  // Of what cannot be bound no mount of the container could be made: that comes last.
+  const wanted = propagationFlag(propagation);
+  const first = wanted === "MS_UNBINDABLE" ? "MS_SLAVE" : wanted;
+  program.add({ call: "mount", args: [0, "/", 0, flag("MS_REC", first), 0], does });
   if (!staysShared(propagation)) return;
   // The mount that holds the root's directory: the nearest one above it.
   const parts = components(root.kind === "directory" ? root.path : root.mountpoint);
@@ -53,7 +56,7 @@ export function addPropagation(program: Program, propagation: string, root: Root
 
 /** Sets the propagation of the new root, after the old one is gone. */
 export function addRootPropagation(program: Program, propagation: string): void {
-  if (!staysShared(propagation)) return;
+  if (!["MS_SHARED", "MS_UNBINDABLE"].includes(propagationFlag(propagation))) return;
   const recursive: ConstantName[] = propagation.startsWith("r") ? ["MS_REC"] : [];
   program.add({
     call: "mount",
