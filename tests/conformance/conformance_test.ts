@@ -1,0 +1,47 @@
+/**
+ * The conformance suite against barge and against runc: what runc fails is a wrong case, or a difference with a reason.
+ *
+ * @module
+ */
+import { missingPrograms } from "../registry.ts";
+import { makeScratch } from "../scratch.ts";
+import type { Case } from "./case.ts";
+import { groups } from "./groups.ts";
+import { installedRuntime, removeInstalled } from "./installed.ts";
+import { perform } from "./perform.ts";
+import { makeSuite, reasonAgainst } from "./suite.ts";
+
+const missing = ["busybox", "runc", "unshare", "python3"].filter((program) => missingPrograms(program).length > 0);
+const skip = Deno.uid() !== 0 ? "not root" : missing.length > 0 ? `no ${missing.join(", ")}` : undefined;
+
+Deno.test.afterAll(removeInstalled);
+
+/** All cases of a group, each as a step. */
+async function runGroup(t: Deno.TestContext, name: "barge" | "runc", cases: readonly Case[]): Promise<void> {
+  const command = name === "barge" ? await installedRuntime() : ["runc"];
+  await using scratch = await makeScratch();
+  const suite = await makeSuite(scratch, { name, command });
+  for (const [index, one] of cases.entries()) {
+    const reason = reasonAgainst(one, suite.runtime);
+    await t.step({
+      name: reason === undefined ? one.name : `${one.name} (skipped: ${reason})`,
+      ignore: reason !== undefined,
+      fn: () => perform(suite, one, index),
+    });
+  }
+  await scratch.assertNothingLeft();
+}
+
+for (const [group, cases] of Object.entries(groups)) {
+  for (const name of ["barge", "runc"] as const) {
+    const title = `${name} conforms: ${group}`;
+    Deno.test({
+      name: skip === undefined ? title : `${title} (skipped: ${skip})`,
+      ignore: skip !== undefined,
+      // Readers of a killed program's pipes may end a little later than the test.
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: (t) => runGroup(t, name, cases),
+    });
+  }
+}
