@@ -222,11 +222,16 @@ __attribute__((noreturn, used)) void launch(word *stack) {
     }
     environment[n] = 0;
 
+    /* What ends after some milliseconds has no use for V8's compilers, which take two of them: tools/install/warm.ts. */
+    const char *word_called = first == 2 ? argv[1] : called;
+    int brief = same(word_called, "oci") || same(word_called, "runc");
     static const char *const fixed[] = { "run", "--allow-all", "--no-config", "--no-lock", "--no-npm", "--cached-only",
-        "--quiet", "--v8-flags=--no-lazy,--max-semi-space-size=2" };
+        "--quiet" };
     n = 0;
     arguments[n++] = deno;
     for (word i = 0; i < sizeof fixed / sizeof *fixed; i++) arguments[n++] = (char *) fixed[i];
+    arguments[n++] = (char *) (brief ? "--v8-flags=--no-lazy,--no-sparkplug,--no-maglev,--no-opt,--single-threaded"
+        : "--v8-flags=--no-lazy,--max-semi-space-size=2");
     arguments[n++] = script;
     if (argc > ENTRIES_MAX) fail("more than 8192 arguments", "");
     for (word i = first; i < argc; i++) arguments[n++] = argv[i];
