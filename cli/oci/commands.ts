@@ -126,14 +126,16 @@ export function spec(args: string[]): void {
 }
 
 /** `plan [BUNDLE]`: what a start of the bundle would do, step by step. Needs no root and changes nothing. */
-export async function showPlan(args: string[]): Promise<string> {
+export async function showPlan(args: string[], { systemdCgroup }: { systemdCgroup: boolean }): Promise<string> {
   const { flags, args: [given, ...more] } = parseFlags(planFlags, args, dialect);
   if (more.length > 0) throw new Failure("InvalidArgument", "plan takes one bundle");
   const bundle = bundleOf(given ?? flags.bundle);
   const { spec, root } = loadBundle(bundle);
   refuseUnsupported(spec);
   const id = "ID";
-  const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
+  const cgroups = systemdCgroup
+    ? (await (await import("../../shim/oci/cgroup/systemd/unit.ts")).planUnit(spec, id)).directories
+    : Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id).places;
   const filter = await filterOf(spec);
   const { program } = plan(spec, {
     arch: hostArch,
@@ -147,7 +149,8 @@ export async function showPlan(args: string[]): Promise<string> {
     coveredModes: coveredModes(spec, root, destinations),
     kernelFiles: kernelFiles(spec),
     canMakeNodes: true,
-    cgroups: cgroup.places,
+    cgroups,
+    inUnit: systemdCgroup,
     ignoredSignals: [],
     lastCapability: lastCapability(),
     passwd: "",

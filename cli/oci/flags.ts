@@ -15,7 +15,7 @@ export const globalFlags = {
   root: { kind: "value", value: "DIR", default: defaultRoot, help: "Directory of the containers' states" },
   log: { kind: "value", value: "FILE", help: "Write errors to this file as well" },
   logFormat: { kind: "choice", choices: ["text", "json"], default: "text", help: "Format of the log" },
-  systemdCgroup: { kind: "boolean", help: "Let systemd make cgroups; refused" },
+  systemdCgroup: { kind: "boolean", help: "Let systemd make cgroups; cgroupsPath is slice:prefix:name" },
   rootless: {
     kind: "choice",
     choices: ["true", "false", "auto"],

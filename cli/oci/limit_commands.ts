@@ -84,7 +84,7 @@ export async function update(root: string, args: string[], log: RuntimeLog): Pro
   for (const name of ["kernelMemory", "kernelMemoryTcp"] as const) {
     if (flags[name] !== undefined) log.warn("Kernel memory settings are ignored and will be removed");
   }
-  updateContainer(directory, request, (message) => log.warn(message));
+  await updateContainer(directory, request, (message) => log.warn(message));
 }
 
 async function readResources(path: string): Promise<string> {

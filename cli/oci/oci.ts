@@ -13,8 +13,16 @@ import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
 import { create, exec, run } from "./process_commands.ts";
 
-/** What a command needs: the root of states, its own arguments and the log. Gives text to print or an exit code. */
-type Command = (root: string, args: string[], log: RuntimeLog) => Promise<string | number | void> | string | void;
+/**
+ * What a command needs: the root of states, its own arguments, the log, and the flags of all commands. Gives text to print
+ * or an exit code.
+ */
+type Command = (
+  root: string,
+  args: string[],
+  log: RuntimeLog,
+  global: FlagValues<typeof globalFlags>,
+) => Promise<string | number | void> | string | void;
 
 /** Loaded only by those who need them: `run` is measured in milliseconds. */
 const limits = () => import("./limit_commands.ts");
@@ -31,11 +39,11 @@ const commands: Readonly<Record<string, Command>> = {
   pause: async (root, args) => await (await limits()).pause(root, args),
   resume: async (root, args) => (await limits()).resume(root, args),
   ps: async (root, args) => await (await limits()).ps(root, args),
-  update: async (...given) => await (await limits()).update(...given),
+  update: async (root, args, log) => await (await limits()).update(root, args, log),
   events: async (root, args) => await (await import("./events.ts")).events(root, args),
   features: async () => (await import("./features.ts")).features(),
   spec: (_root, args) => spec(args),
-  plan: (_root, args) => showPlan(args),
+  plan: (_root, args, _log, global) => showPlan(args, global),
 };
 
 /** Prefixes of error messages that callers know; exec fails with 255, everything else with 1. */
@@ -49,12 +57,6 @@ const description = `An OCI runtime. Commands: ${Object.keys(commands).join(", "
 
 /** Refuses what runc has and this runtime does not. */
 function refuseGlobalFlags(flags: FlagValues<typeof globalFlags>): void {
-  if (flags.systemdCgroup) {
-    throw new Failure(
-      "FailedPrecondition",
-      "systemd cgroup flag passed, but systemd support for managing cgroups is not available",
-    );
-  }
   if (flags.rootless === "true") {
     throw new Failure("NotImplemented", "--rootless true is not supported: barge oci needs root; leave it out");
   }
@@ -85,7 +87,7 @@ export async function main(args: string[]): Promise<number> {
     if (perform === undefined) {
       throw new Failure("NotImplemented", `"${command}" is no command of this runtime; ${description}`);
     }
-    const result = await perform(flags.root, rest, log);
+    const result = await perform(flags.root, rest, log, flags);
     log.debug(`${command} ${rest.join(" ")} took ${(performance.now() - begin).toFixed(1)} ms`);
     if (typeof result === "number") return result;
     if (result !== undefined) Deno.stdout.writeSync(new TextEncoder().encode(result));

@@ -28,7 +28,12 @@ import { oneId } from "./one_id.ts";
 const dialect = { singleDashLong: true } as const;
 
 /** `create ID`: returns when init waits for its start. */
-export async function create(root: string, args: string[], log: RuntimeLog): Promise<void> {
+export async function create(
+  root: string,
+  args: string[],
+  log: RuntimeLog,
+  { systemdCgroup }: { systemdCgroup: boolean },
+): Promise<void> {
   const { flags, args: positionals } = parseFlags(createFlags, args, dialect);
   const id = oneId("create", positionals);
   const pidFile = absolute(flags.pidFile);
@@ -50,6 +55,7 @@ export async function create(root: string, args: string[], log: RuntimeLog): Pro
     newKeyring: !flags.noNewKeyring,
     noPivot: flags.noPivot,
     preserved: preservedDescriptors(flags.preserveFds),
+    systemdCgroup,
   });
   warnOf(withoutEffect, log);
   sendPidfd(flags.pidfdSocket, launched, "standard");
@@ -61,7 +67,12 @@ function warnOf(withoutEffect: readonly string[], log: RuntimeLog): void {
 }
 
 /** `run ID`: create and start, and without `--detach` wait for the end. */
-export async function run(root: string, args: string[], log: RuntimeLog): Promise<number> {
+export async function run(
+  root: string,
+  args: string[],
+  log: RuntimeLog,
+  { systemdCgroup }: { systemdCgroup: boolean },
+): Promise<number> {
   const { flags, args: positionals } = parseFlags(runFlags, args, dialect);
   const id = oneId("run", positionals);
   const pidFile = absolute(flags.pidFile);
@@ -86,6 +97,7 @@ export async function run(root: string, args: string[], log: RuntimeLog): Promis
     newKeyring: !flags.noNewKeyring,
     noPivot: flags.noPivot,
     preserved: preservedDescriptors(flags.preserveFds),
+    systemdCgroup,
   });
   const { launched } = created;
   warnOf(created.withoutEffect, log);

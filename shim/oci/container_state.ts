@@ -6,6 +6,7 @@
 import { Failure } from "../../api/errors.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import type { CgroupRecord } from "./cgroup/cgroup.ts";
+import type { UnitRecord } from "./cgroup/systemd/unit.ts";
 import { parseJson, stringifyJson } from "./spec/json.ts";
 
 /** Contents of `state.json`. */
@@ -22,6 +23,8 @@ export interface ContainerState {
   /** Absolute path of the root file system on the host; the mount point where it exists in the container only. */
   rootfs: string;
   cgroup: CgroupRecord;
+  /** The systemd unit that the cgroups belong to, where they do. */
+  unit?: UnitRecord;
   /** Path of the spec as it was at creation: later changes of the bundle's `config.json` have no effect. */
   specFile: string;
 }

@@ -10,6 +10,7 @@ import { Descriptor, makePipe, openFile, writeOnce } from "../../ffi/descriptor.
 import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
+import { endUnit } from "./cgroup/end_unit.ts";
 import { readHierarchies } from "./cgroup/hierarchies.ts";
 import { settingsWithoutEffect } from "./cgroup/settings.ts";
 import { type ContainerState, StateDirectory } from "./container_state.ts";
@@ -52,6 +53,8 @@ export interface CreateOptions {
   newKeyring?: boolean | undefined;
   /** Whether the root is changed without pivot_root(2), for a root on a ramfs. */
   noPivot?: boolean | undefined;
+  /** Whether systemd makes the cgroups; `linux.cgroupsPath` then names a unit. */
+  systemdCgroup?: boolean | undefined;
 }
 
 /** A container that this process created. */
@@ -75,7 +78,11 @@ export interface Created {
 export async function createContainer(reactor: Reactor, options: CreateOptions): Promise<Created> {
   const { spec, id, bundle } = options;
   refuseUnsupported(spec);
-  const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
+  const unit = options.systemdCgroup ? await unitFor(spec, id) : undefined;
+  const cgroup = unit === undefined
+    ? Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id)
+    : Cgroup.fromRecord(unit.directories);
+  if (unit !== undefined) cgroup.refuseInUse();
   const filter = options.filter ?? await filterOf(spec);
   // Hooks of the start need a created container.
   const waits = options.start === "fifo" || hasHooks(spec, "startContainer", "poststart");
@@ -88,6 +95,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     idMapped: idMapped?.keys,
     start: waits ? "fifo" : "at once",
     cgroups: cgroup.places,
+    inUnit: unit !== undefined,
     ...(filter === undefined ? {} : { filter }),
   });
   const planned = plan(spec, facts);
@@ -105,12 +113,15 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       rootfs: options.root.kind === "directory" ? options.root.path : options.root.mountpoint,
       // A runtime that is killed from here on leaves what `delete` needs, cgroups that are not made yet included.
       cgroup: cgroup.toRecord().map((place) => ({ ...place, made: true })),
+      ...(unit === undefined ? {} : { unit: unit.record }),
       specFile: options.specFile ?? directory.writeSpec(spec),
     };
     directory.write(state);
-    cgroup.create();
-    state.cgroup = cgroup.toRecord();
-    cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
+    if (unit === undefined) {
+      cgroup.create();
+      state.cgroup = cgroup.toRecord();
+      cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
+    }
     using start = waits ? makeFifo(directory.fifo) : undefined;
     using go = planned.stops.length > 0 ? makeGo() : undefined;
     using pidNamespace = planned.pidNamespace === undefined
@@ -134,7 +145,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     for (const stop of planned.stops) {
       const { performStop } = await import("./perform_stop.ts");
       await launched.settled(reactor, true);
-      await performStop(stop, { spec, state, launched });
+      await performStop(stop, { spec, state, launched, cgroup, unit });
       writeOnce(go!.write.number, new Uint8Array([0x67]));
     }
     await launched.settled(reactor, waits);
@@ -150,6 +161,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       await launched.kill(reactor);
       launched.child.close();
     }
+    if (unit !== undefined && cgroup.places.some(({ made }) => made)) await endUnit(unit.record);
     await cgroup.remove();
     directory.remove();
     if (state !== undefined && hasHooks(spec, "poststop")) {
@@ -159,6 +171,12 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     }
     throw error;
   }
+}
+
+/** Loaded only where it is asked for: other starts are not to wait for it. */
+async function unitFor(spec: Spec, id: string) {
+  const { planUnit } = await import("./cgroup/systemd/unit.ts");
+  return await planUnit(spec, id);
 }
 
 /** Whether a mount of the spec has ids mapped. */

@@ -6,6 +6,7 @@
 import { Failure, isFailure } from "../../api/errors.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
+import { endUnit } from "./cgroup/end_unit.ts";
 import { type ContainerState, specOf, type StateDirectory } from "./container_state.ts";
 import type { Created } from "./create.ts";
 import { hasHooks } from "./hooks/hook_state.ts";
@@ -54,6 +55,7 @@ export async function deleteContainer(directory: StateDirectory, options: Delete
   }
   const cgroup = Cgroup.fromRecord(state.cgroup);
   if (cgroup.processes().length > 0) cgroup.signalAll(9);
+  if (state.unit !== undefined) await endUnit(state.unit);
   await cgroup.remove();
   const spec = specIfThere(state);
   directory.remove();
@@ -69,6 +71,7 @@ export async function releaseContainer(
   warn?: (message: string) => void,
 ): Promise<void> {
   if (cgroup.processes().length > 0) cgroup.signalAll(9);
+  if (state.unit !== undefined) await endUnit(state.unit);
   await cgroup.remove();
   directory.remove();
   await afterStop(spec, state, warn);

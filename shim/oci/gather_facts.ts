@@ -23,6 +23,7 @@ export interface KnownFacts {
   bundle: string;
   root: RootSource;
   cgroups: readonly CgroupPlace[];
+  inUnit?: boolean | undefined;
   filter?: CompiledFilter | undefined;
   openFiles?: Limit | undefined;
   start: "fifo" | "at once";
@@ -45,6 +46,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     start,
     dieWithParent,
     ...(known.preserved === undefined ? {} : { preserved: known.preserved }),
+    ...(known.inUnit === true ? { inUnit: true } : {}),
     newKeyring: known.newKeyring ?? true,
     noPivot: known.noPivot ?? false,
     ...(known.idMapped === undefined ? {} : { idMapped: known.idMapped }),

@@ -8,6 +8,8 @@ import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { type ConstantName, flags } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/errno.ts";
 import { call } from "../../ffi/syscall.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
+import type { PlannedUnit } from "./cgroup/systemd/unit.ts";
 import type { ContainerState } from "./container_state.ts";
 import { copyTree } from "./copy_tree.ts";
 import { writeIdMaps } from "./id_maps.ts";
@@ -20,11 +22,21 @@ export interface Stopped {
   spec: Spec;
   state: ContainerState;
   launched: Launched;
+  cgroup: Cgroup;
+  /** The unit to start, for the stop that is for it. */
+  unit: PlannedUnit | undefined;
 }
 
 /** Does it. Throws {@link Failure} with what did not succeed; the process is to be killed then. */
-export async function performStop(stop: Stop, { spec, state, launched }: Stopped): Promise<void> {
+export async function performStop(stop: Stop, { spec, state, launched, cgroup, unit }: Stopped): Promise<void> {
   const { child } = launched;
+  if (stop.kind === "unit") {
+    // Who plans this stop has planned a unit.
+    await unit!.start(child.pid);
+    cgroup.createInUnit();
+    cgroup.apply(unit!.resources, spec.linux?.devices);
+    return;
+  }
   if (stop.kind === "id maps") {
     writeIdMaps(child.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
     raiseLimits(spec, child.pid);

@@ -23,18 +23,27 @@ const related: readonly { group: "memory" | "cpu"; names: readonly string[] }[] 
  *
  * Throws `FailedPrecondition` "container not running", and as `Cgroup.update`.
  */
-export function updateContainer(directory: StateDirectory, request: Resources, warn: (message: string) => void): void {
+export async function updateContainer(
+  directory: StateDirectory,
+  request: Resources,
+  warn: (message: string) => void,
+): Promise<void> {
   const state = directory.read();
   if (statusOf(directory, state) === "stopped") throw new Failure("FailedPrecondition", "container not running");
   const before = currentResources(directory) ?? specOf(state).linux?.resources ?? {};
   const wanted = withoutSwapOfUnlimited(request);
   const merged = mergeResources(before, wanted);
   const cgroup = Cgroup.fromRecord(state.cgroup);
+  const set = async (resources: Resources): Promise<void> => {
+    if (state.unit === undefined) return cgroup.update(resources);
+    const { updateUnit } = await import("./cgroup/systemd/unit.ts");
+    cgroup.update(await updateUnit(state.unit, resources));
+  };
   try {
-    cgroup.update(withRelated(wanted, merged));
+    await set(withRelated(wanted, merged));
   } catch (error) {
     try {
-      cgroup.update({ ...before, devices: [] });
+      await set({ ...before, devices: [] });
     } catch (cause) {
       warn(`Setting back cgroup configs failed due to error: ${messageOf(cause)}, the limits may be inconsistent.`);
     }

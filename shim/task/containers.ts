@@ -108,12 +108,6 @@ export class Containers {
       const { ProgramEngine } = await import("./program_engine.ts");
       return new ProgramEngine(reactor, this.children, { id, bundle, options, namespace: this.namespace });
     }
-    if (options.systemdCgroup) {
-      throw new Failure(
-        "NotImplemented",
-        "this runtime does not talk to systemd yet: leave SystemdCgroup out, or name another runtime as BinaryName",
-      );
-    }
     return new LibraryEngine(reactor, this.children, {
       id,
       spec,
@@ -121,6 +115,7 @@ export class Containers {
       stateRoot: stateRootOf(options, this.namespace, bundle),
       root: root.source,
       openFiles: readLaunch().nofile,
+      systemdCgroup: options.systemdCgroup,
       warn: (text) => log.warn(`${id}: ${text}`),
     });
   }

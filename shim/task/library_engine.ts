@@ -31,6 +31,8 @@ export interface LibraryOptions {
   readonly root: RootSource;
   /** The limit of open files of who started the shim. */
   readonly openFiles: Limit | undefined;
+  /** Whether systemd makes the cgroups. */
+  readonly systemdCgroup: boolean;
   readonly warn: (text: string) => void;
 }
 
@@ -46,8 +48,8 @@ export class LibraryEngine implements Engine {
   create(streams: ChildStreams): Promise<LiveProcess> {
     return this.children.making(async () => {
       try {
-        const { id, spec, bundle, stateRoot, root, openFiles, warn } = this.options;
-        const options = { id, spec, bundle, stateRoot, root, openFiles, streams };
+        const { warn, ...known } = this.options;
+        const options = { ...known, streams };
         this.#created = await createContainer(this.reactor, {
           ...options,
           start: "fifo",
@@ -117,9 +119,8 @@ export class LibraryEngine implements Engine {
     resumeContainer(this.#directory);
   }
 
-  // deno-lint-ignore require-await -- as above
   async update(resources: string): Promise<void> {
-    updateContainer(this.#directory, parseResources(resources), this.options.warn);
+    await updateContainer(this.#directory, parseResources(resources), this.options.warn);
   }
 
   checkpoint(): Promise<void> {

@@ -51,6 +51,8 @@ const roundsMax = 100;
 export class Cgroup {
   /** One for each hierarchy, in the order in which processes join them. */
   readonly places: readonly CgroupDirectory[];
+  /** Whether nobody else has attached device programs. */
+  #isOurs = true;
 
   private constructor(places: readonly CgroupDirectory[]) {
     this.places = places;
@@ -92,13 +94,8 @@ export class Cgroup {
   create(): void {
     const made: string[] = [];
     try {
-      for (const place of this.places) {
-        const { path, mountpoint, controllers, version, name } = place;
-        place.made = makeWithParents(path, mountpoint, made);
-        if (controllers.includes("cpuset")) inheritCpuset(path, mountpoint);
-        if (version === 2 && name === "") delegateControllers(path, mountpoint);
-      }
-      this.#refuseInUse();
+      for (const place of this.places) place.made = makeReady(place, made);
+      this.refuseInUse();
     } catch (error) {
       // Not with what is below them: a parent may have another container's cgroup in it by now, and stays then.
       for (const path of made.toReversed()) removeEmpty(path);
@@ -107,7 +104,18 @@ export class Cgroup {
     }
   }
 
-  #refuseInUse(): void {
+  /**
+   * Makes what a service manager has not made of a unit's directories. All of them are the container's own then. On
+   * failure they stay, for the end of the unit. Throws {@link Failure}.
+   */
+  createInUnit(): void {
+    this.#isOurs = false;
+    for (const place of this.places) place.made = true;
+    for (const place of this.places) makeReady(place, []);
+  }
+
+  /** Throws `FailedPrecondition` where a directory that `create` has not made has processes in it, or is frozen. */
+  refuseInUse(): void {
     const found = new Set(this.places.filter(({ made }) => !made).flatMap(({ path }) => processesIn(path)));
     if (found.size > 0) {
       throw new Failure("FailedPrecondition", `container's cgroup is not empty: ${found.size} process(es) found`);
@@ -128,7 +136,7 @@ export class Cgroup {
     const list = this.#withController("devices");
     const unified = this.#unified();
     if (list !== undefined) filterByList(list.path, policy);
-    else if (unified !== undefined) filterByProgram(unified.path, policy, unified.made);
+    else if (unified !== undefined) filterByProgram(unified.path, policy, unified.made && this.#isOurs);
     else if (!allowsEverything(policy)) {
       throw new Failure(
         "FailedPrecondition",
@@ -262,6 +270,14 @@ export class Cgroup {
       `cannot remove the cgroup "${this.#name}": ${left.map(({ path }) => path).join(", ")} is still ${why}`,
     );
   }
+}
+
+/** Makes a directory that processes can join; false where it was there. What is made is added to `made`. */
+function makeReady({ path, mountpoint, controllers, version, name }: CgroupDirectory, made: string[]): boolean {
+  const isNew = makeWithParents(path, mountpoint, made);
+  if (controllers.includes("cpuset")) inheritCpuset(path, mountpoint);
+  if (version === 2 && name === "") delegateControllers(path, mountpoint);
+  return isNew;
 }
 
 /**

@@ -13,8 +13,8 @@ import type { Hierarchy } from "./hierarchies.ts";
  * version 2: from the parent of that, since a cgroup with processes in it cannot hand controllers down); without one the
  * container's id is the relative path. Paths are cleaned as text, so `..` never leads outside.
  *
- * Throws `NotImplemented` for systemd's `slice:prefix:name`, `InvalidArgument` for a path that names no directory of the
- * container's own.
+ * Throws `InvalidArgument` for a path that names no directory of the container's own, and for systemd's
+ * `slice:prefix:name`: who means a unit is not to get a directory of that name.
  */
 export function cgroupDirectories(
   hierarchies: readonly Hierarchy[],
@@ -24,8 +24,8 @@ export function cgroupDirectories(
   const given = cgroupsPath || id;
   if (!given.includes("/") && given.split(":").length === 3) {
     throw new Failure(
-      "NotImplemented",
-      `cannot use cgroupsPath "${given}": it is in systemd's form; want a path such as "/barge/${id}"`,
+      "InvalidArgument",
+      `cannot use cgroupsPath "${given}": it is in systemd's form; want --systemd-cgroup, or a path such as "/barge/${id}"`,
     );
   }
   const inner = clean(given);
@@ -52,7 +52,7 @@ function startOfRelative(hierarchy: Hierarchy): string {
  * The own cgroup counted from the mount point. `/proc/self/cgroup` counts from the hierarchy's top (or from the cgroup
  * namespace's), which the mount need not show; what lies outside of the mount is taken as its top.
  */
-function belowRoot({ root, ownPath }: Hierarchy): string {
+export function belowRoot({ root, ownPath }: Hierarchy): string {
   if (root === "/") return clean(ownPath);
   if (ownPath === root) return "";
   return ownPath.startsWith(`${root}/`) ? clean(ownPath.slice(root.length)) : "";

@@ -55,8 +55,11 @@ function memorySettings({ limit = 0, swap = 0, reservation = 0 }: Of<"memory">):
   return settings;
 }
 
-/** The limit of swap alone: version 1 and the specification count memory and swap together. */
-function swapOnly(limit: number, swap: number): string | undefined {
+/**
+ * The limit of swap alone, or `max`: version 1 and the specification count memory and swap together. Undefined where none
+ * is set. Throws `InvalidArgument`.
+ */
+export function swapOnly(limit: number, swap: number): string | undefined {
   if (swap === 0) return limit === -1 ? "max" : undefined;
   if (swap === -1 || limit === -1) return limitOrMax(swap, "memory.swap");
   if (limit === 0) {

@@ -63,6 +63,8 @@ export interface Facts {
   /** Whether device nodes can be made; the host's are bound otherwise. */
   canMakeNodes: boolean;
   cgroups: readonly CgroupPlace[];
+  /** Whether a service manager makes the cgroups, and moves the new process into those that it knows. */
+  inUnit?: boolean;
   /** Signals that the runtime ignores. */
   ignoredSignals: readonly number[];
   /** The caller's own RLIMIT_NOFILE, which Deno has changed; the container's unless the spec sets it. */

@@ -89,7 +89,7 @@ function numberDescriptors(
 /** A program that clones a child into its cgroup and makes it nobody's memory, with the descriptors that it keeps. */
 export function beginChild(
   namespaces: readonly ConstantName[],
-  facts: Pick<Facts, "arch" | "cgroups" | "ignoredSignals">,
+  facts: Pick<Facts, "arch" | "cgroups" | "inUnit" | "ignoredSignals">,
   wanted: Parameters<typeof numberDescriptors>[0],
 ): { program: ChildProgram; descriptors: Descriptors } {
   const program = new ChildProgram(namespaces, unifiedCgroup(facts) !== undefined);
@@ -129,13 +129,14 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
     start: facts.start === "fifo",
     life: facts.dieWithParent,
     console: process.terminal === true,
-    go: needsStops(spec),
+    go: facts.inUnit === true || needsStops(spec),
     idmaps: facts.idMapped?.length ?? 0,
     preserved: facts.preserved?.numbers.length ?? 0,
   });
   const stops = new Stops(program, descriptors.report, descriptors.go);
   if (descriptors.life !== undefined) addLife(program, descriptors.life);
   addOomScore(program, process.oomScoreAdj);
+  if (facts.inUnit) stops.add({ kind: "unit" }, "the systemd unit");
   addCgroups(program, facts);
   addJoinedNamespaces(program, linux);
   if (made.has("cgroup")) {
@@ -204,9 +205,9 @@ function addLife(program: Program, life: number): void {
   });
 }
 
-/** The container's cgroup of version 2, where there is one: its processes are born into it. */
-export function unifiedCgroup(facts: Pick<Facts, "cgroups">): CgroupPlace | undefined {
-  return facts.cgroups.find(({ version }) => version === 2);
+/** The container's cgroup of version 2, where there is one: its processes are born into it. It is not there before its unit. */
+export function unifiedCgroup(facts: Pick<Facts, "cgroups" | "inUnit">): CgroupPlace | undefined {
+  return facts.inUnit ? undefined : facts.cgroups.find(({ version }) => version === 2);
 }
 
 /**

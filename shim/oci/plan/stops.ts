@@ -7,6 +7,8 @@ import { type Program, room, type Slot } from "../../../ffi/program/program.ts";
 
 /** What the runtime does at a stop. Descriptors are the waiting process's own. */
 export type Stop =
+  /** Starts the systemd unit of the container's cgroups, with the waiting process in it. */
+  | { kind: "unit" }
   /** Writes the maps of the user namespace, and sets limits that only the host's root may raise. */
   | { kind: "id maps" }
   /** Copies what the image has into memory file systems that cover it, then runs hooks. */

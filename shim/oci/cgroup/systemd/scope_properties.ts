@@ -1,0 +1,35 @@
+/**
+ * What every container's unit has, whatever its limits are.
+ *
+ * @module
+ */
+import { property, type UnitProperty } from "./property.ts";
+import type { UnitName } from "./unit_name.ts";
+
+/** What is known of the container. */
+export interface ScopeFacts {
+  unit: UnitName;
+  id: string;
+  /** Process id of the container's first process, which the unit begins with. */
+  pid: number;
+  /** Version of the cgroup hierarchy that has the controllers. */
+  version: 1 | 2;
+}
+
+/** The properties in runc's order. */
+export function scopeProperties({ unit, id, pid, version }: ScopeFacts): UnitProperty[] {
+  const isSlice = unit.name.endsWith(".slice");
+  return [
+    property("Description", "s", `libcontainer container ${id}`),
+    // A slice's place follows from its name; it can only want its parent.
+    isSlice ? property("Wants", "as", [unit.slice]) : property("Slice", "s", unit.slice),
+    // What is below belongs to the container, and systemd lets it alone.
+    ...(isSlice ? [] : [property("Delegate", "b", true)]),
+    property("PIDs", "au", [pid]),
+    ...["Memory", "CPU", version === 1 ? "BlockIO" : "IO", "Tasks"].map((name) =>
+      property(`${name}Accounting`, "b", true)
+    ),
+    // Else the unit would have to go before the system's shutdown targets, and containers with it.
+    property("DefaultDependencies", "b", false),
+  ];
+}
