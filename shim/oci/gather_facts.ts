@@ -37,8 +37,8 @@ export interface KnownFacts {
 /** Reads the rest. Never throws for what is missing: the plan says what it needs. */
 export function gatherFacts(known: KnownFacts): Facts {
   const { spec, id, bundle, root, cgroups, start, dieWithParent, openFiles, filter } = known;
-  return {
   const destinations = linkedDestinations(spec, root);
+  return {
     id,
     bundle,
     root,
