@@ -26,7 +26,10 @@ interface Entry {
   handler: (events: number) => void;
 }
 
-/** Calls handlers when descriptors become ready; level-triggered. It waits only while something is watched. */
+/**
+ * Calls handlers when descriptors become ready; level-triggered. It waits only while something is watched. What a handler
+ * throws becomes an unhandled rejection.
+ */
 export class Reactor implements Disposable {
   readonly #epoll: number;
   readonly #wake: number;
@@ -80,11 +83,20 @@ export class Reactor implements Disposable {
       const count = Math.max(0, await callOnThread("epoll_pwait", this.#epoll, events, eventsAtOnce, -1, 0, 8));
       for (let index = 0; index < count; index++) {
         const ready = view.getUint32(index * eventSize, true);
-        this.#entries.get(view.getUint32(index * eventSize + dataOffset, true))?.handler(ready);
+        this.#handle(view.getUint32(index * eventSize + dataOffset, true), ready);
       }
     }
     this.#running = false;
     if (this.#closed) this.#release();
+  }
+
+  /** What one handler throws is nobody's to catch, and must not end the readiness of all other descriptors. */
+  #handle(key: number, ready: number): void {
+    try {
+      this.#entries.get(key)?.handler(ready);
+    } catch (error) {
+      void Promise.reject(error);
+    }
   }
 
   #release(): void {

@@ -44,7 +44,7 @@ export class StreamListener implements AsyncIterable<StreamSocket>, Disposable {
     while (this.#open) {
       const socket = attempt("accept4", this.#descriptor.number, 0, 0, flags("SOCK_CLOEXEC", "SOCK_NONBLOCK"));
       if (socket >= 0) yield new StreamSocket(this.#reactor, new Descriptor(socket));
-      else if (socket === -errnoNumber("EAGAIN")) await this.#readable();
+      else if (socket === -errnoNumber("EAGAIN")) await this.#readable().catch((error) => this.#wait(error));
       else if (exhausted.includes(-socket)) await pause(this.#reactor, exhaustedMs);
       else if (!passing.includes(-socket)) throw new SyscallError("accept4", -socket);
     }
@@ -59,6 +59,12 @@ export class StreamListener implements AsyncIterable<StreamSocket>, Disposable {
       });
       this.#waiting = { watch, resolve };
     });
+  }
+
+  /** Where readiness cannot be watched for now, connections are looked for now and then. */
+  async #wait(error: unknown): Promise<void> {
+    if (!(error instanceof SyscallError) || !exhausted.includes(error.errno)) throw error;
+    await pause(this.#reactor, exhaustedMs);
   }
 
   /** Ends the iteration and closes the socket; its file stays. Connections that were given stay as well. */
@@ -78,7 +84,7 @@ export class StreamListener implements AsyncIterable<StreamSocket>, Disposable {
 /** Errors of a connection that went before it was accepted. */
 const passing = [errnoNumber("EINTR"), errnoNumber("ECONNABORTED")];
 /** Errors of a process or host that has no more to give for now: the connection waits. */
-const exhausted = [errnoNumber("EMFILE"), errnoNumber("ENFILE"), errnoNumber("ENOBUFS"), errnoNumber("ENOMEM")];
+const exhausted = (["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC"] as const).map(errnoNumber);
 const exhaustedMs = 50;
 
 /**

@@ -102,8 +102,22 @@ export class StreamSocket implements Disposable {
       (this.#writer === undefined ? 0 : flags("EPOLLOUT"));
     if (wanted === this.#watched) return;
     this.#watch?.close();
-    this.#watch = wanted === 0 ? undefined : this.#reactor.watch(this.#descriptor.number, wanted, () => this.#ready());
-    this.#watched = wanted;
+    this.#watch = undefined;
+    this.#watched = 0;
+    if (wanted === 0) return;
+    try {
+      this.#watch = this.#reactor.watch(this.#descriptor.number, wanted, () => this.#ready());
+      this.#watched = wanted;
+    } catch (error) {
+      // Nobody would tell of what they wait for.
+      this.#fail(error);
+    }
+  }
+
+  #fail(reason: unknown): void {
+    this.#reader?.reject(reason);
+    this.#writer?.reject(reason);
+    this.#reader = this.#writer = undefined;
   }
 
   /** What waits is tried here and not in its own turn, or the reactor would report the same readiness again. */
@@ -121,10 +135,7 @@ export class StreamSocket implements Disposable {
     this.#open = false;
     this.#watch?.close();
     this.#descriptor.close();
-    const reason = new Deno.errors.BadResource("the socket is closed");
-    this.#reader?.reject(reason);
-    this.#writer?.reject(reason);
-    this.#reader = this.#writer = undefined;
+    this.#fail(new Deno.errors.BadResource("the socket is closed"));
   }
 
   [Symbol.dispose](): void {

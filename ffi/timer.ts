@@ -7,15 +7,42 @@
  */
 import { flags } from "./constants.ts";
 import { Descriptor } from "./descriptor.ts";
+import { isErrno } from "./errno.ts";
 import type { Reactor, Watch } from "./reactor.ts";
 import { call } from "./syscall.ts";
 
 /** CLOCK_MONOTONIC of timerfd_create(2). */
 const monotonic = 1;
 
-/** Calls the handler once after so many milliseconds, unless it is closed before. */
+/** What a process or host says that has no more to give for now. */
+const exhausted = ["EMFILE", "ENFILE", "ENOMEM", "ENOSPC"] as const;
+
+/**
+ * Calls the handler once after so many milliseconds, unless it is closed before. Where there is no descriptor left it is
+ * one of Deno's timers: a time limit must hold then, too.
+ */
 export function after(reactor: Reactor, timeMs: number, handler: () => void): Watch {
+  try {
+    return afterByDescriptor(reactor, timeMs, handler);
+  } catch (error) {
+    if (!isErrno(error, ...exhausted)) throw error;
+    // As with the reactor, what the handler throws is an unhandled rejection.
+    const timer = setTimeout(() => void Promise.resolve().then(handler), timeMs);
+    return { close: () => clearTimeout(timer) };
+  }
+}
+
+function afterByDescriptor(reactor: Reactor, timeMs: number, handler: () => void): Watch {
   const timer = new Descriptor(call("timerfd_create", monotonic, flags("O_CLOEXEC", "O_NONBLOCK")));
+  try {
+    return arm(reactor, timer, timeMs, handler);
+  } catch (error) {
+    timer.close();
+    throw error;
+  }
+}
+
+function arm(reactor: Reactor, timer: Descriptor, timeMs: number, handler: () => void): Watch {
   // struct itimerspec: interval and value, each seconds and nanoseconds. A value of zero would disarm it.
   const whole = Math.max(timeMs, 0.001);
   const seconds = Math.floor(whole / 1000);

@@ -159,7 +159,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   } catch (error) {
     if (launched !== undefined) {
       await launched.kill(reactor);
-      launched.child.close();
+      launched.close();
     }
     if (unit !== undefined && cgroup.places.some(({ made }) => made)) await endUnit(unit.record);
     await cgroup.remove();

@@ -65,7 +65,8 @@ export async function execInContainer(
   try {
     await launched.settled(reactor, false);
   } catch (error) {
-    launched.child.close();
+    await launched.kill(reactor);
+    launched.close();
     throw error;
   }
   return launched;

@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { isErrno } from "../../ffi/errno.ts";
 import { type ExitStatus, OrphanReaper, waitForChild } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
+import { pause } from "../../ffi/timer.ts";
 import { isLogger } from "../io/logger.ts";
+
+const retryMs = 200;
 
 /** Knows whose child is whose. One for each process: the kernel tells of ended children one at a time. */
 export class Children implements Disposable {
@@ -35,7 +39,15 @@ export class Children implements Disposable {
   async wait(pid: number, pidfd: number): Promise<ExitStatus> {
     this.#awaited.add(pid);
     try {
-      return await waitForChild(this.reactor, pidfd);
+      for (;;) {
+        try {
+          return await waitForChild(this.reactor, pidfd);
+        } catch (error) {
+          // An end that cannot be watched for now, as descriptors or memory are short, is still to be told of.
+          if (!isErrno(error, "ENOSPC", "ENOMEM")) throw error;
+          await pause(this.reactor, retryMs);
+        }
+      }
     } finally {
       this.#awaited.delete(pid);
     }

@@ -6,7 +6,7 @@
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile, readOnce } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
-import type { Reactor } from "../../ffi/reactor.ts";
+import type { Reactor, Watch } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
 import { readControlIfThere, writeControl } from "../oci/cgroup/control_file.ts";
 import type { ContainerCgroups } from "./container_cgroups.ts";
@@ -73,7 +73,7 @@ function killsIn(path: string): number {
 function watchDescriptor(reactor: Reactor, descriptor: Descriptor, size: number, look: () => void): OutOfMemoryWatch {
   const buffer = new Uint8Array(size);
   let open = true;
-  const watch = reactor.watch(descriptor.number, flags("EPOLLIN"), () => {
+  const ready = (): void => {
     try {
       readOnce(descriptor.number, buffer);
     } catch (error) {
@@ -81,7 +81,14 @@ function watchDescriptor(reactor: Reactor, descriptor: Descriptor, size: number,
       return;
     }
     look();
-  });
+  };
+  let watch: Watch;
+  try {
+    watch = reactor.watch(descriptor.number, flags("EPOLLIN"), ready);
+  } catch (error) {
+    descriptor.close();
+    throw error;
+  }
   return {
     close: () => {
       if (!open) return;
