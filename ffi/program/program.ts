@@ -57,6 +57,14 @@ export type Arg = number | bigint | string | Data | Flags | Given | Slot;
 /** Where a result is written besides: a slot, or 64 bits inside data. */
 export type Destination = Slot | { data: Data; offset: number };
 
+/** What a process has left behind of the steps that it has performed. */
+export interface Traces {
+  /** The kernel's last answer to the step: negative for an error, 0 also where it was not performed. */
+  resultOf(step: Step): number;
+  /** Data as it is now, with what system calls have written there. */
+  bytesOf(data: Data): Uint8Array;
+}
+
 /** One system call of a program. */
 export interface Step {
   call: CallName;
@@ -80,6 +88,8 @@ export interface Step {
   unexpected?: string;
   /** Sentences for errors that mean something particular here; `does` with the error's text otherwise. */
   errors?: Partial<Record<Errno, string>>;
+  /** The sentence for its failure from what earlier steps have found out, where that says more; it comes before `errors`. */
+  explain?: (traces: Traces) => string | undefined;
 }
 
 /** The end of the part that the calling process itself performs: run() returns the last result. */

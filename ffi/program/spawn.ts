@@ -13,10 +13,21 @@ import { call } from "../syscall.ts";
 import type { ConstantName } from "../constants.ts";
 import { Assembly } from "./assemble.ts";
 import { hygieneNumbers } from "./hygiene.ts";
-import { header, headerSize, operationSize } from "./layout.ts";
+import { header, headerSize, operation, operationSize } from "./layout.ts";
 import { type Interpreter, leaveOutOfChildren, loadInterpreter, Mapping } from "./memory.ts";
 import { constant, sumOf } from "../constants.ts";
-import { type Data, Given, Label, Program, returnStep, room, type Slot, type Step, words } from "./program.ts";
+import {
+  type Data,
+  Given,
+  Label,
+  Program,
+  returnStep,
+  room,
+  type Slot,
+  type Step,
+  type Traces,
+  words,
+} from "./program.ts";
 
 /** A program whose first step clones the process; the steps added afterwards are the child's. */
 export class ChildProgram extends Program {
@@ -56,12 +67,12 @@ export class ProgramFailure extends Error {
   /** Such as `ENOENT`; undefined where the result was merely not the expected one. */
   readonly code: string | undefined;
 
-  constructor(readonly step: Step, readonly result: number) {
+  constructor(readonly step: Step, readonly result: number, traces?: Traces) {
     const errno = result < 0 ? -result : undefined;
     const code = errno === undefined ? undefined : errnoName(errno);
     const special = code === undefined ? step.unexpected : (step.errors as Record<string, string> | undefined)?.[code];
     super(
-      special ??
+      (traces && step.explain?.(traces)) ?? special ??
         `${step.does}: ${
           errno === undefined ? `${step.call} gave ${result} instead of ${step.expect}` : errnoText(errno)
         }`,
@@ -82,7 +93,7 @@ function restartableSequences(interpreter: Interpreter): { address: bigint; size
 let rseq: { address: bigint; size: bigint } | undefined;
 
 /** A process that performs a program. Its pidfd and arena live until {@link Child.close}. */
-export class Child implements Disposable {
+export class Child implements Disposable, Traces {
   readonly #view: DataView;
 
   constructor(
@@ -104,7 +115,20 @@ export class Child implements Disposable {
   /** The step that failed, once one has. */
   failure(): ProgramFailure | undefined {
     const step = this.#stepAt(this.#view.getBigUint64(header.failed, true));
-    return step && new ProgramFailure(step, Number(this.#view.getBigInt64(header.failure, true)));
+    return step && new ProgramFailure(step, Number(this.#view.getBigInt64(header.failure, true)), this);
+  }
+
+  /** See {@link Traces}. */
+  resultOf(step: Step): number {
+    const index = this.program.operations.indexOf(step);
+    if (index < 0) throw new Error(`the program has no step "${step.does}"`);
+    return Number(this.#view.getBigInt64(headerSize + index * operationSize + operation.result, true));
+  }
+
+  /** See {@link Traces}. */
+  bytesOf(data: Data): Uint8Array {
+    const offset = this.assembly.offsetOf(data);
+    return this.arena.bytes.slice(offset, offset + data.bytes.length);
   }
 
   /** The step that was begun last: the one under way, or the one in which the process was killed. */

@@ -10,9 +10,10 @@
 import { Failure } from "../../../api/errors.ts";
 import type { Process, Rlimit } from "../../../api/oci/runtime_spec.ts";
 import { type ConstantName, constants } from "../../../ffi/constants.ts";
-import { Data, flag, Label, type Program, room, textArray, words } from "../../../ffi/program/program.ts";
+import { Data, flag, Label, type Program, room, words } from "../../../ffi/program/program.ts";
 import type { CompiledFilter } from "../seccomp/compile.ts";
 import { addBoundingSet, addCapabilities } from "./capabilities.ts";
+import { Command } from "./command.ts";
 import { containerEnvironment } from "./environment.ts";
 import type { Facts, Limit } from "./facts.ts";
 import { openHow, openHowSize } from "./paths.ts";
@@ -157,9 +158,13 @@ function addExec(program: Program, input: FinishInput, filter: ReturnType<typeof
   const { process, facts, descriptors } = input;
   const args = process.args ?? [];
   const environment = containerEnvironment(process, facts.passwd);
-  const command = input.executable ?? args[0] ?? "";
-  const candidates = commandCandidates(command, environment);
-  addLookup(program, command, candidates, facts.arch);
+  const command = new Command(program, {
+    name: input.executable ?? args[0] ?? "",
+    args,
+    environment,
+    arch: facts.arch,
+  });
+  command.addLookup();
   if (descriptors.start !== undefined) {
     const does = "report that the container is created";
     program.add({ call: "write", args: [descriptors.report, "r", 1], does, expect: 1 });
@@ -167,68 +172,5 @@ function addExec(program: Program, input: FinishInput, filter: ReturnType<typeof
     program.add({ call: "read", args: [descriptors.start, room(8, "&byte"), 1], does: wait, expect: 1 });
   }
   if (filter && process.noNewPrivileges) program.add(filter);
-  const argv = textArray(args);
-  const env = textArray(environment);
-  candidates.forEach((path, index) =>
-    program.add({
-      call: "execve",
-      args: [path, argv, env],
-      does: `exec ${JSON.stringify(path)}`,
-      ...(index < candidates.length - 1 ? { allow: ["ENOENT", "ENOTDIR", "EACCES"] as const } : {}),
-      errors: execErrors(path),
-    })
-  );
-}
-
-function execErrors(path: string) {
-  const name = JSON.stringify(path);
-  return {
-    ENOENT: `exec ${name}: no such file or directory: the file is there, but not the interpreter of its #! line ` +
-      "(look for a carriage return at that line's end) or its dynamic loader",
-    ENOEXEC: `exec ${name}: exec format error: the file is for another architecture, or a script without a #! line`,
-    EACCES: `exec ${name}: permission denied: it is a directory, not executable, or on a noexec mount`,
-  };
-}
-
-/** The paths that a command may be found at: itself where it holds a slash, else one for each directory of PATH. */
-export function commandCandidates(command: string, environment: readonly string[]): string[] {
-  if (command === "") throw new Failure("InvalidArgument", "process.args is empty: there is no command to run");
-  if (command.includes("/")) return [command];
-  const path = environment.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
-  return path === "" ? [command] : path.split(":").map((directory) => `${directory || "."}/${command}`);
-}
-
-/** Fails at creation where the command is missing, with the texts that dockerd and podman know (126 and 127). */
-function addLookup(program: Program, command: string, candidates: readonly string[], arch: Facts["arch"]): void {
-  const found = new Label("found");
-  const quoted = JSON.stringify(command);
-  const bySearch = !command.includes("/");
-  const notFound = `exec: ${quoted}: executable file not found in $PATH`;
-  candidates.forEach((path, index) => {
-    const last = index === candidates.length - 1;
-    program.add({
-      call: "faccessat2",
-      args: [flag("AT_FDCWD"), path, flag("X_OK"), flag("AT_EACCESS")],
-      does: `find ${quoted}`,
-      then: found,
-      ...(last ? {} : { allow: ["ENOENT", "ENOTDIR", "EACCES"] as const }),
-      errors: bySearch ? { ENOENT: notFound, ENOTDIR: notFound, EACCES: notFound } : {
-        ENOENT: `exec: ${quoted}: stat ${command}: no such file or directory`,
-        ENOTDIR: `exec: ${quoted}: stat ${command}: not a directory`,
-        EACCES: `exec: ${quoted}: permission denied`,
-      },
-    });
-  });
-  program.bind(found);
-  if (bySearch) return;
-  // Directories may be "executable" as well: the right to search them.
-  const how = openHow(arch, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], []);
-  program.add({
-    call: "openat2",
-    args: [flag("AT_FDCWD"), command, how, openHowSize],
-    does: `find ${quoted}`,
-    allow: ["ENOTDIR"],
-    expect: -1,
-    unexpected: `exec: ${quoted}: is a directory`,
-  });
+  command.addExec();
 }
