@@ -13,6 +13,11 @@ export class Descriptor implements Disposable {
 
   constructor(readonly number: number) {}
 
+  /** Whether the number is still this one's. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
   /** Closes it; a second call does nothing. */
   close(): void {
     if (!this.#open) return;

@@ -65,6 +65,7 @@ function tasks({ reactor }: Shared): AnyPlugin {
         mounts: context.one(types.mounts),
         reactor,
         log,
+        deadShim: values.deadShim === "cleanup" ? "cleanup" : "adopt",
         deadlines: {
           stateMs: config.timeout("io.containerd.timeout.task.state"),
           statsMs: config.timeout("io.containerd.timeout.metrics.shimstats"),

@@ -59,6 +59,13 @@ export const shimManagerSchema = schema("shim.v1.manager", {
 /** The task runtime. */
 export const runtimeSchema = schema("runtime.v2.task", {
   platforms: { type: "strings", default: [`linux/${architecture}`], about: "platforms that it runs" },
+  dead_shim: {
+    type: "string",
+    default: "adopt",
+    choices: ["adopt", "cleanup"],
+    about:
+      "what becomes of the containers of a shim of barge's own that died: another one takes them over, or they end",
+  },
 });
 
 /** Metrics of containers. */

@@ -28,6 +28,8 @@ export interface LoadParts {
 export interface LoadActions {
   /** Makes a task of a bundle whose shim may be alive. */
   attach(bundle: Bundle, program: string, endpoint: ShimEndpoint): Task;
+  /** Makes another shim take it over where that is wanted and possible; says whether one has. */
+  adopt(task: Task): Promise<boolean>;
   /** Undoes that. */
   forget(task: Task): void;
   /** Takes it over. */
@@ -90,7 +92,6 @@ async function loadTask(
     });
     return;
   }
-  task.exitTold = bundle.exitTold();
   actions.keep(task);
 }
 
@@ -111,6 +112,7 @@ async function find(
   }
   if (endpoint === undefined) return undefined;
   const task = actions.attach(bundle, program, endpoint);
+  task.exitTold = bundle.exitTold();
   try {
     const { shimPid } = await task.call("connect", { id: bundle.id }, signal).catch((error) => {
       if (!isFailure(error, "NotImplemented") || !task.channel.downgrade()) throw error;
@@ -127,6 +129,9 @@ async function find(
       log.warn("shim does not answer", fields);
       return task;
     }
+    // A shim that was to take it over may not have come to it.
+    if ((isGone(error) || isFailure(error, "NotFound")) && await actions.adopt(task)) return task;
+    if (signal.aborted) throw error;
     if (!isGone(error)) {
       log.info("cleaning leaked shim process", { reason: messageOf(error), ...fields });
       await task.call("shutdown", { id: bundle.id, now: false }, signal).catch(() => {

@@ -22,11 +22,14 @@ import type { ShimEndpoint } from "./bootstrap.ts";
 import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
 import { TaskCleanup } from "./cleanup.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
+import { Deposit } from "./deposit.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
 import { ShimGroups } from "./shim_groups.ts";
 import { type ShimChannel, ShimChannels } from "./shim_channel.ts";
 import { ShimLog } from "./shim_log.ts";
+import { lingers } from "./shim_program.ts";
+import { Succession } from "./succession.ts";
 import { abortable, type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
 import { exitTopic, tellDelete, tellExit } from "./task_events.ts";
 
@@ -39,6 +42,8 @@ export interface TaskManagerParts {
   readonly reactor: Reactor;
   readonly log: Logger;
   readonly deadlines: ConfiguredDeadlines;
+  /** Whether another one of barge's own shims takes over the containers of one that died, or they are killed. */
+  readonly deadShim: "adopt" | "cleanup";
 }
 
 /** A task that is to be made. */
@@ -66,6 +71,8 @@ export class TaskManager implements Disposable {
   readonly #channels: ShimChannels;
   readonly #cleanup: TaskCleanup;
   readonly #groups: ShimGroups;
+  readonly #deposit: Deposit;
+  readonly #succession: Succession;
   readonly #tasks = new Map<string, Task>();
   readonly #remembered = new Map<string, Task>();
   /** Ids for which a task is being made. */
@@ -79,6 +86,18 @@ export class TaskManager implements Disposable {
     this.#channels = new ShimChannels(parts.reactor, parts.log);
     this.#cleanup = new TaskCleanup(parts, this.#channels);
     this.#groups = new ShimGroups(this.#channels, parts.log);
+    this.#deposit = new Deposit({
+      reactor: parts.reactor,
+      log: parts.log,
+      path: `${parts.places.state}/.deposit`,
+      isWanted: (namespace, id) => this.find(namespace, id) !== undefined,
+    });
+    this.#succession = new Succession({
+      channels: this.#channels,
+      deposit: this.#deposit,
+      log: parts.log,
+      start: (bundle, program, options, signal) => this.#start(bundle, program, options, signal),
+    });
   }
 
   /** Finds the tasks of the daemon before this one, and cleans up after those whose shims died meanwhile. */
@@ -91,6 +110,7 @@ export class TaskManager implements Disposable {
     await loadTasks(parts, runtimeOf, {
       attach: (bundle, program, endpoint) => manager.#attach(bundle, program, manager.#channels.take(endpoint)),
       forget: (task) => manager.#cleanup.release(task),
+      adopt: (task) => manager.#adopt(task),
       clean: (bundle, program) => manager.#cleanup.cleanBundle(bundle, program),
       keep: (task) => manager.#keep(task),
     }, manager.#closing.signal);
@@ -106,7 +126,9 @@ export class TaskManager implements Disposable {
       ) {
         const { containerId, id } = TaskExitEvent.decode(event?.value ?? new Uint8Array());
         const task = this.#tasks.get(keyOf(namespace, containerId));
-        if (task === undefined || id !== containerId || task.exitTold) continue;
+        if (task === undefined) continue;
+        if (id !== containerId) task.execsTold.add(id);
+        if (id !== containerId || task.exitTold) continue;
         task.exitTold = true;
         task.bundle.noteExitTold();
       }
@@ -206,6 +228,7 @@ export class TaskManager implements Disposable {
       const { pid } = await this.#createInShim(task, { ...wanted, rootfs }, signal);
       task.pid = pid;
       this.#keep(task);
+      if (this.#parts.deadShim === "adopt" && lingers(program)) this.#succession.leaveSoon(task.channel);
       return task;
     } catch (error) {
       await this.#cleanup.undo(bundle, program, task, shimLog).catch((failure) => {
@@ -279,6 +302,10 @@ export class TaskManager implements Disposable {
   /** From here on the task is there. */
   #keep(task: Task): void {
     this.#tasks.set(keyOf(task.namespace, task.id), task);
+    this.#watch(task);
+  }
+
+  #watch(task: Task): void {
     const lose = () => this.#lose(task);
     if (task.channel.open) task.channel.losers.add(lose);
     else lose();
@@ -290,6 +317,7 @@ export class TaskManager implements Disposable {
    */
   async delete(task: Task, signal: AbortSignal): Promise<TaskExit> {
     if (task.ending) throw taskNotFound(task.id);
+    await task.settled(signal);
     if (task.exit !== undefined) {
       this.#forget(keyOf(task.namespace, task.id), task);
       return task.exit;
@@ -302,7 +330,7 @@ export class TaskManager implements Disposable {
       });
       exit = await task.call("delete", { id: task.id, execId: "" }, signal);
     } catch (error) {
-      if (task.lost) return await abortable(task.cleaned, signal);
+      if (task.exit !== undefined) return task.exit;
       if (isFailure(error, "DeadlineExceeded") && !signal.aborted) return await this.#deleteSick(task, signal, error);
       if (!isFailure(error, "NotFound")) throw error;
       exit = error;
@@ -314,6 +342,7 @@ export class TaskManager implements Disposable {
       await this.#cleanup.removeBundle(task.bundle);
     } finally {
       this.#tasks.delete(keyOf(task.namespace, task.id));
+      this.#deposit.release(task.namespace, task.id);
     }
     if (exit instanceof Failure) throw exit;
     return exit;
@@ -322,6 +351,7 @@ export class TaskManager implements Disposable {
   async #deleteSick(task: Task, signal: AbortSignal, error: Failure): Promise<TaskExit> {
     if (this.#channels.users(task.channel) > 1) throw error;
     this.#parts.log.warn("shim does not answer and is killed, as its task is to be deleted", { id: task.id });
+    task.condemned = true;
     // Its end is noticed by the connection's; one whose process is not known is left alone and cleaned up after.
     if (!task.channel.kill()) this.#lose(task);
     return await abortable(task.cleaned, signal);
@@ -329,13 +359,35 @@ export class TaskManager implements Disposable {
 
   #lose(task: Task): void {
     if (task.ending || task.lost || this.#closing.signal.aborted) return;
-    task.lost = true;
+    task.lose();
     this.#parts.log.info("shim disconnected", { id: task.id, namespace: task.namespace });
-    const work = this.#cleanAfter(task).catch((error) => {
+    const work = this.#succeed(task).catch((error) => {
       this.#parts.log.error("failed to clean up after dead shim", { error, id: task.id, namespace: task.namespace });
     });
     this.#working.add(work);
     void work.finally(() => this.#working.delete(work));
+  }
+
+  async #succeed(task: Task): Promise<void> {
+    if (await this.#adopt(task)) this.#watch(task);
+    // What is not cleaned up now is the next daemon's to take over.
+    else if (!this.#closing.signal.aborted) await this.#cleanAfter(task);
+  }
+
+  /** Makes another shim take the task over; says whether one has. */
+  async #adopt(task: Task): Promise<boolean> {
+    const { deadShim, log } = this.#parts;
+    const { id, namespace, bundle, program, channel } = task;
+    if (deadShim !== "adopt" || task.condemned || !this.#succession.canAdopt(bundle, program)) return false;
+    try {
+      const successor = await this.#succession.adopt(task, this.#closing.signal);
+      this.#channels.give(channel, true);
+      task.settleAt(successor);
+      return true;
+    } catch (error) {
+      if (!this.#closing.signal.aborted) log.error("no other shim takes a container over", { error, id, namespace });
+      return false;
+    }
   }
 
   async #cleanAfter(task: Task): Promise<void> {
@@ -350,6 +402,7 @@ export class TaskManager implements Disposable {
     } finally {
       this.#cleanup.release(task);
       this.#tasks.delete(keyOf(namespace, id));
+      this.#deposit.release(namespace, id);
       this.#remember(task);
       if (!task.exitTold) tellExit(events, namespace, id, exit);
       tellDelete(events, namespace, id, exit);
@@ -361,6 +414,7 @@ export class TaskManager implements Disposable {
   [Symbol.dispose](): void {
     this.#closing.abort(new Failure("Unavailable", "the daemon ends"));
     for (const task of this.#tasks.values()) task.log[Symbol.dispose]();
+    this.#deposit[Symbol.dispose]();
     this.#channels.close();
   }
 }

@@ -34,6 +34,8 @@ export class ShimChannel {
   #client: ShimClient;
   #version: 2 | 3;
   #pidfd: Descriptor | undefined;
+  #pid: number | undefined;
+  #dead: Promise<void> | undefined;
   #open = true;
 
   /** Nothing is connected before the first call. Throws as {@link socketOf}. */
@@ -78,11 +80,17 @@ export class ShimChannel {
     return true;
   }
 
+  /** The shim's process, once it is known. */
+  get pid(): number | undefined {
+    return this.#pid;
+  }
+
   /** Notes which process the shim is, so that it can be ended if it does not end by itself. */
   noteProcess(pid: number): void {
     if (pid <= 1 || this.#pidfd !== undefined || !this.#open) return;
     try {
       this.#pidfd = new Descriptor(openPidfd(pid));
+      this.#pid = pid;
     } catch (error) {
       // It has ended meanwhile; the connection tells.
       if (!isErrno(error, "ESRCH")) throw error;
@@ -98,6 +106,22 @@ export class ShimChannel {
       if (!isErrno(error, "ESRCH")) throw error;
     }
     return true;
+  }
+
+  /** Kills the shim and waits for its end. Throws `DeadlineExceeded` where it does not come: it may be stuck in the kernel. */
+  dead(): Promise<void> {
+    return this.#dead ??= this.#die();
+  }
+
+  async #die(): Promise<void> {
+    if (!this.kill()) return;
+    const late = AbortSignal.timeout(endMsMax);
+    try {
+      await ended(this.#reactor, this.#pidfd!.number, late);
+    } catch (error) {
+      if (!late.aborted) throw error;
+      throw new Failure("DeadlineExceeded", `the shim at ${this.endpoint.address} was killed and does not end`);
+    }
   }
 
   #lost(): void {

@@ -26,41 +26,91 @@ type ResponseOf<M extends keyof ShimClient> = Awaited<ReturnType<ShimClient[M]>>
 /** Limits of calls that are not the usual ones. */
 export type Deadlines = Readonly<Partial<Record<keyof ShimClient, number>>>;
 
-/** A task while it exists. It is made when its shim has started, and forgotten when the bundle is removed. */
+/** What may be asked again of a successor where the shim died before it answered: twice is as good as once. */
+const repeatable: ReadonlySet<keyof ShimClient> = new Set<keyof ShimClient>([
+  ...["state", "pids", "stats", "connect", "wait"] as const,
+  ...["kill", "resizePty", "closeIO", "update", "delete"] as const,
+]);
+
+/**
+ * A task while it exists. It is made when its shim has started, and forgotten when the bundle is removed.
+ *
+ * When its shim is lost, either another one takes it over, or it is cleaned up: who asks meanwhile waits for that.
+ */
 export class Task {
   /** Of the container's first process, once it is known. */
   pid = 0;
   /** Whether its exit was told to those who listen. */
   exitTold = false;
+  /** Execs whose exits were told to those who listen. */
+  readonly execsTold = new Set<string>();
   /** Whether the shim did not answer the last question in time. */
   sick = false;
   /** Whether it is being removed by a client: what happens to the shim then is expected. */
   ending = false;
-  /** Resolved when the shim was lost and what it left is cleaned up. */
-  readonly cleaned: Promise<TaskExit>;
-  readonly #resolve: (exit: TaskExit) => void;
-  /** Whether the shim was lost. */
-  lost = false;
+  /** Whether it is to be cleaned up, and not taken over, when its shim is lost. */
+  condemned = false;
   /** How it ended, once it is cleaned up. */
   exit: TaskExit | undefined;
+  readonly #cleaned = Promise.withResolvers<TaskExit>();
+  #channel: ShimChannel;
+  /** Resolved when it is known what becomes of a task whose shim was lost. */
+  #settling: PromiseWithResolvers<void> | undefined;
 
   constructor(
     readonly bundle: Bundle,
     /** Path of the shim's program. */
     readonly program: string,
-    readonly channel: ShimChannel,
+    channel: ShimChannel,
     readonly log: ShimLog,
     private readonly deadlines: Deadlines,
   ) {
-    const { promise, resolve } = Promise.withResolvers<TaskExit>();
-    this.cleaned = promise;
-    this.#resolve = resolve;
+    this.#channel = channel;
+  }
+
+  /** The way to the shim that holds it. */
+  get channel(): ShimChannel {
+    return this.#channel;
+  }
+
+  /** Whether the shim was lost, and it is not known yet what becomes of the task, or it was cleaned up. */
+  get lost(): boolean {
+    return this.#settling !== undefined || this.exit !== undefined;
+  }
+
+  /** Notes that the shim was lost. */
+  lose(): void {
+    this.#settling = Promise.withResolvers();
+  }
+
+  /** Notes that another shim has taken it over. */
+  settleAt(channel: ShimChannel): void {
+    this.#channel = channel;
+    this.sick = false;
+    this.#settled();
   }
 
   /** Notes that what a lost shim left is cleaned up, and how the task ended. */
   end(exit: TaskExit): void {
     this.exit = exit;
-    this.#resolve(exit);
+    this.#cleaned.resolve(exit);
+    this.#settled();
+  }
+
+  /** Resolves when the shim was lost and what it left is cleaned up. */
+  get cleaned(): Promise<TaskExit> {
+    return this.#cleaned.promise;
+  }
+
+  #settled(): void {
+    const settling = this.#settling;
+    this.#settling = undefined;
+    settling?.resolve();
+  }
+
+  /** Waits until it is known what becomes of a task whose shim was lost. Throws the signal's reason. */
+  async settled(signal: AbortSignal): Promise<void> {
+    while (this.#settling !== undefined) await abortable(this.#settling.promise, signal);
   }
 
   /** The container's namespace. */
@@ -74,8 +124,9 @@ export class Task {
   }
 
   /**
-   * Asks the shim. Throws what it answers, `DeadlineExceeded` where it does not in time, the signal's reason, and
-   * `NotFound` where it is gone: by then what it left is cleaned up.
+   * Asks the shim. Throws what it answers, `DeadlineExceeded` where it does not in time, the signal's reason, `NotFound`
+   * where it is gone and what it left is cleaned up, and `Unavailable` where it died before it answered and another one
+   * has taken the task over: it is asked again only what can be asked twice.
    */
   async call<M extends keyof ShimClient>(
     method: M,
@@ -83,9 +134,11 @@ export class Task {
     signal: AbortSignal,
     msMax: number | undefined = this.deadlines[method] ?? shimDeadlinesMs[method],
   ): Promise<ResponseOf<M>> {
+    if (this.#settling !== undefined) await this.#settledInTime(method, signal, msMax);
     if (this.exit !== undefined) throw taskNotFound(this.id);
+    const channel = this.#channel;
     // By its type, the method takes this request and gives this response.
-    const client = this.channel.client as unknown as Record<
+    const client = channel.client as unknown as Record<
       M,
       (request: RequestOf<M>, options: { signal: AbortSignal; timeoutMs?: number }) => Promise<ResponseOf<M>>
     >;
@@ -94,22 +147,48 @@ export class Task {
       this.sick = false;
       return response;
     } catch (error) {
-      if (isFailure(error, "DeadlineExceeded") && !signal.aborted) this.sick = true;
-      if (!isGone(error) || !this.lost) throw error;
-      await abortable(this.cleaned, signal);
-      throw taskNotFound(this.id, error);
+      if (isFailure(error, "DeadlineExceeded") && !signal.aborted) this.#late(method, msMax, error);
+      if (!isGone(error) || channel.open) throw error;
+      if (this.#settling !== undefined) await this.#settledInTime(method, signal, msMax);
+      if (this.exit !== undefined) throw taskNotFound(this.id, error);
+      if (this.#channel === channel) throw error;
+      if (repeatable.has(method)) return await this.call(method, request, signal, msMax);
+      const text = `the shim of task ${this.id} died before it had answered ${method}; another one has taken it over`;
+      throw new Failure("Unavailable", text, { cause: error });
     }
   }
 
-  /** Waits for the end of a process; of one whose shim is lost, for what cleaning up after it finds. */
-  async wait(execId: string, signal: AbortSignal): Promise<TaskExit> {
-    if (this.exit !== undefined) return this.exit;
+  #late(method: string, msMax: number | undefined, cause: Failure): never {
+    this.sick = true;
+    // A shim that has a deadline of its own says it in its own words.
+    if (msMax === undefined || cause.message !== "context deadline exceeded") throw cause;
+    const shim = `the shim of task ${this.id}${
+      this.#channel.pid === undefined ? "" : ` (process ${this.#channel.pid})`
+    }`;
+    const text = `${shim} did not answer ${method} within ${msMax / 1000} s: ${cause.message}`;
+    throw new Failure("DeadlineExceeded", text, { cause });
+  }
+
+  async #settledInTime(method: string, signal: AbortSignal, msMax: number | undefined): Promise<void> {
+    if (msMax === undefined) return await this.settled(signal);
+    const late = AbortSignal.timeout(msMax);
     try {
-      const { exitStatus, exitedAt } = await this.channel.client.wait({ id: this.id, execId }, { signal });
+      await this.settled(AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (signal.aborted || !late.aborted) throw error;
+      const text = `task ${this.id} has no shim that could answer ${method}: another one is to take it over`;
+      throw new Failure("DeadlineExceeded", text, { cause: error });
+    }
+  }
+
+  /** Waits for the end of a process; of one whose task is cleaned up after its shim was lost, for what that finds. */
+  async wait(execId: string, signal: AbortSignal): Promise<TaskExit> {
+    try {
+      const { exitStatus, exitedAt } = await this.call("wait", { id: this.id, execId }, signal);
       return { pid: 0, exitStatus, exitedAt };
     } catch (error) {
-      if (!isGone(error) || !this.lost) throw error;
-      return await abortable(this.cleaned, signal);
+      if (this.exit === undefined || signal.aborted) throw error;
+      return this.exit;
     }
   }
 }

@@ -38,6 +38,8 @@ export interface StandardStreamsOptions extends StdioFields {
   readonly gid: number;
   /** Hears of what goes wrong later: a full disk, a logger that dies. One sentence, for the shim's log. */
   readonly warn?: (text: string) => void;
+  /** Hears at once when {@link StandardStreams.held} has become less: whoever has duplicates is to close them. */
+  readonly onLess?: () => void;
   /** Ends the waiting for a file system or a logger. */
   readonly signal?: AbortSignal;
 }
@@ -61,12 +63,16 @@ export interface ContainerEnds {
   logger?: Descriptor;
 }
 
+/** The container's ends, and this process's ends of the clients' FIFOs. */
+export type HeldName = keyof ContainerEnds | "stdinFifo" | "stdoutFifo" | "stderrFifo";
+
 /** How long a launched container may take to send its terminal; the launch has returned by then. */
 const consoleMs = 10_000;
 
 const closedText = "the process's streams were closed";
 
 const outputs = ["stdout", "stderr"] as const;
+const containerEnds = ["stdin", ...outputs, "master", "logger"] as const;
 
 /** A set of streams, see the module's comment for its life. */
 export class StandardStreams {
@@ -233,6 +239,7 @@ export class StandardStreams {
   #forget({ options: { from, name } }: Flow): void {
     if (name === "stdin") delete this.#ends.stdin;
     for (const key of [...outputs, "master" as const]) if (this.#ends[key] === from) delete this.#ends[key];
+    this.options.onLess?.();
   }
 
   #warn(text: string): void {
@@ -251,6 +258,24 @@ export class StandardStreams {
    */
   get ends(): Readonly<ContainerEnds> {
     return this.#ends;
+  }
+
+  /**
+   * {@link ends} by name, and with them what keeps clients from seeing an end where this process vanishes: FIFOs. Each
+   * duplicate has to be closed when the descriptor has gone from here, or the container or its client misses its end.
+   */
+  get held(): Map<HeldName, Descriptor> {
+    const held = new Map<HeldName, Descriptor>();
+    const add = (name: HeldName, end: Descriptor | undefined): void => {
+      if (end?.isOpen === true) held.set(name, end);
+    };
+    if (this.#closed !== undefined) return held;
+    for (const name of containerEnds) add(name, this.#ends[name]);
+    if (this.#input?.held !== undefined) add("stdinFifo", this.#input.from);
+    for (const { options: { name, from, to } } of this.#outputs) {
+      if (from.isOpen) add(name === "stderr" ? "stderrFifo" : "stdoutFifo", to.fifo);
+    }
+    return held;
   }
 
   /**
@@ -360,6 +385,7 @@ export class StandardStreams {
     const flowing = new Set(this.#flows.map((flow) => flow.options.from));
     const { stdin, stdout, stderr, master } = this.#ends;
     for (const end of [stdin, stdout, stderr, master]) if (end !== undefined && !flowing.has(end)) end.close();
+    this.options.onLess?.();
     // A logger's pidfd is closed at its end.
     if (this.#logger === undefined) this.#ends.logger?.close();
     else await this.#logger.stop();

@@ -22,6 +22,8 @@ export interface Target {
   readonly takes: "splices" | "writes";
   /** Whether epoll can tell that it takes bytes again; where not, it always does. */
   readonly watchable: boolean;
+  /** The FIFO's end that writes, where it is one: while somebody holds a duplicate, no client sees the end. */
+  readonly fifo?: Descriptor;
   /** Everything was given: the other side sees the end once it has read it. */
   finish(): void;
   /** Gives the descriptors back now. */
@@ -75,6 +77,10 @@ class FifoTarget implements Target {
 
   constructor(readonly reactor: Reactor, path: string) {
     this.#fifo = holdForWriting(path);
+  }
+
+  get fifo(): Descriptor {
+    return this.#fifo.used;
   }
 
   get fd(): number {

@@ -16,7 +16,9 @@ Deno.test("reservePlace() finds the running shim, passes a full one by, and take
     const first = await reservePlace(reactor, name, "a", signal);
     assert(first.found === "none");
     const life = new ShimLifetime(reactor, { placesMax: 1, lingers: true });
-    const server = serve(first.listener, new ServiceTable().add(GroupDefinition, new GroupService(life)));
+    const refuse = () => Promise.reject(new Error("nobody asks for this here"));
+    const service = new GroupService(life, { deposit: refuse, adopt: refuse });
+    const server = serve(first.listener, new ServiceTable().add(GroupDefinition, service));
     assert.deepEqual(await reservePlace(reactor, name, "a", signal), {
       found: "running",
       socket: first.socket,

@@ -18,7 +18,7 @@ import { Children } from "../task/children.ts";
 import { Containers } from "../task/containers.ts";
 import { TaskService } from "../task/task_service.ts";
 import { EventQueue, type Publish, TtrpcPublisher } from "./event_queue.ts";
-import { GroupService } from "./group_service.ts";
+import { GroupService, type ShimHandover } from "./group_service.ts";
 import { SandboxService } from "./sandbox_service.ts";
 import { ShimLifetime } from "./shim_life.ts";
 import { openShimLog, type ShimLog } from "./shim_log.ts";
@@ -92,7 +92,16 @@ function services(reactor: Reactor, containers: Containers, life: ShimLifetime):
     .add(TaskDefinition, tasks)
     .add({ ...TaskDefinition, fullName: "containerd.task.v3.Task" }, tasks)
     .add(SandboxDefinition, new SandboxService(reactor, containers, life))
-    .add(GroupDefinition, new GroupService(life));
+    .add(GroupDefinition, new GroupService(life, handoverOf(containers)));
+}
+
+/** Loaded when it is asked for: under another daemon than barge's nobody does. */
+function handoverOf(containers: Containers): ShimHandover {
+  const load = () => import("../task/handover.ts");
+  return {
+    deposit: async (socket) => (await load()).depositAt(containers, socket),
+    adopt: async (request) => await (await load()).adopt(containers, request),
+  };
 }
 
 function peerOf(connection: unknown): { address: string; credentials?: { pid: number; uid: number; gid: number } } {

@@ -16,18 +16,18 @@ import {
 } from "../../api/gen/events/task.ts";
 import type { Process } from "../../api/oci/runtime_spec.ts";
 import { wireTime } from "../../api/timestamp.ts";
-import { Descriptor } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
 import { deletedFile } from "../../ffi/launch.ts";
-import { openPidfd, signalPidfd } from "../../ffi/process.ts";
+import { signalPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { within } from "../../ffi/timer.ts";
-import { openStandardStreams } from "../io/standard_streams.ts";
+import { openStandardStreams, type StandardStreamsOptions } from "../io/standard_streams.ts";
 import type { StdioFields } from "../io/stdio_plan.ts";
 import type { EventQueue } from "../server/event_queue.ts";
 import type { ShimLog } from "../server/shim_log.ts";
-import type { Engine } from "./engine.ts";
+import type { AdoptedStatus, Engine, LiveProcess } from "./engine.ts";
 import { type Exit, recordExit } from "./exits.ts";
+import type { Keeper } from "./keeper.ts";
 import { type OutOfMemoryWatch, watchOutOfMemory } from "./out_of_memory.ts";
 import { cgroupsOf, type ContainerCgroups } from "./container_cgroups.ts";
 import { unmountAll } from "./root_mounts.ts";
@@ -60,9 +60,12 @@ export interface Surroundings {
   readonly reactor: Reactor;
   readonly events: EventQueue;
   readonly log: ShimLog;
+  /** Set where a daemon wants to find a successor, should this shim die. */
+  keeper?: Keeper;
 }
 
-interface Exec {
+/** A process besides init, with what it is started from. */
+export interface Exec {
   readonly process: TaskProcess;
   readonly spec: Process;
 }
@@ -93,8 +96,9 @@ export class Container {
       this.init.streams = streams;
       this.#cgroups = cgroupsOf(live.pid);
       this.#watchMemory();
-      this.init.follow(live, (exit) => this.#initEnded(exit, live.failure()));
+      this.#follow(this.init, live);
       await streams.begin(live.master);
+      this.noteChange();
     } catch (error) {
       await streams.close();
       throw error;
@@ -102,15 +106,65 @@ export class Container {
   }
 
   #openStreams(process: TaskProcess, spec: Process | undefined): ReturnType<typeof openStandardStreams> {
+    return openStandardStreams(this.around.reactor, this.streamsOptions(process, spec));
+  }
+
+  /** What the streams of a process are opened with. */
+  streamsOptions(process: TaskProcess, spec: Process | undefined): StandardStreamsOptions {
     const { id, namespace, ownerOf } = this.options;
-    const { reactor, log } = this.around;
-    return openStandardStreams(reactor, {
+    return {
       ...process.stdio,
       ...ownerOf(spec),
       containerId: id,
       namespace,
-      warn: (text) => log.warn(`${process.id}: ${text}`),
+      warn: (text) => this.around.log.warn(`${process.id}: ${text}`),
+      onLess: () => this.around.keeper?.less(this),
+    };
+  }
+
+  /** To be called when a successor would have to know something else than before. */
+  noteChange(): void {
+    this.around.keeper?.changed(this);
+  }
+
+  #follow(process: TaskProcess, live: LiveProcess): void {
+    process.follow(live, (exit) => {
+      if (process === this.init) this.#initEnded(exit, live.failure());
+      else {
+        this.#record(process, exit);
+        this.#tellExit(process, exit);
+      }
+      this.noteChange();
     });
+  }
+
+  /** Adds an exec that another shim was told of; no event tells of it. */
+  adoptExec(exec: Exec): void {
+    this.#execs.set(exec.process.execId, exec);
+  }
+
+  /** Takes over a process that another shim has made, with its streams. Execs come before init. */
+  adoptLive(process: TaskProcess, live: LiveProcess): void {
+    if (process === this.init) {
+      this.#cgroups = cgroupsOf(live.pid);
+      this.#watchMemory();
+    }
+    this.#follow(process, live);
+  }
+
+  /** As {@link adoptLive}, for one whose exit another shim has recorded. `isTold` says whether it was told of as well. */
+  adoptEnded(process: TaskProcess, exit: Exit, isTold: boolean): void {
+    process.end(exit);
+    process.drain();
+    if (isTold) return;
+    if (process === this.init) void this.#tellInitEnded(exit);
+    else this.#tellExit(process, exit);
+  }
+
+  /** Notes what the engine has found. */
+  adoptStatus({ started, paused }: AdoptedStatus): void {
+    if (started) this.init.status = "running";
+    this.#paused = paused;
   }
 
   #watchMemory(): void {
@@ -173,6 +227,17 @@ export class Container {
     return found;
   }
 
+  /** Execs that were added and not deleted, by their ids. */
+  get execs(): ReadonlyMap<string, Exec> {
+    return this.#execs;
+  }
+
+  /** Init and the execs, by exec id; init's is empty. */
+  processes(): [execId: string, process: TaskProcess][] {
+    const execs = [...this.#execs].map(([execId, { process }]): [string, TaskProcess] => [execId, process]);
+    return [["", this.init], ...execs];
+  }
+
   /** Whether all of it stands still. */
   get paused(): boolean {
     return this.#paused;
@@ -193,6 +258,7 @@ export class Container {
       await process.starting;
     } finally {
       process.starting = undefined;
+      this.noteChange();
     }
     return process.pid;
   }
@@ -216,10 +282,7 @@ export class Container {
       const live = await engine.exec(process.execId, spec, streams.child);
       process.streams = streams;
       process.status = "running";
-      process.follow(live, (exit) => {
-        this.#record(process, exit);
-        this.#tellExit(process, exit);
-      });
+      this.#follow(process, live);
       await streams.begin(live.master);
     } catch (error) {
       await streams.close();
@@ -238,6 +301,7 @@ export class Container {
     const { id } = this.options;
     const process = new TaskProcess(id, execId, stdio);
     this.#execs.set(execId, { process, spec: { ...spec, terminal: stdio.terminal } });
+    this.noteChange();
     this.around.events.add("/tasks/exec-added", "TaskExecAdded", TaskExecAdded, { containerId: id, execId });
   }
 
@@ -252,7 +316,7 @@ export class Container {
     if (process.status === "stopped") throw new Failure("NotFound", "process already finished");
     if (execId === "") return await this.options.engine.kill(signal, all);
     if (process.pid === 0) throw new Failure("FailedPrecondition", "process not created");
-    signalProcess(process.pid, signal);
+    signalProcess(process, signal);
   }
 
   /** Stops all processes where they are. */
@@ -292,6 +356,7 @@ export class Container {
     process.must("delete", "process", "created", "stopped");
     await process.release();
     this.#execs.delete(execId);
+    this.noteChange();
     return process;
   }
 
@@ -305,6 +370,7 @@ export class Container {
     this.#oom?.close();
     await engine.delete();
     if (mounted !== undefined) await unmountAll(mounted);
+    this.around.keeper?.gone(this);
     const { pid, exit } = this.init;
     const [exitStatus, at] = [exit?.status ?? 255, exit?.at ?? Date.now()];
     const message = { containerId: id, pid, exitStatus, exitedAt: wireTime(at), id: "" };
@@ -332,11 +398,11 @@ export class Container {
   }
 }
 
-/** The process is a child that was not reaped, so that its number is its own. */
-function signalProcess(pid: number, signal: number): void {
+/** By pidfd: where another shim has made the process, it may be reaped at any moment and its number be another one's. */
+function signalProcess({ pidfd }: TaskProcess, signal: number): void {
   try {
-    using pidfd = new Descriptor(openPidfd(pid));
-    signalPidfd(pidfd.number, signal);
+    if (pidfd === undefined) throw new Failure("NotFound", "process already finished");
+    signalPidfd(pidfd, signal);
   } catch (error) {
     if (!isErrno(error, "ESRCH")) throw error;
     throw new Failure("NotFound", "process already finished", { cause: error });

@@ -53,12 +53,16 @@ export class Containers {
 
   /** Creates a container. Throws `AlreadyExists`, and with runc's wording what the runtime refuses. */
   async create(request: CreateTaskRequest): Promise<Container> {
-    const { id } = request;
+    return await this.add(request.id, () => this.#create(request));
+  }
+
+  /** Adds the container that `make` gives. Throws `AlreadyExists`, and what `make` throws. */
+  async add(id: string, make: () => Promise<Container>): Promise<Container> {
     if (this.#containers.has(id) || this.#coming.has(id)) throw new Failure("AlreadyExists", `container ${id}`);
     this.observer.coming(id);
     this.#coming.add(id);
     try {
-      const container = await this.#create(request);
+      const container = await make();
       this.#containers.set(id, container);
       return container;
     } catch (error) {
@@ -87,7 +91,7 @@ export class Containers {
         ownerOf: (process) => ownerOf(options, spec, process),
         process: spec.process,
         mounted: root.mounted,
-        sharesPidNamespace: !spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path),
+        sharesPidNamespace: sharesPidNamespace(spec),
       });
       await container.create();
       return container;
@@ -158,8 +162,13 @@ function addHome(spec: Spec, root: PreparedRoot): void {
   process.env = [...process.env ?? [], `HOME=${homeOf(root.source, process.user.uid)}`];
 }
 
+/** Whether processes of the container may outlive its init. */
+export function sharesPidNamespace(spec: Spec): boolean {
+  return !spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path);
+}
+
 /** The owner of a process's pipes: as the options say, else the host's ids of its user. */
-function ownerOf({ ioUid, ioGid }: RuntimeOptions, spec: Spec, process: Process | undefined): Owner {
+export function ownerOf({ ioUid, ioGid }: RuntimeOptions, spec: Spec, process: Process | undefined): Owner {
   if (ioUid !== 0 || ioGid !== 0) return { uid: ioUid, gid: ioGid };
   const { uid = 0, gid = 0 } = process?.user ?? {};
   return { uid: onHost(uid, spec.linux?.uidMappings), gid: onHost(gid, spec.linux?.gidMappings) };

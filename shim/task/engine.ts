@@ -8,9 +8,11 @@ import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { ExitStatus } from "../../ffi/process.ts";
 import type { ChildStreams } from "../io/standard_streams.ts";
 
-/** A process that was made, and is a child of this one. */
+/** A process that was made, and is a child of this one, or of whom a dead shim has left it to. */
 export interface LiveProcess {
   readonly pid: number;
+  /** Open until `ended` resolves. */
+  readonly pidfd: number;
   /** Resolves when it has ended and was reaped. */
   readonly ended: Promise<ExitStatus>;
   /** Its terminal, where another program has given it. */
@@ -19,13 +21,22 @@ export interface LiveProcess {
   failure(): string | undefined;
 }
 
+/** What a container that another process has made is doing. */
+export interface AdoptedStatus {
+  /** Whether init was started, or has been told to. */
+  readonly started: boolean;
+  readonly paused: boolean;
+}
+
 /**
- * One container. Life: `create` → `start` → any number of `exec` and the others → `delete`, once init has ended.
+ * One container. Life: `create` (or `adopt`) → `start` → any number of `exec` and the others → `delete`, once init has ended.
  * Everything throws `Failure` with the text that containerd's clients see.
  */
 export interface Engine {
   /** Makes init, which waits for `start`. On failure nothing is left. */
   create(streams: ChildStreams): Promise<LiveProcess>;
+  /** Takes over a container that another process has made. Throws `NotFound` where there is none. */
+  adopt(): Promise<AdoptedStatus>;
   start(): Promise<void>;
   exec(id: string, process: Process, streams: ChildStreams): Promise<LiveProcess>;
   /** Signals init, or with `all` every process. Throws `NotFound` where it has ended. */

@@ -20,7 +20,7 @@ import { parseResources } from "../oci/spec/parse.ts";
 import { startContainer } from "../oci/start.ts";
 import { updateContainer } from "../oci/update.ts";
 import type { Children } from "./children.ts";
-import type { Engine, LiveProcess } from "./engine.ts";
+import type { AdoptedStatus, Engine, LiveProcess } from "./engine.ts";
 
 /** What a container is made from. */
 export interface LibraryOptions {
@@ -39,7 +39,7 @@ export interface LibraryOptions {
 /** See {@link Engine}. */
 export class LibraryEngine implements Engine {
   readonly #directory: StateDirectory;
-  #created: Created | undefined;
+  #created: Omit<Created, "launched" | "withoutEffect"> | undefined;
 
   constructor(readonly reactor: Reactor, readonly children: Children, readonly options: LibraryOptions) {
     this.#directory = new StateDirectory(options.stateRoot, options.id);
@@ -50,14 +50,15 @@ export class LibraryEngine implements Engine {
       try {
         const { warn, ...known } = this.options;
         const options = { ...known, streams };
-        this.#created = await createContainer(this.reactor, {
+        const created = await createContainer(this.reactor, {
           ...options,
           start: "fifo",
           dieWithParent: false,
           alone: true,
         });
-        for (const name of this.#created.withoutEffect) warn(`${name} has no effect with this host's cgroups`);
-        return this.#follow(this.#created.launched);
+        this.#created = created;
+        for (const name of created.withoutEffect) warn(`${name} has no effect with this host's cgroups`);
+        return this.#follow(created.launched);
       } catch (error) {
         throw runtimeFailure("create", error);
       }
@@ -72,7 +73,15 @@ export class LibraryEngine implements Engine {
       report.close();
       child.close();
     });
-    return { pid: child.pid, ended, failure: () => failure };
+    return { pid: child.pid, pidfd: child.pidfd, ended, failure: () => failure };
+  }
+
+  // deno-lint-ignore require-await -- the interface is asynchronous, and what is thrown must be a rejection
+  async adopt(): Promise<AdoptedStatus> {
+    const directory = this.#directory, state = directory.read();
+    const cgroup = Cgroup.fromRecord(state.cgroup);
+    this.#created = { directory, state, cgroup, spec: this.options.spec };
+    return { started: !directory.isCreated(), paused: cgroup.state() === "frozen" };
   }
 
   async start(): Promise<void> {

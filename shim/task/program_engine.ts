@@ -16,7 +16,7 @@ import { readable } from "../io/readable.ts";
 import type { ChildStreams } from "../io/standard_streams.ts";
 import { stringifyJson } from "../oci/spec/json.ts";
 import type { Children } from "./children.ts";
-import type { Engine, LiveProcess } from "./engine.ts";
+import type { AdoptedStatus, Engine, LiveProcess } from "./engine.ts";
 import { lastLogError } from "./runtime_log.ts";
 import { type ProgramEnd, runProgram } from "./run_program.ts";
 import type { RuntimeOptions } from "./runtime_options.ts";
@@ -76,7 +76,8 @@ export class ProgramEngine implements Engine {
       const master = await console?.receive();
       const pidfd = new Descriptor(openPidfd(pid));
       const ended = this.children.wait(pid, pidfd.number).finally(() => pidfd.close());
-      return { pid, ended, failure: () => undefined, ...(master === undefined ? {} : { master }) };
+      const live = { pid, pidfd: pidfd.number, ended, failure: () => undefined };
+      return { ...live, ...(master === undefined ? {} : { master }) };
     });
   }
 
@@ -89,6 +90,14 @@ export class ProgramEngine implements Engine {
   #failure(action: string, { code, output }: ProgramEnd): Failure {
     const why = lastLogError(`${this.container.bundle}/log.json`) ?? (output.trim() || `exit status ${code}`);
     return new Failure("Unknown", `OCI runtime ${action} failed: ${why}`);
+  }
+
+  async adopt(): Promise<AdoptedStatus> {
+    const { code, output } = await this.#run(["state", this.container.id]);
+    if (code !== 0) throw new Failure("NotFound", `the runtime does not know the container: ${output.trim()}`);
+    // runc and its kin answer with the state of the runtime specification.
+    const { status } = JSON.parse(output) as { status?: unknown };
+    return { started: status !== "created", paused: status === "paused" };
   }
 
   async start(): Promise<void> {

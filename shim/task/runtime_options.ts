@@ -27,6 +27,12 @@ export function runtimeOptions(any: Any | undefined): RuntimeOptions {
   }
 }
 
+/** The options as a request has them; undefined where all of them are the defaults. */
+export function wireOptions(options: RuntimeOptions): Any | undefined {
+  const value = Options.encode(options).finish();
+  return value.length === 0 ? undefined : { typeUrl: typeName, value };
+}
+
 /** Keeps the options in the bundle, for `delete`; as containerd's shim does it, zero values are left out. */
 export function writeOptions(bundle: string, options: RuntimeOptions): void {
   const fields = Object.entries(options).filter(([, value]) => value !== "" && value !== 0 && value !== false);

@@ -25,6 +25,10 @@ export class TaskProcess {
   status: ProcessStatus = "created";
   exit: Exit | undefined;
   streams: StandardStreams | undefined;
+  /** While it runs, or has ended and was not reaped. */
+  pidfd: number | undefined;
+  /** Whether its input was closed for good (CloseIO). */
+  stdinClosed = false;
   /** Set while a start is under way: an exit is told of after it. */
   starting: Promise<void> | undefined;
   #drained: Promise<unknown> = Promise.resolve();
@@ -46,11 +50,13 @@ export class TaskProcess {
   /** Notes the process that was made, and calls `onExit` once when it has ended, after its start was told of. */
   follow(live: LiveProcess, onExit: (exit: Exit) => void): void {
     this.pid = live.pid;
+    this.pidfd = live.pidfd;
     const finish = async (): Promise<void> => {
       const status = await live.ended;
+      this.pidfd = undefined;
       const exit = { status: exitCode(status), at: Date.now() };
       // Before anybody is told: clients wait for the end of the streams, and then for the exit.
-      this.#drain();
+      this.drain();
       await this.starting?.catch(() => {});
       this.end(exit);
       onExit(exit);
@@ -65,7 +71,14 @@ export class TaskProcess {
     this.#exited.resolve(exit);
   }
 
-  #drain(): void {
+  /** Closes the input for good: what clients have written is delivered first. */
+  closeStdin(): void {
+    this.stdinClosed = true;
+    this.streams?.closeStdin();
+  }
+
+  /** Begins to wait for what is still to be delivered after the end. */
+  drain(): void {
     const { streams } = this;
     if (streams === undefined) return;
     this.#drained = streams.drained(drainMsMax).catch(() => {}).then(() => streams.close());

@@ -149,8 +149,10 @@ export class TaskService implements ServiceOf<typeof TaskDefinition> {
 
   // deno-lint-ignore require-await -- what is thrown must be a rejection
   async closeIO({ id, execId, stdin }: CloseIORequest): Promise<Empty> {
-    const process = this.#container(id).process(execId);
-    if (stdin) process.streams?.closeStdin();
+    const container = this.#container(id);
+    const process = container.process(execId);
+    if (stdin) process.closeStdin();
+    container.noteChange();
     return {};
   }
 

@@ -61,18 +61,3 @@ systemTest(
       await bench.assertNothingLeft();
     }),
 );
-
-systemTest(
-  "barge's daemon cleans up after its own shim was killed, and starts another one",
-  programs,
-  () =>
-    withOwnShim(async (bench) => {
-      for (const id of ["one", "two"]) await bench.ask("run", "-d", ...runtime, image, id, "sleep", "1000");
-      Deno.kill(shims(bench)[0]!.pid, "SIGKILL");
-      await bench.until(/^TASK.*\n$/, "tasks", "ls");
-      assert.equal(await bench.ask("run", "--rm", ...runtime, image, "three", "echo", "hello"), "hello\n");
-      for (const id of ["one", "two"]) await bench.ask("containers", "rm", id);
-      for (const { pid } of shims(bench)) Deno.kill(pid, "SIGTERM");
-      await bench.assertNothingLeft();
-    }),
-);

@@ -6,7 +6,7 @@ export const protobufPackage = "barge.shim.v1";
 
 export const protobufFileName = "shim/v1/group.proto";
 
-/** How containers find a place in a shim that runs already. */
+/** How containers find a place in a shim that runs already, and a new one when their shim has died. */
 
 export interface ReserveRequest {
   id: string;
@@ -28,6 +28,29 @@ export interface InfoResponse {
   reserved: number;
   /** Places in all. */
   places: number;
+}
+
+export interface DepositRequest {
+  /** Path of the daemon's socket for them. */
+  socket: string;
+}
+
+export interface DepositResponse {
+}
+
+export interface AdoptRequest {
+  id: string;
+  /** Absolute. */
+  bundle: string;
+  /** Path of the daemon's socket, where the dead shim has left its descriptors; empty without one. */
+  socket: string;
+  /** The container's id, and those of execs, whose exits were told already. */
+  told: string[];
+}
+
+export interface AdoptResponse {
+  /** Of the container's first process. */
+  pid: number;
 }
 
 function createBaseReserveRequest(): ReserveRequest {
@@ -286,6 +309,250 @@ export const InfoResponse: MessageFns<InfoResponse> = {
   },
 };
 
+function createBaseDepositRequest(): DepositRequest {
+  return { socket: "" };
+}
+
+export const DepositRequest: MessageFns<DepositRequest> = {
+  encode(message: DepositRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.socket !== "") {
+      writer.uint32(10).string(message.socket);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DepositRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDepositRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.socket = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DepositRequest>): DepositRequest {
+    return DepositRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DepositRequest>): DepositRequest {
+    const message = createBaseDepositRequest();
+    message.socket = object.socket ?? "";
+    return message;
+  },
+};
+
+function createBaseDepositResponse(): DepositResponse {
+  return {};
+}
+
+export const DepositResponse: MessageFns<DepositResponse> = {
+  encode(_: DepositResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DepositResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDepositResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DepositResponse>): DepositResponse {
+    return DepositResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DepositResponse>): DepositResponse {
+    const message = createBaseDepositResponse();
+    return message;
+  },
+};
+
+function createBaseAdoptRequest(): AdoptRequest {
+  return { id: "", bundle: "", socket: "", told: [] };
+}
+
+export const AdoptRequest: MessageFns<AdoptRequest> = {
+  encode(message: AdoptRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.bundle !== "") {
+      writer.uint32(18).string(message.bundle);
+    }
+    if (message.socket !== "") {
+      writer.uint32(26).string(message.socket);
+    }
+    for (const v of message.told) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdoptRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdoptRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.bundle = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.socket = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.told.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AdoptRequest>): AdoptRequest {
+    return AdoptRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AdoptRequest>): AdoptRequest {
+    const message = createBaseAdoptRequest();
+    message.id = object.id ?? "";
+    message.bundle = object.bundle ?? "";
+    message.socket = object.socket ?? "";
+    message.told = object.told?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseAdoptResponse(): AdoptResponse {
+  return { pid: 0 };
+}
+
+export const AdoptResponse: MessageFns<AdoptResponse> = {
+  encode(message: AdoptResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pid !== 0) {
+      writer.uint32(8).uint32(message.pid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdoptResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdoptResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AdoptResponse>): AdoptResponse {
+    return AdoptResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AdoptResponse>): AdoptResponse {
+    const message = createBaseAdoptResponse();
+    message.pid = object.pid ?? 0;
+    return message;
+  },
+};
+
 export type GroupDefinition = typeof GroupDefinition;
 export const GroupDefinition = {
   name: "Group",
@@ -305,6 +572,24 @@ export const GroupDefinition = {
       requestType: InfoRequest as typeof InfoRequest,
       requestStream: false,
       responseType: InfoResponse as typeof InfoResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Leaves duplicates of the descriptors of all containers with the daemon, from now on and until it ends. */
+    deposit: {
+      name: "Deposit",
+      requestType: DepositRequest as typeof DepositRequest,
+      requestStream: false,
+      responseType: DepositResponse as typeof DepositResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Takes over a container whose shim has died. */
+    adopt: {
+      name: "Adopt",
+      requestType: AdoptRequest as typeof AdoptRequest,
+      requestStream: false,
+      responseType: AdoptResponse as typeof AdoptResponse,
       responseStream: false,
       options: {},
     },

@@ -1,0 +1,97 @@
+/**
+ * Daemons with barge's own shim, for tests of what becomes of containers when it dies.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { barge, Running } from "../command.ts";
+import type { DaemonOptions } from "../daemon/daemon_fixture.ts";
+import { startTaskBench, type TaskBench } from "./task_fixture.ts";
+
+/** Programs that the tests need. */
+export const programs = ["busybox", "tar", "ctr", "skopeo"];
+
+/** Words of `ctr run` that name barge's own shim. */
+export const runtime = ["--runtime", "io.containerd.ts.v2"];
+
+/** A bench whose daemon finds the shim of this source tree. */
+export async function withOwnShim(
+  body: (bench: TaskBench) => Promise<void>,
+  options: DaemonOptions = {},
+): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "barge-shim-" });
+  try {
+    const words = [...barge, "shim"].map((word) => `'${word}'`).join(" ");
+    await Deno.writeTextFile(`${directory}/containerd-shim-ts-v2`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+    const env = { ...options.env, PATH: `${directory}:${Deno.env.get("PATH")}` };
+    await using bench = await startTaskBench({ ...options, env });
+    await body(bench);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Processes of shims that serve. */
+export function shimsOf(bench: TaskBench): number[] {
+  return bench.processes().filter(({ words }) => !words.includes("start") && !words.includes("delete"))
+    .map(({ pid }) => pid);
+}
+
+/** Directory of a task. */
+export function bundleOf(bench: TaskBench, id: string): string {
+  return `${bench.daemon.state}/io.containerd.runtime.v2.task/${bench.namespace}/${id}`;
+}
+
+/** Asks again until it is so. Throws after 30 s. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 30_000;;) {
+    if (await isSo()) return;
+    assert(performance.now() < end, `after 30 s it is not so that ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** What a bundle says of the processes; undefined where it does not yet. */
+function recordOf(bench: TaskBench, id: string): { execs: { execId: string; process?: unknown }[] } | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(`${bundleOf(bench, id)}/task.json`));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Waits until a shim has left what its successor needs of the container, and of the exec. */
+export async function left(bench: TaskBench, id: string, execId?: string): Promise<void> {
+  await until(`the bundle of ${id} tells of its processes`, () => {
+    const record = recordOf(bench, id);
+    if (record === undefined) return false;
+    return execId === undefined || record.execs.some((exec) => exec.execId === execId && exec.process !== undefined);
+  });
+  // The descriptors go after the file, in the same breath.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+/** Kills the one shim that there is, and waits until it is gone and the daemon has noticed. Gives its process id. */
+export async function killShim(bench: TaskBench): Promise<number> {
+  const [shim, ...others] = shimsOf(bench);
+  assert(shim !== undefined && others.length === 0, `want one shim, got ${[shim, ...others]}`);
+  Deno.kill(shim, "SIGKILL");
+  await until("the killed shim is gone", () => !shimsOf(bench).includes(shim));
+  return shim;
+}
+
+/** Collects what `ctr events` prints. */
+export function listen(bench: TaskBench): Running {
+  return new Running(["ctr", "--address", bench.daemon.address, "events"]);
+}
+
+/** How often the text matches. */
+export function count(text: string, pattern: string): number {
+  return [...text.matchAll(new RegExp(pattern, "g"))].length;
+}
+
+/** Ends the shims that wait for further containers. */
+export async function endShims(bench: TaskBench): Promise<void> {
+  for (const pid of shimsOf(bench)) Deno.kill(pid, "SIGTERM");
+  await until("the shims have ended", () => shimsOf(bench).length === 0);
+}
