@@ -24,7 +24,7 @@ import { statusOf } from "../../shim/oci/status.ts";
 import { parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
 import { deleteFlags, killFlags, listFlags, planFlags, specFlags } from "./flags.ts";
-import { oneId } from "./one_id.ts";
+import { oneId, UsageFailure } from "./one_id.ts";
 import type { RuntimeLog } from "./log.ts";
 import { signalNumber } from "./signals.ts";
 
@@ -89,7 +89,7 @@ export function kill(root: string, args: string[]): void {
     // `kill ID -9` has no flags after the id.
     interspersed: false,
   });
-  if (more.length > 0) throw new Failure("InvalidArgument", 'runc: "kill" requires a maximum of 2 argument(s)');
+  if (more.length > 0) throw new UsageFailure('runc: "kill" requires a maximum of 2 argument(s)');
   const directory = new StateDirectory(root, oneId("kill", id === undefined ? [] : [id]));
   try {
     killContainer(directory, signalNumber(signal));
@@ -137,9 +137,9 @@ export async function showPlan(args: string[], { systemdCgroup }: { systemdCgrou
     ? (await (await import("../../shim/oci/cgroup/systemd/unit.ts")).planUnit(spec, id)).directories
     : Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id).places;
   const filter = await filterOf(spec);
+  const destinations = linkedDestinations(spec, root);
   const { program } = plan(spec, {
     arch: hostArch,
-  const destinations = linkedDestinations(spec, root);
     ...(filter === undefined ? {} : { filter }),
     id,
     bundle,

@@ -11,6 +11,7 @@ import { renderHelp } from "../flag_help.ts";
 import { kill, list, remove, showPlan, spec, start, state } from "./commands.ts";
 import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
+import { UsageFailure } from "./one_id.ts";
 import { create, exec, run } from "./process_commands.ts";
 
 /**
@@ -93,7 +94,8 @@ export async function main(args: string[]): Promise<number> {
     if (result !== undefined) Deno.stdout.writeSync(new TextEncoder().encode(result));
     return 0;
   } catch (error) {
-    const { prefix, code } = failures[name] ?? { prefix: "", code: 1 };
+    const plain = { prefix: "", code: 1 };
+    const { prefix, code } = error instanceof UsageFailure ? plain : failures[name] ?? plain;
     log.error(prefix + messageOf(error));
     return code;
   }

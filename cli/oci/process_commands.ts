@@ -12,7 +12,7 @@ import { sendDescriptor } from "../../ffi/send_descriptor.ts";
 import { connectUnix } from "../../ffi/socket.ts";
 import { attempt } from "../../ffi/syscall.ts";
 import { specOf, StateDirectory } from "../../shim/oci/container_state.ts";
-import { createContainer } from "../../shim/oci/create.ts";
+import { createContainer, type Created } from "../../shim/oci/create.ts";
 import { releaseContainer } from "../../shim/oci/delete.ts";
 import { execInContainer } from "../../shim/oci/exec.ts";
 import { type Foreground, PipedForeground, TerminalForeground } from "../../shim/oci/foreground.ts";
@@ -23,7 +23,7 @@ import { type FlagValues, parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
 import { createFlags, execFlags, runFlags } from "./flags.ts";
 import type { RuntimeLog } from "./log.ts";
-import { oneId } from "./one_id.ts";
+import { oneId, UsageFailure } from "./one_id.ts";
 
 const dialect = { singleDashLong: true } as const;
 
@@ -41,7 +41,7 @@ export async function create(
   const { spec, root: rootSource } = loadBundle(bundle);
   using reactor = new Reactor();
   using console = openConsole(spec.process?.terminal === true, flags.consoleSocket, true);
-  const { launched, withoutEffect } = await createContainer(reactor, {
+  const created = await createContainer(reactor, {
     stateRoot: root,
     id,
     spec,
@@ -57,9 +57,21 @@ export async function create(
     preserved: preservedDescriptors(flags.preserveFds),
     systemdCgroup,
   });
-  warnOf(withoutEffect, log);
-  sendPidfd(flags.pidfdSocket, launched, "standard");
-  if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+  warnOf(created.withoutEffect, log);
+  await tellOf(reactor, created, flags.pidfdSocket, pidFile);
+}
+
+/** Tells the caller which process it is. Throws where that fails, and leaves no container nobody knows of. */
+async function tellOf(reactor: Reactor, created: Created, pidfdSocket?: string, pidFile?: string): Promise<void> {
+  const { launched } = created;
+  try {
+    sendPidfd(pidfdSocket, launched, "standard");
+    if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+  } catch (error) {
+    await launched.kill(reactor);
+    await releaseContainer(created);
+    throw error;
+  }
 }
 
 function warnOf(withoutEffect: readonly string[], log: RuntimeLog): void {
@@ -101,8 +113,7 @@ export async function run(
   });
   const { launched } = created;
   warnOf(created.withoutEffect, log);
-  sendPidfd(flags.pidfdSocket, launched, "standard");
-  if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+  await tellOf(reactor, created, flags.pidfdSocket, pidFile);
   if (foreground === undefined || signals === undefined) return 0;
   // Without a pid namespace of its own the container's orphans are ours to reap.
   using _reaper = flags.noSubreaper ? undefined : new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
@@ -114,7 +125,7 @@ export async function run(
 /** `exec ID COMMAND…`: a further process; without `--detach` waits for its end. */
 export async function exec(root: string, args: string[]): Promise<number> {
   const { flags, args: [id, ...command] } = parseFlags(execFlags, args, { ...dialect, interspersed: false });
-  if (id === undefined) throw new Failure("InvalidArgument", 'runc: "exec" requires a minimum of 1 argument(s)');
+  if (id === undefined) throw new UsageFailure('runc: "exec" requires a minimum of 1 argument(s)');
   const directory = new StateDirectory(root, id);
   const process = flags.process === undefined
     ? processFromFlags(directory, flags, command)
@@ -132,8 +143,13 @@ export async function exec(root: string, args: string[]): Promise<number> {
     ignorePaused: flags.ignorePaused,
     preserved: preservedDescriptors(flags.preserveFds),
   });
-  sendPidfd(flags.pidfdSocket, launched, "setns");
-  if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+  try {
+    sendPidfd(flags.pidfdSocket, launched, "setns");
+    if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
+  } catch (error) {
+    await launched.kill(reactor);
+    throw error;
+  }
   if (foreground === undefined || signals === undefined) return 0;
   return await follow(reactor, launched, foreground, signals);
 }

@@ -23,7 +23,10 @@ const textMap = map(text);
 
 const idMapping = object({ containerID: uint32, hostID: uint32, size: uint32 }, ["containerID", "hostID", "size"]);
 
-const user = object({ uid: uint32, gid: uint32, umask: uint32, additionalGids: list(uint32) });
+/** The largest number means "leave it as it is" to setresuid(2) and its like: root's own would stay. */
+const id = whole(0, 2 ** 32 - 2);
+
+const user = object({ uid: id, gid: id, umask: uint32, additionalGids: list(id) });
 
 const process = object({
   terminal: boolean,
