@@ -41,6 +41,8 @@ export type Step =
     readonly out?: Expected;
     /** What must come on standard error: patterns, for words are the runtime's own. */
     readonly err?: RegExp;
+    /** Whether `--bundle` is left out of a call that reads one. */
+    readonly noBundle?: boolean;
     /** Text for standard input. */
     readonly stdin?: string;
     /** Added to the environment of the runtime. */

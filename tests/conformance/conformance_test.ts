@@ -14,6 +14,12 @@ import { makeSuite, reasonAgainst } from "./suite.ts";
 const missing = ["busybox", "runc", "unshare", "python3"].filter((program) => missingPrograms(program).length > 0);
 const skip = Deno.uid() !== 0 ? "not root" : missing.length > 0 ? `no ${missing.join(", ")}` : undefined;
 
+/** Readers of a killed program's pipes may end a little later than the test, and steps run beside each other. */
+const unchecked = { sanitizeOps: false, sanitizeResources: false, sanitizeExit: false };
+
+/** How many cases run at once: most of a case is waiting for other processes. */
+const lanes = 3;
+
 Deno.test.afterAll(removeInstalled);
 
 /** All cases of a group, each as a step. */
@@ -21,14 +27,20 @@ async function runGroup(t: Deno.TestContext, name: "barge" | "runc", cases: read
   const command = name === "barge" ? await installedRuntime() : ["runc"];
   await using scratch = await makeScratch();
   const suite = await makeSuite(scratch, { name, command });
-  for (const [index, one] of cases.entries()) {
-    const reason = reasonAgainst(one, suite.runtime);
-    await t.step({
-      name: reason === undefined ? one.name : `${one.name} (skipped: ${reason})`,
-      ignore: reason !== undefined,
-      fn: () => perform(suite, one, index),
-    });
-  }
+  const waiting = [...cases.entries()];
+  const lane = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [index, one] = next;
+      const reason = reasonAgainst(one, suite.runtime);
+      await t.step({
+        name: reason === undefined ? one.name : `${one.name} (skipped: ${reason})`,
+        ignore: reason !== undefined,
+        ...unchecked,
+        fn: () => perform(suite, one, index),
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
   await scratch.assertNothingLeft();
 }
 
@@ -38,9 +50,7 @@ for (const [group, cases] of Object.entries(groups)) {
     Deno.test({
       name: skip === undefined ? title : `${title} (skipped: ${skip})`,
       ignore: skip !== undefined,
-      // Readers of a killed program's pipes may end a little later than the test.
-      sanitizeOps: false,
-      sanitizeResources: false,
+      ...unchecked,
       fn: (t) => runGroup(t, name, cases),
     });
   }

@@ -57,9 +57,10 @@ async function makePlace({ scratch, runtime, spec }: Suite, one: Case, number: n
     directory,
     id: scratch.id(`${runtime.name}${number}`),
     rootfs: `${directory}/rootfs`,
-    states: `${scratch.path}/states-${runtime.name}`,
+    states: `${directory}/states`,
   };
   makeRoot(place.rootfs, `${scratch.path}/busybox`);
+  Deno.mkdirSync(place.states, { mode: 0o700 });
   const own = structuredClone(spec);
   own.linux.cgroupsPath = `/${place.id}`;
   await one.prepare?.(place);
@@ -99,8 +100,9 @@ const bundled = new Set(["create", "run"]);
 async function call({ runtime }: Suite, place: Place, step: Call): Promise<Finished> {
   const fill = (word: string) => word.replaceAll("DIR", place.directory).replace(/\bID\b/g, place.id);
   const [command = "", ...words] = step.call.map(fill);
-  const bundle = bundled.has(command) && !words.includes("--bundle") ? ["--bundle", place.directory] : [];
-  const line = [...runtime.command, "--root", place.states, command, ...bundle, ...words].filter((word) => word !== "");
+  const isNamed = step.noBundle === true || words.includes("--bundle");
+  const bundle = bundled.has(command) && !isNamed ? ["--bundle", place.directory] : [];
+  const line = [...runtime.command, "--root", place.states, command, ...bundle, ...words];
   const around = (step.around ?? []).map(fill);
   const options = {
     timeoutMs: 3 * waitMsMax,
