@@ -41,10 +41,11 @@ runtimeTest("--preserve-fds wants descriptors that are open", async (bundle, run
   assert.equal(await runtime.state(scratch.id("c")), undefined);
 });
 
-runtimeTest("global flags of runc that would change the container are refused", async (_bundle, runtime) => {
-  const systemd = await runtime.execute(["--systemd-cgroup", "create", "x"]);
+runtimeTest("global flags of runc that would change the container are refused", async (bundle, runtime) => {
+  await bundle.edit((spec) => spec.linux.cgroupsPath = "/not/a/unit");
+  const systemd = await runtime.execute(["--systemd-cgroup", "create", "--bundle", bundle.path, "x"]);
   assert.equal(systemd.code, 1);
-  assert.match(systemd.stderr, /systemd cgroup flag passed, but systemd support/);
+  assert.match(systemd.stderr, /expected cgroupsPath to be of format \S*slice:prefix:name\S* for systemd cgroups/);
   assert.equal((await runtime.execute(["--rootless", "auto", "list"])).code, 0);
   assert.equal((await runtime.execute(["--rootless", "maybe", "list"])).code, 1);
 }, { only: "barge" });
