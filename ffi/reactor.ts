@@ -8,6 +8,7 @@
  */
 import { hostArch } from "./arch.ts";
 import { flags } from "./constants.ts";
+import { Mapping } from "./program/memory.ts";
 import { call, callOnThread } from "./syscall.ts";
 
 /** struct epoll_event is packed on x86_64 only. */
@@ -76,16 +77,19 @@ export class Reactor implements Disposable {
 
   async #run(): Promise<void> {
     this.#running = true;
-    const events = new Uint8Array(eventSize * eventsAtOnce);
-    const view = new DataView(events.buffer);
+    // Of its own, and not of JavaScript's heap: a worker that ends frees that, while its thread still waits here, and the
+    // kernel would write the last events into what is another one's by then.
+    const memory = new Mapping(eventSize * eventsAtOnce);
+    const view = new DataView(memory.bytes.buffer);
     while (this.#entries.size > 0 && !this.#closed) {
       // -1 is EINTR: errno cannot be read across threads, and nothing else can happen to a valid epoll descriptor.
-      const count = Math.max(0, await callOnThread("epoll_pwait", this.#epoll, events, eventsAtOnce, -1, 0, 8));
+      const count = Math.max(0, await callOnThread("epoll_pwait", this.#epoll, memory.address, eventsAtOnce, -1, 0, 8));
       for (let index = 0; index < count; index++) {
         const ready = view.getUint32(index * eventSize, true);
         this.#handle(view.getUint32(index * eventSize + dataOffset, true), ready);
       }
     }
+    memory.close();
     this.#running = false;
     if (this.#closed) this.#release();
   }
