@@ -47,7 +47,7 @@ export async function deleteContainer(directory: StateDirectory, options: Delete
         `cannot delete container ${directory.id} that is not stopped: ${status}`,
       );
     }
-    killContainer(directory, 9);
+    killIfAlive(directory);
     for (let waitedMs = 0; isAlive(state); waitedMs += stepMs) {
       if (waitedMs >= waitMsMax) throw new Failure("DeadlineExceeded", "container init still running");
       await new Promise((resolve) => setTimeout(resolve, stepMs));
@@ -60,6 +60,15 @@ export async function deleteContainer(directory: StateDirectory, options: Delete
   const spec = specIfThere(state);
   directory.remove();
   if (spec !== undefined) await afterStop(spec, state, options.warn);
+}
+
+/** Init may have ended since it was looked at, of a signal that was under way. */
+function killIfAlive(directory: StateDirectory): void {
+  try {
+    killContainer(directory, 9);
+  } catch (error) {
+    if (!isFailure(error, "FailedPrecondition")) throw error;
+  }
 }
 
 /**
