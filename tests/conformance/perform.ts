@@ -51,7 +51,7 @@ export async function perform(suite: Suite, one: Case, number: number): Promise<
 }
 
 /** Makes the directory of a case: a root file system, and the spec as the case wants it. */
-async function makePlace({ scratch, runtime, spec }: Suite, one: Case, number: number): Promise<Place> {
+export async function makePlace({ scratch, runtime, spec }: Suite, one: Case, number: number): Promise<Place> {
   const directory = `${scratch.path}/${runtime.name}-${number}`;
   const place: Place = {
     directory,
