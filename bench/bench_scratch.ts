@@ -49,7 +49,12 @@ export function isInstalled(program: string): boolean {
 }
 
 /** A bundle with busybox, whose spec `runc spec` or barge itself has written. */
-export async function makeBenchBundle(path: string, barge: readonly string[], cgroupsPath?: string): Promise<void> {
+export async function makeBenchBundle(
+  path: string,
+  barge: readonly string[],
+  cgroupsPath?: string,
+  args: readonly string[] = ["true"],
+): Promise<void> {
   await Deno.mkdir(`${path}/rootfs/bin`, { recursive: true });
   await Deno.copyFile("/usr/bin/busybox", `${path}/rootfs/bin/busybox`);
   for (const name of ["sh", "true"]) await Deno.symlink("busybox", `${path}/rootfs/bin/${name}`);
@@ -57,7 +62,7 @@ export async function makeBenchBundle(path: string, barge: readonly string[], cg
   await outputOf([...runtime, "spec", "--bundle", path]);
   const spec = JSON.parse(await Deno.readTextFile(`${path}/config.json`));
   spec.process.terminal = false;
-  spec.process.args = ["true"];
+  spec.process.args = args;
   if (cgroupsPath !== undefined) spec.linux.cgroupsPath = cgroupsPath;
   await Deno.writeTextFile(`${path}/config.json`, JSON.stringify(spec));
 }

@@ -9,7 +9,8 @@ import { daemonRows } from "./daemon/daemon_rows.ts";
 import { fromSources, installBarge } from "./install.ts";
 import { imageRunRow } from "./image_run_row.ts";
 import type { Row } from "./measure.ts";
-import { ociRunRows } from "./oci_run_row.ts";
+import { ociCommandRows } from "./oci/command_rows.ts";
+import { ociLibraryRows } from "./oci/library_rows.ts";
 import { pullRows } from "./pull_row.ts";
 import { startRow } from "./start/start_row.ts";
 import { describeMachine, formatTable } from "./table.ts";
@@ -29,8 +30,9 @@ const { command, how } = await installBarge(`${scratch.path}/prefix`).catch((err
 });
 
 const benches: Readonly<Record<string, () => Promise<Row | Row[]>>> = {
-  start: () => startRow(scratch, command, amount),
-  "oci run": () => ociRunRows(scratch, command, amount),
+  "oci start": () => startRow(scratch, command, amount),
+  "oci commands": () => ociCommandRows(scratch, command, amount),
+  "oci library": () => ociLibraryRows(scratch, command, amount),
   "image run": () => imageRunRow(scratch, command, amount),
   pull: () => pullRows(scratch, command, amount),
   daemon: () => daemonRows(scratch, command, amount),

@@ -26,8 +26,14 @@ export interface Skipped {
   reason: string;
 }
 
+/** What is told below the table. */
+export interface Note {
+  kind: "note";
+  text: string;
+}
+
 /** A row of the table. */
-export type Row = Measured | Skipped;
+export type Row = Measured | Skipped | Note;
 
 /** How much is measured. */
 export interface Amount {
@@ -68,8 +74,11 @@ export async function timeOf(command: readonly string[], env: Record<string, str
   const child = new Deno.Command(program!, { args, env, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
   const { code } = await child.status;
   const timeMs = performance.now() - begin;
-  const stderr = await new Response(child.stderr).text();
-  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}: ${stderr}`);
+  if (code !== 0) {
+    throw new Error(`${command.join(" ")} ended with ${code}: ${await new Response(child.stderr).text()}`);
+  }
+  // Not read: what the program started may hold it open.
+  await child.stderr.cancel();
   return timeMs;
 }
 

@@ -26,10 +26,11 @@ export async function describeMachine(): Promise<string> {
   return `${machine}\n${versions.join(", ")}\n`;
 }
 
-/** The rows as a table: medians, their ratio, and what the ratio must be. */
+/** The rows as a table: medians, their ratio, and what the ratio must be; below it the notes. */
 export function formatTable(rows: readonly Row[]): string {
   const cells = [["work", "barge", "peer", "peer is", "barge / peer", "must be", "runs"]];
   for (const row of rows) {
+    if (row.kind === "note") continue;
     if (row.kind === "skipped") {
       cells.push([row.work, `skipped: ${row.reason}`, "", "", "", "", ""]);
       continue;
@@ -50,6 +51,7 @@ export function formatTable(rows: readonly Row[]): string {
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   const lines = cells.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`);
   lines.splice(1, 0, `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
+  for (const row of rows) if (row.kind === "note") lines.push("", row.text);
   return lines.join("\n");
 }
 

@@ -4,44 +4,12 @@
  * @module
  */
 import { parseSpec } from "../../shim/oci/spec/parse.ts";
+import { AnsweringProgram } from "../answering_program.ts";
 import { type BenchScratch, isInstalled, makeBenchBundle } from "../bench_scratch.ts";
 import { type Amount, inTurns, outputOf, type Row } from "../measure.ts";
 import { address, peerFile } from "./calls.ts";
 
 const work = "create and start to exec, inside a running process";
-
-/** A program that answers each line with a line. */
-class Worker implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #reader: ReadableStreamDefaultReader<string>;
-  #rest = "";
-
-  constructor(command: readonly string[]) {
-    const [program, ...args] = command;
-    this.#child = new Deno.Command(program!, { args, stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
-    this.#writer = this.#child.stdin.getWriter();
-    this.#reader = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  async times(count: number): Promise<number[]> {
-    await this.#writer.write(new TextEncoder().encode(`${count}\n`));
-    while (!this.#rest.includes("\n")) {
-      const { value, done } = await this.#reader.read();
-      if (done) throw new Error("the worker ended");
-      this.#rest += value;
-    }
-    const end = this.#rest.indexOf("\n");
-    const line = this.#rest.slice(0, end);
-    this.#rest = this.#rest.slice(end + 1);
-    return line.trim().split(" ").map(Number);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer.close().catch(() => {});
-    await this.#child.status;
-  }
-}
 
 /** Measures it. */
 export async function startRow(scratch: BenchScratch, barge: readonly string[], amount: Amount): Promise<Row> {
@@ -66,16 +34,19 @@ export async function startRow(scratch: BenchScratch, barge: readonly string[], 
     stateRoot,
   });
   await Deno.writeFile(`${scratch.path}/calls`, bytes);
-  await using us = new Worker([
+  await using us = new AnsweringProgram([
     ...[Deno.execPath(), "run", "-A", "--quiet", new URL("worker.ts", import.meta.url).pathname],
     ...[ours!, stateRoot, "ours"],
   ]);
-  await using them = new Worker([
+  await using them = new AnsweringProgram([
     ...[executable, `${scratch.path}/calls`, `0x${address.toString(16)}`, ...offsets.map(String), "/dev/null"],
   ]);
   const batch = 5;
   const rounds = amount.quick ? 6 : 30;
-  const [bargeTimes, peerTimes] = await inTurns(rounds, [() => us.times(batch), () => them.times(batch)]);
+  const [bargeTimes, peerTimes] = await inTurns(rounds, [
+    () => us.numbers(String(batch)),
+    () => them.numbers(String(batch)),
+  ]);
   return {
     kind: "measured",
     work,

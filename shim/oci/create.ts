@@ -6,7 +6,7 @@
 import { Failure } from "../../api/errors.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { flags } from "../../ffi/constants.ts";
-import { Descriptor, makePipe, openFile, writeOnce } from "../../ffi/descriptor.ts";
+import { type Descriptor, openFile, writeOnce } from "../../ffi/descriptor.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
@@ -16,7 +16,7 @@ import { settingsWithoutEffect } from "./cgroup/settings.ts";
 import { type ContainerState, StateDirectory } from "./container_state.ts";
 import { gatherFacts } from "./gather_facts.ts";
 import { hasHooks, needsHostRootfs } from "./hooks/hook_state.ts";
-import { launch, type Launched, type Preserved, type Streams } from "./launch.ts";
+import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -55,7 +55,12 @@ export interface CreateOptions {
   noPivot?: boolean | undefined;
   /** Whether systemd makes the cgroups; `linux.cgroupsPath` then names a unit. */
   systemdCgroup?: boolean | undefined;
+  /** Called when a phase is over, to measure it. */
+  phase?: ((name: CreatePhase) => void) | undefined;
 }
+
+/** The phases of a creation, in their order; the last one ends with init waiting for its start, or with its execve. */
+export type CreatePhase = "facts" | "plan" | "state" | "cgroup" | "clone" | "setup";
 
 /** A container that this process created. */
 export interface Created {
@@ -98,7 +103,9 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     inUnit: unit !== undefined,
     ...(filter === undefined ? {} : { filter }),
   });
+  options.phase?.("facts");
   const planned = plan(spec, facts);
+  options.phase?.("plan");
   const directory = new StateDirectory(options.stateRoot, id);
   directory.create();
   let launched: Launched | undefined;
@@ -117,11 +124,13 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       specFile: options.specFile ?? directory.writeSpec(spec),
     };
     directory.write(state);
+    options.phase?.("state");
     if (unit === undefined) {
       cgroup.create();
       state.cgroup = cgroup.toRecord();
       cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
     }
+    options.phase?.("cgroup");
     using start = waits ? makeFifo(directory.fifo) : undefined;
     using go = planned.stops.length > 0 ? makeGo() : undefined;
     using pidNamespace = planned.pidNamespace === undefined
@@ -142,6 +151,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     state.pid = launched.child.pid;
     state.pidStart = processStat(state.pid)?.start ?? "";
     directory.write(state);
+    options.phase?.("clone");
     for (const stop of planned.stops) {
       const { performStop } = await import("./perform_stop.ts");
       await launched.settled(reactor, true);
@@ -154,6 +164,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       await startContainer(directory, options.openFiles);
       await launched.settled(reactor, false);
     }
+    options.phase?.("setup");
     const withoutEffect = settingsWithoutEffect(spec.linux?.resources ?? {}, isPure(cgroup) ? 2 : 1);
     return { directory, state, launched, cgroup, spec, withoutEffect };
   } catch (error) {
@@ -189,18 +200,6 @@ function hasIdMaps({ mounts }: Spec): boolean {
 async function openIdMaps(reactor: Reactor, { spec, bundle }: CreateOptions) {
   const { openIdMappedMounts } = await import("./id_mapped_mounts.ts");
   return await openIdMappedMounts(reactor, spec, bundle);
-}
-
-/** A pipe that the container waits on while this process works for it: its end, should this process be killed, ends the container. */
-function makeGo() {
-  const pipe = makePipe();
-  return {
-    ...pipe,
-    [Symbol.dispose]: () => {
-      pipe.read.close();
-      pipe.write.close();
-    },
-  };
 }
 
 /** The fifo that init waits on. Opened for both directions, so that it waits also while nobody holds the other end. */
