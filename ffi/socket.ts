@@ -17,14 +17,18 @@ export function socketPair(): [Descriptor, Descriptor] {
 /** The longest path of struct sockaddr_un, without its NUL. */
 const pathBytesMax = 107;
 
-/** Connects to a stream socket of the file system. Throws {@link SyscallError}, `ENAMETOOLONG` as a `RangeError`. */
-export function connectUnix(path: string): Descriptor {
+/**
+ * Connects to a stream socket of the file system. Throws {@link SyscallError}, `ENAMETOOLONG` as a `RangeError`, and unless
+ * it `waits` (the default) `EAGAIN` where too many wait for the listener already.
+ */
+export function connectUnix(path: string, { waits = true }: { waits?: boolean } = {}): Descriptor {
   const bytes = new TextEncoder().encode(path);
   if (bytes.length > pathBytesMax) throw new RangeError(`"${path}" is too long for a unix socket (107 bytes)`);
   const address = new Uint8Array(2 + pathBytesMax + 1);
   new DataView(address.buffer).setUint16(0, flags("AF_UNIX"), true);
   address.set(bytes, 2);
-  const socket = new Descriptor(call("socket", flags("AF_UNIX"), flags("SOCK_STREAM", "SOCK_CLOEXEC"), 0));
+  const type = flags("SOCK_STREAM", "SOCK_CLOEXEC") | (waits ? 0 : flags("SOCK_NONBLOCK"));
+  const socket = new Descriptor(call("socket", flags("AF_UNIX"), type, 0));
   try {
     call("connect", socket.number, address, 2 + bytes.length + 1);
     return socket;

@@ -5,12 +5,12 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { Process } from "../../api/oci/runtime_spec.ts";
-import { Descriptor } from "../../ffi/descriptor.ts";
+import { Descriptor, writeOnce } from "../../ffi/descriptor.ts";
 import { openPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { specOf, type StateDirectory } from "./container_state.ts";
 import { gatherExecFacts } from "./exec_facts.ts";
-import { launch, type Launched, type Preserved, type Streams } from "./launch.ts";
+import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { unifiedCgroup } from "./plan/plan.ts";
 import { execProcess, planExec } from "./plan/plan_exec.ts";
@@ -52,6 +52,7 @@ export async function execInContainer(
   const facts = await gatherExecFacts(spec, state, process, options.openFiles);
   const { preserved } = options;
   const planned = planExec(spec, process, preserved === undefined ? facts : { ...facts, preserved });
+  using go = planned.stops.length > 0 ? makeGo() : undefined;
   const launched = launch({
     program: planned.program,
     streams: options.streams,
@@ -60,9 +61,17 @@ export async function execInContainer(
     cgroup: unifiedCgroup(facts)?.path,
     init,
     preserved,
+    ...(go === undefined ? {} : { go: go.read }),
     ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
   });
   try {
+    for (const stop of planned.stops) {
+      const { tellListener } = await import("./tell_listener.ts");
+      await launched.settled(reactor, true);
+      // An exec has stops of no other kind.
+      if (stop.kind === "listener") tellListener(stop, { spec, state, launched, status: "running" });
+      writeOnce(go!.write.number, new Uint8Array([0x67]));
+    }
     await launched.settled(reactor, false);
   } catch (error) {
     await launched.kill(reactor);

@@ -57,6 +57,18 @@ export interface Launch {
   preserved?: Preserved | undefined;
 }
 
+/** A pipe that a new process waits on while this process works for it: its end, should this process be killed, ends it. */
+export function makeGo(): { read: Descriptor; write: Descriptor } & Disposable {
+  const pipe = makePipe();
+  return {
+    ...pipe,
+    [Symbol.dispose]: () => {
+      pipe.read.close();
+      pipe.write.close();
+    },
+  };
+}
+
 /** The pipe whose write end is never closed: its end of file tells children that this process has ended. */
 let life: { read: Descriptor; write: Descriptor } | undefined;
 

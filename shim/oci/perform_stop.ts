@@ -37,6 +37,11 @@ export async function performStop(stop: Stop, { spec, state, launched, cgroup, u
     cgroup.apply(unit!.resources, spec.linux?.devices);
     return;
   }
+  if (stop.kind === "listener") {
+    const { tellListener } = await import("./tell_listener.ts");
+    tellListener(stop, { spec, state, launched, status: "creating" });
+    return;
+  }
   if (stop.kind === "id maps") {
     writeIdMaps(child.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
     raiseLimits(spec, child.pid);

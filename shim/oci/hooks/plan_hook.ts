@@ -26,7 +26,7 @@ export function planRuntimeHook(
   const { program } = beginChild([], { ...facts, cgroups: [] }, { start: false, life: false, console: false });
   program.add({ call: "chdir", args: [own.cwd], does: `enter the directory "${own.cwd}"` });
   addHookExec(program, hook, hook.env ?? own.environment);
-  return { program, joinsPidNamespace: false };
+  return { program, joinsPidNamespace: false, stops: [] };
 }
 
 /**
@@ -47,14 +47,17 @@ export function planCreateContainerHook(spec: Spec, hook: Hook, rootfs: string, 
   if (types.has("user")) addNamespaceRoot(program);
   program.add({ call: "chdir", args: [rootfs], does: `enter the root file system "${rootfs}"` });
   addHookExec(program, hook, hook.env ?? spec.process?.env ?? []);
-  return { program, joinsPidNamespace: types.has("pid") };
+  return { program, joinsPidNamespace: types.has("pid"), stops: [] };
 }
 
 /** A hook in the created container, with the user, capabilities and limits of its first process. */
 export function planStartContainerHook(spec: Spec, hook: Hook, facts: ExecFacts): ExecPlan {
+  // A listener is for the container's own processes: it would be given a descriptor for each hook, with no container in it.
+  const { filter, ...others } = facts;
+  const known = filter === undefined || filter.listener ? others : facts;
   const own = spec.process ?? { user: { uid: 0, gid: 0 }, cwd: "/" };
   const process = { ...own, args: [...argumentsOf(hook)], env: [...hook.env ?? own.env ?? []], terminal: false };
-  return planExec(spec, process, facts, hook.path);
+  return planExec(spec, process, known, hook.path);
 }
 
 function addHookExec(program: ExecPlan["program"], hook: Hook, environment: readonly string[]): void {

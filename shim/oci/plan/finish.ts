@@ -17,6 +17,7 @@ import { Command } from "./command.ts";
 import { containerEnvironment } from "./environment.ts";
 import type { Facts, Limit } from "./facts.ts";
 import { openHow, openHowSize } from "./paths.ts";
+import type { Stops } from "./stops.ts";
 
 /** Numbers of the child's descriptors that the last steps use. */
 export interface FinishDescriptors {
@@ -34,18 +35,20 @@ export interface FinishInput {
   descriptors: FinishDescriptors;
   /** The file to execute, where the arguments do not name it. */
   executable?: string | undefined;
+  /** Where the process waits for the runtime: needed for a filter with a listener. */
+  stops?: Stops | undefined;
 }
 
 /** Adds everything up to and with `execve`. */
 export function addFinish(program: Program, input: FinishInput): void {
   const { process, facts } = input;
-  const filter = facts.filter && seccompStep(facts.filter);
+  const filter = facts.filter && (() => addFilter(program, facts.filter!, input.stops));
   if (process.noNewPrivileges) {
     program.add({ call: "prctl", args: [flag("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], does: "set no_new_privs" });
   }
   addLimits(program, process.rlimits ?? [], facts.openFiles);
   program.add({ call: "umask", args: [process.user.umask ?? 0o022], does: "set the umask" });
-  if (filter && !process.noNewPrivileges) program.add(filter);
+  if (!process.noNewPrivileges) filter?.();
   const capabilities = process.capabilities ?? {};
   addBoundingSet(program, capabilities, facts.lastCapability);
   program.add({
@@ -59,18 +62,24 @@ export function addFinish(program: Program, input: FinishInput): void {
   addExec(program, input, filter);
 }
 
-/** The step that loads the filter (seccomp(2); struct sock_fprog: length, address). */
-function seccompStep({ program, flags }: CompiledFilter) {
-  const count = program.length / 8;
-  return {
-    call: "seccomp" as const,
+/**
+ * Loads the filter (seccomp(2); struct sock_fprog: length, address). Where it has a listener, nothing more is done before
+ * that has it: calls that it is asked about wait for it.
+ */
+function addFilter(program: Program, { program: instructions, flags, listener }: CompiledFilter, stops?: Stops): void {
+  const count = instructions.length / 8;
+  const descriptor = program.result("listener", {
+    call: "seccomp",
     args: [
       flag("SECCOMP_SET_MODE_FILTER"),
       flags,
-      words([count, new Data(program, `[${count} instructions]`)]),
+      words([count, new Data(instructions, `[${count} instructions]`)]),
     ],
     does: "load the seccomp filter",
-  };
+  });
+  if (!listener) return;
+  if (stops === undefined) throw new TypeError("a filter with a listener needs a place to wait");
+  stops.add({ kind: "listener", descriptor }, "the seccomp listener");
 }
 
 const unlimited = 0xffffffffffffffffn;
@@ -154,8 +163,11 @@ export function addDeathSignal(program: Program): void {
 }
 
 /** Looks the command up, reports, waits, loads the filter and executes. */
-function addExec(program: Program, input: FinishInput, filter: ReturnType<typeof seccompStep> | undefined): void {
+function addExec(program: Program, input: FinishInput, filter: (() => void) | undefined): void {
   const { process, facts, descriptors } = input;
+  const filterLast = process.noNewPrivileges ? filter : undefined;
+  // Who creates the container gives the listener its descriptor: that is not to wait for the start.
+  const early = facts.filter?.listener === true;
   const args = process.args ?? [];
   const environment = containerEnvironment(process, facts.passwd);
   const command = new Command(program, {
@@ -165,12 +177,13 @@ function addExec(program: Program, input: FinishInput, filter: ReturnType<typeof
     arch: facts.arch,
   });
   command.addLookup();
+  if (early) filterLast?.();
   if (descriptors.start !== undefined) {
     const does = "report that the container is created";
     program.add({ call: "write", args: [descriptors.report, "r", 1], does, expect: 1 });
     const wait = "wait for the start";
     program.add({ call: "read", args: [descriptors.start, room(8, "&byte"), 1], does: wait, expect: 1 });
   }
-  if (filter && process.noNewPrivileges) program.add(filter);
+  if (!early) filterLast?.();
   command.addExec();
 }

@@ -63,6 +63,8 @@ function numberDescriptors(
     console: boolean;
     init?: boolean;
     go?: boolean;
+    /** Whether `go` is waited on also when everything else has been closed. */
+    goLate?: boolean;
     idmaps?: number;
     preserved?: number;
   },
@@ -76,11 +78,12 @@ function numberDescriptors(
   const place = (from: string, yes: boolean): number | undefined =>
     yes ? placements.push({ from, to: placements.length }) - 1 : undefined;
   const start = place("start", wanted.start);
+  const late = place("go", wanted.go === true && wanted.goLate === true);
   const firstUnwanted = placements.length;
   const life = place("life", wanted.life);
   const console = place("console", wanted.console);
   const init = place("init", wanted.init === true);
-  const go = place("go", wanted.go === true);
+  const go = late ?? place("go", wanted.go === true);
   const idmaps = Array.from({ length: wanted.idmaps ?? 0 }, (_, index) => place(`idmap${index}`, true)!);
   const stub = placements.push({ from: "stub", to: placements.length }) - 1;
   return { placements, kept, report, start, life, console, init, go, idmaps, stub, firstUnwanted };
@@ -129,7 +132,8 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
     start: facts.start === "fifo",
     life: facts.dieWithParent,
     console: process.terminal === true,
-    go: facts.inUnit === true || needsStops(spec),
+    go: facts.inUnit === true || needsStops(spec) || facts.filter?.listener === true,
+    goLate: facts.filter?.listener === true,
     idmaps: facts.idMapped?.length ?? 0,
     preserved: facts.preserved?.numbers.length ?? 0,
   });
@@ -152,7 +156,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   addScheduling(program, process);
   addPersonality(program, linux.personality);
   addMemoryPolicy(program, linux.memoryPolicy);
-  addFinish(program, { process: withListening(process, facts), facts, descriptors });
+  addFinish(program, { process: withListening(process, facts), facts, descriptors, stops });
   const pidNamespace = linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path;
   return { program, pidNamespace, stops: stops.list };
 }
@@ -281,9 +285,9 @@ function addFileSystems(
   for (const { mount, does } of mounted.readOnlyLater) {
     setAttributes(program, mount, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, does);
   }
-  if (spec.root?.readonly) {
   // Last, for paths of what cannot be bound could not be covered.
   addRootPropagation(program, propagation);
+  if (spec.root?.readonly) {
     setAttributes(program, root, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, "make the root file system read-only");
   }
 }

@@ -14,6 +14,7 @@ import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { addAffinity, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { addNamespaceRoot } from "./user_namespace.ts";
 import { openHow, openHowSize } from "./paths.ts";
+import { type Stop, Stops } from "./stops.ts";
 import { addCgroups, beginChild, namespaceFlags, withListening } from "./plan.ts";
 
 /** The facts that an exec needs. */
@@ -38,6 +39,8 @@ const joined: readonly NamespaceType[] = ["user", "ipc", "uts", "network", "cgro
 export interface ExecPlan {
   program: ChildProgram;
   joinsPidNamespace: boolean;
+  /** Where the process waits for the runtime; with any, the given number `go` is needed. */
+  stops: readonly Stop[];
 }
 
 /**
@@ -46,10 +49,13 @@ export interface ExecPlan {
  * process's arguments begin with.
  */
 export function planExec(spec: Spec, process: Process, facts: ExecFacts, executable?: string): ExecPlan {
+  const listens = facts.filter?.listener === true;
   const { program, descriptors } = beginChild([], facts, {
     start: false,
     life: false,
     init: true,
+    go: listens,
+    goLate: listens,
     console: process.terminal === true,
     preserved: facts.preserved?.numbers.length ?? 0,
   });
@@ -76,8 +82,9 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   addScheduling(program, process);
   addPersonality(program, spec.linux?.personality);
   addMemoryPolicy(program, spec.linux?.memoryPolicy);
-  addFinish(program, { process: withListening(process, facts), facts, descriptors, executable });
-  return { program, joinsPidNamespace: types.has("pid") };
+  const stops = new Stops(program, descriptors.report, descriptors.go);
+  addFinish(program, { process: withListening(process, facts), facts, descriptors, executable, stops });
+  return { program, joinsPidNamespace: types.has("pid"), stops: stops.list };
 }
 
 /** The terminal multiplexer of the container that was joined; a link there may be the image's own. */

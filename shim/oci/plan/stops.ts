@@ -12,7 +12,9 @@ export type Stop =
   /** Writes the maps of the user namespace, and sets limits that only the host's root may raise. */
   | { kind: "id maps" }
   /** Copies what the image has into memory file systems that cover it, then runs hooks. */
-  | { kind: "hooks"; copies: readonly { from: Slot; to: Slot; does: string }[] };
+  | { kind: "hooks"; copies: readonly { from: Slot; to: Slot; does: string }[] }
+  /** Gives the descriptor of the seccomp filter, which is on from here, to the listener. */
+  | { kind: "listener"; descriptor: Slot };
 
 /** The stops of one program, in order. */
 export class Stops {

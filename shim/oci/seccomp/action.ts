@@ -12,6 +12,7 @@ const plainActions: Readonly<Record<string, number>> = {
   SCMP_ACT_KILL_THREAD: 0x0000_0000,
   SCMP_ACT_KILL_PROCESS: 0x8000_0000,
   SCMP_ACT_TRAP: 0x0003_0000,
+  SCMP_ACT_NOTIFY: 0x7fc0_0000,
   SCMP_ACT_LOG: 0x7ffc_0000,
   SCMP_ACT_ALLOW: 0x7fff_0000,
 };
@@ -35,15 +36,9 @@ export const noSuchCall = errnoAction | enosys;
 
 /**
  * The answer for an action of a profile; `where` names the property for errors. Throws `InvalidArgument` for an
- * unknown action or an errno that has no place, `NotImplemented` for SCMP_ACT_NOTIFY.
+ * unknown action or an errno that has no place.
  */
 export function answerOf(action: string, errno: number | undefined, where: string): number {
-  if (action === "SCMP_ACT_NOTIFY") {
-    throw new Failure(
-      "NotImplemented",
-      `${where}: SCMP_ACT_NOTIFY is not supported yet: want an action without a listener`,
-    );
-  }
   const plain = plainActions[action];
   if (plain !== undefined) {
     // libseccomp has nowhere to put it either, and runc refuses it.
@@ -76,7 +71,12 @@ const flagBits: Readonly<Record<string, number>> = {
   SECCOMP_FILTER_FLAG_TSYNC: 0,
   SECCOMP_FILTER_FLAG_LOG: 2,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  // Once a listener has received a call, only a deadly signal ends the caller's wait (Linux 5.19).
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 32,
 };
+
+/** SECCOMP_FILTER_FLAG_NEW_LISTENER: seccomp(2) gives a descriptor. */
+const newListener = 8;
 
 /** Names of all flags that a profile may have here, in alphabetical order. */
 export function knownFlags(): string[] {
@@ -86,16 +86,17 @@ export function knownFlags(): string[] {
 /**
  * The flags of seccomp(2). Where the profile has no list it is SPEC_ALLOW, as runc has it: the kernel's mitigation
  * against speculative store bypass would slow every program down. Throws `InvalidArgument` for an unknown flag,
- * `NotImplemented` for the one that only a listener can have.
+ * and for one that only a filter with a listener can have.
  */
-export function filterFlags(flags: readonly string[] | undefined): number {
-  if (flags === undefined) return 4;
+export function filterFlags(flags: readonly string[] | undefined, listener = false): number {
+  const first = listener ? newListener : 0;
+  if (flags === undefined) return first | 4;
   return flags.reduce((bits, flag) => {
-    if (flag === "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV") {
-      throw new Failure("NotImplemented", `linux.seccomp.flags: ${flag} needs a listener, which is not supported yet`);
+    if (flag === "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" && !listener) {
+      throw new Failure("InvalidArgument", `linux.seccomp.flags: ${flag} wants a rule with SCMP_ACT_NOTIFY`);
     }
     const bit = flagBits[flag];
     if (bit === undefined) throw new Failure("InvalidArgument", `linux.seccomp.flags: unknown flag "${flag}"`);
     return bits | bit;
-  }, 0);
+  }, first);
 }

@@ -21,7 +21,7 @@ export interface CompiledFilter {
   readonly program: Uint8Array<ArrayBuffer>;
   /** For seccomp(2). Where it is 0, prctl(PR_SET_SECCOMP) does as well. */
   readonly flags: number;
-  /** Whether the kernel gives a listener's descriptor. Never, as long as SCMP_ACT_NOTIFY is refused. */
+  /** Whether some calls are asked about: seccomp(2) then gives a listener's descriptor. */
   readonly listener: boolean;
 }
 
@@ -37,11 +37,12 @@ interface NamedRule extends Rule {
 }
 
 /**
- * Compiles the profile for the architecture. Throws `InvalidArgument` that names the property, `NotImplemented` for a
- * listener, `ResourceExhausted` for a profile that is too long.
+ * Compiles the profile for the architecture. Throws `InvalidArgument` that names the property, `ResourceExhausted` for a
+ * profile that is too long.
  */
 export function compileSeccomp(profile: Seccomp, arch: Arch): CompiledFilter {
-  const flags = filterFlags(profile.flags);
+  const listener = hasListener(profile);
+  const flags = filterFlags(profile.flags, listener);
   const compiler = new Compiler(profile);
   const segments = new Map<number, Segment[]>();
   for (const abi of chooseAbis(profile.architectures ?? [], arch)) {
@@ -53,7 +54,26 @@ export function compileSeccomp(profile: Seccomp, arch: Arch): CompiledFilter {
     const search: Node = { kind: "load", offset: numberOffset, next: searchTree(ofToken) };
     root = { kind: "jump", op: "jeq", k: token, yes: search, no: root };
   }
-  return { program: assemble({ kind: "load", offset: archOffset, next: root }), flags, listener: false };
+  return { program: assemble({ kind: "load", offset: archOffset, next: root }), flags, listener };
+}
+
+/**
+ * Whether a listener is asked about calls. `write` cannot be one of them: the new process says by it that the listener is
+ * there, and nobody would answer yet. Throws `InvalidArgument` in runc's words.
+ */
+function hasListener({ defaultAction, listenerPath, syscalls = [] }: Seccomp): boolean {
+  const notify = "SCMP_ACT_NOTIFY";
+  if (defaultAction === notify) {
+    throw new Failure("InvalidArgument", `linux.seccomp.defaultAction: ${notify} cannot be used as default action`);
+  }
+  const asked = syscalls.filter(({ action }) => action === notify);
+  if (asked.some(({ names }) => names.includes("write"))) {
+    throw new Failure("InvalidArgument", `linux.seccomp.syscalls: ${notify} cannot be used for the write syscall`);
+  }
+  if (asked.length > 0 && !listenerPath?.startsWith("/")) {
+    throw new Failure("InvalidArgument", `linux.seccomp.listenerPath: ${notify} wants the absolute path of a socket`);
+  }
+  return asked.length > 0;
 }
 
 class Compiler {

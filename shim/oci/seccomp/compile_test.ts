@@ -103,9 +103,28 @@ Deno.test("compileSeccomp() names the property that is wrong", () => {
   }
 });
 
-Deno.test("compileSeccomp() refuses a listener instead of ignoring it", () => {
+Deno.test("compileSeccomp() asks a listener, and says so to the kernel", () => {
   const notify: SeccompSyscall = { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" };
-  throws(() => compileSeccomp(profile([notify]), "x86_64"), (error) => isFailure(error, "NotImplemented"));
+  const asked = profile([notify], { listenerPath: "/run/agent", flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] });
+  const { listener, flags } = compileSeccomp(asked, "x86_64");
+  equal([listener, flags, verdict(asked, 83), verdict(asked, 84)], [true, 8 | 32, 0x7fc0_0000, enosys]);
+  const silent = compileSeccomp(profile([named("read")], { listenerPath: "/run/agent" }), "x86_64");
+  equal([silent.listener, silent.flags & 8], [false, 0]);
+});
+
+Deno.test("compileSeccomp() refuses what would wait for a listener that cannot answer", () => {
+  const notify: SeccompSyscall = { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" };
+  const listenerPath = "/run/agent";
+  const flags = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"];
+  for (
+    const [refused, why] of [
+      [profile([notify]), /listenerPath/],
+      [profile([notify], { listenerPath: "agent" }), /absolute path/],
+      [profile([], { listenerPath, defaultAction: "SCMP_ACT_NOTIFY" }), /cannot be used as default action/],
+      [profile([{ ...notify, names: ["read", "write"] }], { listenerPath }), /cannot be used for the write syscall/],
+      [profile([named("read")], { listenerPath, flags }), /WAIT_KILLABLE_RECV/],
+    ] as const
+  ) throws(() => compileSeccomp(refused, "x86_64"), why);
 });
 
 Deno.test("compileSeccomp() bridges jumps beyond 255 instructions, and refuses more than the kernel takes", () => {

@@ -69,13 +69,7 @@ function checkLinux(linux: Linux, check: Check): void {
   check("linux.intelRdt", linux.intelRdt !== undefined, "Intel RDT is not supported or not enabled");
   check("linux.netDevices", Object.keys(linux.netDevices ?? {}), "moving network devices is not supported yet");
   check("linux.personality.flags", linux.personality?.flags, "the kernel's execution domains have no flags here");
-  checkSeccomp(linux, check);
   checkResources(linux, check);
-}
-
-function checkSeccomp({ seccomp }: Linux, check: Check): void {
-  check("linux.seccomp.listenerPath", seccomp?.listenerPath, "seccomp listeners are not supported yet");
-  check("linux.seccomp.listenerMetadata", seccomp?.listenerMetadata, "seccomp listeners are not supported yet");
 }
 
 function checkResources({ resources }: Linux, check: Check): void {
