@@ -19,13 +19,17 @@ const bytesAtFirst = 8192;
  */
 export function readInRoot(root: string, path: string): string | undefined {
   const how = new BigUint64Array([
-    BigInt(flags("O_CLOEXEC", "O_NONBLOCK")),
+    BigInt(flags("O_PATH", "O_CLOEXEC")),
     0n,
     BigInt(flags("RESOLVE_IN_ROOT", "RESOLVE_NO_MAGICLINKS")),
   ]);
   try {
     using directory = openFile(root, flags("O_PATH", "O_DIRECTORY"));
-    using file = new Descriptor(call("openat2", directory.number, path, how, 24));
+    using found = new Descriptor(call("openat2", directory.number, path, how, 24));
+    const self = `/proc/self/fd/${found.number}`;
+    // A device may do something as soon as it is opened, and no device cgroup of the container holds this process back.
+    if (!Deno.statSync(self).isFile) return undefined;
+    using file = openFile(self, flags("O_RDONLY"));
     return readText(file.number);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "EACCES", "ENXIO", "EAGAIN")) return undefined;
