@@ -49,12 +49,12 @@ export function addMaskedPaths(
     if (kind !== "file") {
       const file = kind === undefined ? new Label(paths.name("file")) : done;
       const directory = paths.openOr(path, file, does, "directory");
-      paths.attach(cloneOf(program, paths.name("empty"), empty, does), directory, does, { then: done });
+      attachCopy(paths, empty, directory, does, done);
       if (kind === undefined) program.bind(file);
     }
     if (kind !== "directory") {
       const target = paths.openOr(path, done, does);
-      paths.attach(cloneOf(program, paths.name("null"), nullDevice, does), target, does);
+      attachCopy(paths, nullDevice, target, does, done);
     }
     program.bind(done);
   }
@@ -77,8 +77,28 @@ export function addNullDevice(program: Program): Slot {
   return mount;
 }
 
-/** A further detached mount of what a descriptor shows. */
-function cloneOf(program: Program, name: string, mount: Slot, does: string, recursive = false): Slot {
+/**
+ * Puts a copy of a detached mount onto the other descriptor, and goes on at `done`. Before Linux 6.15 a detached mount
+ * cannot be copied (EINVAL): there the first path gets the mount itself, and the others copies of what is attached then.
+ */
+function attachCopy(paths: Paths, mount: Slot, target: Slot, does: string, done: Label): void {
+  const { program } = paths;
+  const detached = new Label(paths.name("detached"));
+  const copy = cloneOf(program, paths.name("copy"), mount, does, false, detached);
+  paths.attach(copy, target, does, { then: done });
+  program.bind(detached);
+  paths.attach(mount, target, does, { then: done });
+}
+
+/** A further detached mount of what a descriptor shows; the program goes on at `refused` where the kernel says EINVAL. */
+function cloneOf(
+  program: Program,
+  name: string,
+  mount: Slot,
+  does: string,
+  recursive: boolean,
+  refused?: Label,
+): Slot {
   return program.result(name, {
     call: "open_tree",
     args: [
@@ -89,5 +109,6 @@ function cloneOf(program: Program, name: string, mount: Slot, does: string, recu
         : flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH"),
     ],
     does,
+    ...(refused === undefined ? {} : { allow: ["EINVAL"], otherwise: refused }),
   });
 }
