@@ -26,7 +26,7 @@ export function features(): string {
         linux: {
           namespaces: supportedNamespaces,
           capabilities: capabilityNames,
-          cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+          cgroup: { v1: true, v2: true, systemd: true, systemdUser: false, rdma: true },
           seccomp: {
             enabled: true,
             actions: knownActions(),

@@ -11,6 +11,8 @@ import { property, type UnitProperty } from "./property.ts";
 
 /** What is known of the host. */
 export interface DeviceFacts {
+  /** Of the cgroup hierarchy that has the controllers. */
+  version: 1 | 2;
   /** The service manager's version. */
   systemd: number;
   /** The text of `/proc/devices`, the names of major numbers. */
@@ -22,19 +24,24 @@ export interface DeviceFacts {
 /** Reads numbers from a path of `/dev/char` and `/dev/block` that does not exist, and knows `char-MAJOR`. */
 const numbersSince = 240;
 
-/** The properties of a policy. A policy that allows all but a few cannot be said, and is left to the container's own filter. */
+/**
+ * The properties of a policy. systemd cannot be told of one that allows all but a few. In version 2 the container's own
+ * filter is beside systemd's, and is left alone to it. In version 1 there is one list that both write to: all is denied,
+ * rather than allowed, should systemd write it again.
+ */
 export function deviceProperties(policy: DevicePolicy, facts: DeviceFacts): UnitProperty[] {
-  if (allowsEverything(policy)) return [property("DevicePolicy", "s", "auto"), property("DeviceAllow", "a(ss)", [])];
-  const entries = policy.allow ? [] : policy.exceptions.flatMap((exception) => {
+  // A list is added to the one that is there, and an empty one clears that first.
+  const cleared = property("DeviceAllow", "a(ss)", []);
+  if (allowsEverything(policy) || policy.allow && facts.version === 2) {
+    return [property("DevicePolicy", "s", "auto"), cleared];
+  }
+  const strict = [property("DevicePolicy", "s", "strict"), cleared];
+  if (policy.allow) return strict;
+  const entries = policy.exceptions.flatMap((exception) => {
     const path = pathOf(exception, facts);
     return path === undefined ? [] : [[path, letters(exception)]];
   });
-  return [
-    property("DevicePolicy", "s", "strict"),
-    // A list is added to the one that is there, and an empty one clears that first.
-    property("DeviceAllow", "a(ss)", []),
-    property("DeviceAllow", "a(ss)", entries),
-  ];
+  return [...strict, property("DeviceAllow", "a(ss)", entries)];
 }
 
 /** What systemd calls the devices; undefined where it has no name for them. */

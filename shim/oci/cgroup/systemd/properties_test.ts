@@ -18,8 +18,8 @@ function printed(properties: readonly UnitProperty[]): Printed[] {
 }
 
 Deno.test("scopeProperties() are runc's", () => {
-  const unit = { slice: "machine.slice", name: "libpod-1.scope" };
-  assert.deepEqual(printed(scopeProperties({ unit, id: "1", pid: 7, version: 2 })), [
+  const unit = { slice: "machine.slice", stem: "1", name: "libpod-1.scope" };
+  assert.deepEqual(printed(scopeProperties({ unit, pid: 7, version: 2 })), [
     ["Description", "s", "libcontainer container 1"],
     ["Slice", "s", "machine.slice"],
     ["Delegate", "b", true],
@@ -30,9 +30,10 @@ Deno.test("scopeProperties() are runc's", () => {
     ["TasksAccounting", "b", true],
     ["DefaultDependencies", "b", false],
   ]);
-  const slice = scopeProperties({ unit: { slice: "a.slice", name: "a-b.slice" }, id: "1", pid: 7, version: 1 });
-  assert.deepEqual(printed(slice).slice(1, 3), [["Wants", "as", ["a.slice"]], ["PIDs", "au", [7]]]);
-  assert(slice.some(({ name }) => name === "BlockIOAccounting"));
+  const slice = { slice: "a.slice", stem: "a-b.slice", name: "a-b.slice" };
+  const properties = scopeProperties({ unit: slice, pid: 7, version: 1 });
+  assert.deepEqual(printed(properties).slice(1, 3), [["Wants", "as", ["a.slice"]], ["PIDs", "au", [7]]]);
+  assert(properties.some(({ name }) => name === "BlockIOAccounting"));
 });
 
 const cases: { does: string; resources: Resources; version?: 1 | 2; systemd?: number; want: Printed[] }[] = [
@@ -137,7 +138,12 @@ Deno.test("withRoundedQuota() makes the files say what systemd would write", () 
   for (const quota of [50_000, -1, 0]) assert.deepEqual(withRoundedQuota({ cpu: { quota } }), { cpu: { quota } });
 });
 
-const facts = { systemd: 252, groups: "Character devices:\n136 pts\n\nBlock devices:\n  8 sd\n", exists: () => false };
+const facts = {
+  version: 2 as 1 | 2,
+  systemd: 252,
+  groups: "Character devices:\n136 pts\n\nBlock devices:\n  8 sd\n",
+  exists: () => false,
+};
 
 Deno.test("deviceProperties() names nodes, majors and whole kinds", () => {
   const [policy, empty, list] = printed(deviceProperties(devicePolicy([]), facts));
@@ -160,13 +166,15 @@ Deno.test("deviceProperties() asks an old systemd only for what that can look up
   assert(names({ ...facts, systemd: 239, exists: () => true }).includes("/dev/char/1:3"));
 });
 
-Deno.test("deviceProperties() allows everything where the policy does, and denies where systemd cannot say it", () => {
-  assert.deepEqual(printed(deviceProperties({ allow: true, exceptions: [] }, facts)), [
-    ["DevicePolicy", "s", "auto"],
+Deno.test("deviceProperties() allows everything where the policy does, or where the container's own filter stays", () => {
+  const everything = [["DevicePolicy", "s", "auto"], ["DeviceAllow", "a(ss)", []]];
+  assert.deepEqual(printed(deviceProperties({ allow: true, exceptions: [] }, { ...facts, version: 1 })), everything);
+  const most = { allow: true, exceptions: [{ type: "c" as const, major: 5, minor: 1, access: 7 }] };
+  assert.deepEqual(printed(deviceProperties(most, facts)), everything);
+  assert.deepEqual(printed(deviceProperties(most, { ...facts, version: 1 })), [
+    ["DevicePolicy", "s", "strict"],
     ["DeviceAllow", "a(ss)", []],
   ]);
-  const most = { allow: true, exceptions: [{ type: "c" as const, major: 5, minor: 1, access: 7 }] };
-  assert.deepEqual(printed(deviceProperties(most, facts)).at(-1), ["DeviceAllow", "a(ss)", []]);
 });
 
 Deno.test("annotationProperties() reads GVariant's text form, and seconds as microseconds", () => {

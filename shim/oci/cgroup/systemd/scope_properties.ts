@@ -9,7 +9,6 @@ import type { UnitName } from "./unit_name.ts";
 /** What is known of the container. */
 export interface ScopeFacts {
   unit: UnitName;
-  id: string;
   /** Process id of the container's first process, which the unit begins with. */
   pid: number;
   /** Version of the cgroup hierarchy that has the controllers. */
@@ -17,10 +16,10 @@ export interface ScopeFacts {
 }
 
 /** The properties in runc's order. */
-export function scopeProperties({ unit, id, pid, version }: ScopeFacts): UnitProperty[] {
+export function scopeProperties({ unit, pid, version }: ScopeFacts): UnitProperty[] {
   const isSlice = unit.name.endsWith(".slice");
   return [
-    property("Description", "s", `libcontainer container ${id}`),
+    property("Description", "s", `libcontainer container ${unit.stem}`),
     // A slice's place follows from its name; it can only want its parent.
     isSlice ? property("Wants", "as", [unit.slice]) : property("Slice", "s", unit.slice),
     // What is below belongs to the container, and systemd lets it alone.

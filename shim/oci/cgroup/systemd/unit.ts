@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Failure } from "../../../../api/errors.ts";
 import type { Resources, Spec } from "../../../../api/oci/runtime_spec.ts";
 import { readLaunch } from "../../../../ffi/launch.ts";
 import { readControlIfThere } from "../control_file.ts";
@@ -62,11 +63,18 @@ export async function planUnit(spec: Spec, id: string): Promise<PlannedUnit> {
     start: async (pid) => {
       using manager = await ServiceManager.connect(address);
       const systemd = await manager.version();
-      await manager.startTransientUnit(name.name, [
-        ...scopeProperties({ unit: name, id, pid, version }),
+      const properties = [
+        ...scopeProperties({ unit: name, pid, version }),
         ...asked,
         ...limits(spec, version, systemd),
-      ]);
+      ];
+      try {
+        await manager.startTransientUnit(name.name, properties);
+      } catch (cause) {
+        if (!(cause instanceof Failure)) throw cause;
+        const what = `unable to apply cgroup configuration: unable to start unit "${name.name}"`;
+        throw new Failure(cause.code, `${what}: ${cause.message}`, { cause });
+      }
     },
   };
 }
@@ -80,7 +88,7 @@ async function controlGroup(address: ManagerAddress): Promise<string> {
 function limits({ linux }: Spec, version: 1 | 2, systemd: number): UnitProperty[] {
   const resources = linux?.resources ?? {};
   const policy = devicePolicy(resources.devices ?? [], linux?.devices);
-  const facts = { systemd, groups: readControlIfThere("/proc/devices") ?? "", exists };
+  const facts = { version, systemd, groups: readControlIfThere("/proc/devices") ?? "", exists };
   return [...deviceProperties(policy, facts), ...resourceProperties(resources, version, systemd)];
 }
 

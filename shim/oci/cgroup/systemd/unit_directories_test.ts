@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Hierarchy, parseHierarchies } from "../hierarchies.ts";
 import { unitDirectories } from "./unit_directories.ts";
 
-const unit = { slice: "a-b.slice", name: "barge-box.scope" };
+const unit = { slice: "a-b.slice", stem: "box", name: "barge-box.scope" };
 
 function paths(hierarchies: Hierarchy[], own?: string): string[] {
   return unitDirectories(hierarchies, unit, own).map(({ path }) => path);

@@ -8,6 +8,8 @@ import { Failure } from "../../../../api/errors.ts";
 /** A unit, and the slice that it is in. */
 export interface UnitName {
   slice: string;
+  /** What the path calls the container; its id, without a path. */
+  stem: string;
   /** With its suffix, `.scope` or `.slice`. */
   name: string;
 }
@@ -34,6 +36,7 @@ export function unitOf(cgroupsPath: string | undefined, id: string, user: boolea
   }
   const unit = {
     slice: given || (user ? "user.slice" : "system.slice"),
+    stem: name,
     name: name.endsWith(".slice") ? name : `${prefix}-${name}.scope`,
   };
   // Also its directory's name: a slash is not to become part of a path.

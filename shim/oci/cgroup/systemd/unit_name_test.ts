@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { slicePath, unitOf } from "./unit_name.ts";
+import { slicePath, type UnitName, unitOf } from "./unit_name.ts";
 
 Deno.test("unitOf() reads slice:prefix:name, and has runc's defaults", () => {
-  const cases: [string | undefined, { slice: string; name: string }][] = [
-    ["machine.slice:libpod:0a1", { slice: "machine.slice", name: "libpod-0a1.scope" }],
-    [":docker:0a1", { slice: "system.slice", name: "docker-0a1.scope" }],
-    ["a-b.slice::box", { slice: "a-b.slice", name: "-box.scope" }],
-    ["a.slice:ignored:a-c.slice", { slice: "a.slice", name: "a-c.slice" }],
-    [undefined, { slice: "system.slice", name: "runc-box.scope" }],
-    ["", { slice: "system.slice", name: "runc-box.scope" }],
+  const cases: [string | undefined, UnitName][] = [
+    ["machine.slice:libpod:0a1", { slice: "machine.slice", stem: "0a1", name: "libpod-0a1.scope" }],
+    [":docker:0a1", { slice: "system.slice", stem: "0a1", name: "docker-0a1.scope" }],
+    ["a-b.slice::box", { slice: "a-b.slice", stem: "box", name: "-box.scope" }],
+    ["a.slice:ignored:a-c.slice", { slice: "a.slice", stem: "a-c.slice", name: "a-c.slice" }],
+    [undefined, { slice: "system.slice", stem: "box", name: "runc-box.scope" }],
+    ["", { slice: "system.slice", stem: "box", name: "runc-box.scope" }],
   ];
   for (const [path, unit] of cases) assert.deepEqual(unitOf(path, "box", false), unit, path);
   assert.equal(unitOf(undefined, "box", true).slice, "user.slice");
