@@ -9,10 +9,11 @@ import { gatherFacts } from "../../shim/oci/gather_facts.ts";
 import { launch } from "../../shim/oci/launch.ts";
 import type { Facts } from "../../shim/oci/plan/facts.ts";
 import { plan } from "../../shim/oci/plan/plan.ts";
-import { makePipe, openFile, readOnce } from "../../ffi/descriptor.ts";
+import { Descriptor, makePipe, openFile, readOnce } from "../../ffi/descriptor.ts";
 import { flags } from "../../ffi/constants.ts";
 import { exitCode, waitForChild } from "../../ffi/process.ts";
 import { type Label, type Operation, type Program, returnStep, type Step } from "../../ffi/program/program.ts";
+import { call } from "../../ffi/syscall.ts";
 import { Reactor } from "../../ffi/reactor.ts";
 import type { FullSpec } from "../bundle.ts";
 
@@ -45,6 +46,8 @@ export interface PlannedRun {
   weaken?: Change;
   /** Is called when everything that the runtime looks up beforehand is known. */
   beforeLaunch?: () => void;
+  /** Whether it gets a terminal, whose other side nobody reads. */
+  terminal?: boolean;
   /** Changes what the runtime has found out. */
   facts?: Partial<Facts>;
 }
@@ -81,10 +84,11 @@ export async function planned(run: PlannedRun): Promise<PlannedEnd> {
   using reactor = new Reactor();
   const pipe = makePipe();
   using input = openFile("/dev/null", flags("O_RDONLY"));
+  const sockets = run.terminal ? socketPair() : undefined;
   run.beforeLaunch?.();
   const launched = launch({
     program,
-    streams: { stdin: input.number, stdout: pipe.write.number, stderr: pipe.write.number },
+    streams: { stdin: input.number, stdout: pipe.write.number, stderr: pipe.write.number, ...terminalOf(sockets) },
     dieWithParent: false,
     alone: false,
   });
@@ -98,6 +102,7 @@ export async function planned(run: PlannedRun): Promise<PlannedEnd> {
     return { code: 255, output: "", failure: error.message };
   } finally {
     pipe.read.close();
+    sockets?.forEach((socket) => socket.close());
     launched.child.close();
   }
 }
@@ -110,4 +115,16 @@ function drain(fd: number): string {
     text += new TextDecoder().decode(buffer.subarray(0, count));
   }
   return text;
+}
+
+/** Two connected unix sockets: one sends the terminal's master, the other keeps it for as long as the process runs. */
+function socketPair(): [Descriptor, Descriptor] {
+  const numbers = new Int32Array(2);
+  const [unix, stream] = [1, 1];
+  call("socketpair", unix, stream | flags("O_CLOEXEC"), 0, numbers);
+  return [new Descriptor(numbers[0]!), new Descriptor(numbers[1]!)];
+}
+
+function terminalOf(sockets: [Descriptor, Descriptor] | undefined): { console?: number } {
+  return sockets === undefined ? {} : { console: sockets[0].number };
 }

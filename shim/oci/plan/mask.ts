@@ -5,16 +5,35 @@
  */
 import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
 import type { Facts } from "./facts.ts";
-import { newFileSystem, setAttributes } from "./mounts.ts";
+import { type Mounted, newFileSystem, setAttributes } from "./mounts.ts";
 import { cleanPath, type Paths } from "./paths.ts";
 
+/** The container's own proc and sysfs, as far as it has them. */
+export type KernelMounts = Pick<Mounted, "proc" | "sysfs">;
+
+/**
+ * Where a path is looked for. The kernel's files are found by the descriptor of their mount: whoever else may change the
+ * root file system while the container starts could put something else on the way to them, and have that hidden.
+ */
+function placeOf(path: string, { proc, sysfs }: KernelMounts): { path: string; from?: Slot } {
+  if (proc !== undefined && path.startsWith("/proc/")) return { path: path.slice("/proc".length), from: proc };
+  if (sysfs !== undefined && path.startsWith("/sys/")) return { path: path.slice("/sys".length), from: sysfs };
+  return { path };
+}
+
 /** Binds each path on itself, read-only with all that is mounted below; a missing one is skipped. */
-export function addReadonlyPaths(paths: Paths, list: readonly string[], known: Facts["kernelFiles"]): void {
+export function addReadonlyPaths(
+  paths: Paths,
+  list: readonly string[],
+  known: Facts["kernelFiles"],
+  mounts: KernelMounts,
+): void {
   for (const path of new Set(list.map(cleanPath))) {
     if (known.get(path) === "missing") continue;
     const does = `make "${path}" read-only`;
     const skip = new Label(paths.name("skip"));
-    const target = paths.openOr(path, skip, does);
+    const place = placeOf(path, mounts);
+    const target = paths.openOr(place.path, skip, does, { from: place.from });
     const mount = cloneOf(paths.program, paths.name("readonly"), target, does, true);
     setAttributes(paths.program, mount, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, does, true);
     paths.attach(mount, target, does);
@@ -33,6 +52,7 @@ export function addMaskedPaths(
   list: readonly string[],
   known: Facts["kernelFiles"],
   nullDevice: Slot,
+  mounts: KernelMounts,
 ): void {
   const { program } = paths;
   const wanted = [...new Set(list.map(cleanPath))].filter((path) => known.get(path) !== "missing");
@@ -46,14 +66,15 @@ export function addMaskedPaths(
     const does = `hide "${path}"`;
     const done = new Label(paths.name("masked"));
     const kind = known.get(path);
+    const place = placeOf(path, mounts);
     if (kind !== "file") {
       const file = kind === undefined ? new Label(paths.name("file")) : done;
-      const directory = paths.openOr(path, file, does, "directory");
+      const directory = paths.openOr(place.path, file, does, { kind: "directory", from: place.from });
       attachCopy(paths, empty, directory, does, done);
       if (kind === undefined) program.bind(file);
     }
     if (kind !== "directory") {
-      const target = paths.openOr(path, done, does);
+      const target = paths.openOr(place.path, done, does, { from: place.from });
       attachCopy(paths, nullDevice, target, does, done);
     }
     program.bind(done);

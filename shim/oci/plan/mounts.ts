@@ -29,7 +29,9 @@ const coverableProc = new Set([
 /** Mounts that later steps refer to. */
 export interface Mounted {
   /** The container's own procfs, untouched by what an image may put on its path. */
-  proc?: Slot;
+  proc?: Slot | undefined;
+  /** The same for sysfs. */
+  sysfs?: Slot | undefined;
   /** The container's devpts. */
   devpts?: Slot;
   /** Whether `/dev` is a mount of its own that barge fills with nodes. */
@@ -183,6 +185,8 @@ class MountSteps {
     }
     if (this.target === "/dev") this.mounted.devIsBind = this.options.bind;
     this.#refuseOverProc();
+    if (this.target === "/proc") this.mounted.proc = undefined;
+    if (this.target === "/sys") this.mounted.sysfs = undefined;
     if (this.options.bind) this.#bind();
     else if (this.type === "cgroup") this.#cgroup();
     else this.#fileSystem();
@@ -216,6 +220,7 @@ class MountSteps {
     else if (this.type === "tmpfs") this.mounted.fresh.set(this.target, mount);
     if (later) this.mounted.readOnlyLater.push({ mount, does: `${does} read-only` });
     if (this.type === "proc" && this.target === "/proc") this.mounted.proc = mount;
+    if (this.type === "sysfs" && this.target === "/sys") this.mounted.sysfs = mount;
     if (this.type === "devpts") this.mounted.devpts = mount;
   }
 

@@ -51,11 +51,19 @@ export class Paths {
     return `${base}${++this.#count}`;
   }
 
-  /** Opens an existing path; where it is missing, or no directory though it should be, the program goes on at `missing`. */
-  openOr(path: string, missing: Label, does: string, kind: "any" | "directory" = "any"): Slot {
+  /**
+   * Opens an existing path, of the root or of the mount `from`; where it is missing, or no directory though it should be,
+   * the program goes on at `missing`.
+   */
+  openOr(
+    path: string,
+    missing: Label,
+    does: string,
+    { kind = "any", from = this.root }: { kind?: "any" | "directory"; from?: Slot | undefined } = {},
+  ): Slot {
     return this.program.result(this.name("path"), {
       call: "openat2",
-      args: [this.root, cleanPath(path), kind === "any" ? this.#inRoot : this.#directoryInRoot, openHowSize],
+      args: [from, cleanPath(path), kind === "any" ? this.#inRoot : this.#directoryInRoot, openHowSize],
       does,
       allow: ["ENOENT", "ENOTDIR"],
       otherwise: missing,

@@ -280,8 +280,10 @@ function addFileSystems(
   else addPivot(program, root, propagation);
   addNames(program, spec.hostname, spec.domainname);
   addSysctls(program, linux.sysctl, mounted.proc);
-  addReadonlyPaths(paths, linux.readonlyPaths ?? [], facts.kernelFiles);
-  if (nullDevice !== undefined) addMaskedPaths(paths, linux.maskedPaths ?? [], facts.kernelFiles, nullDevice);
+  addReadonlyPaths(paths, linux.readonlyPaths ?? [], facts.kernelFiles, mounted);
+  if (nullDevice !== undefined) {
+    addMaskedPaths(paths, linux.maskedPaths ?? [], facts.kernelFiles, nullDevice, mounted);
+  }
   for (const { mount, does } of mounted.readOnlyLater) {
     setAttributes(program, mount, { set: ["MOUNT_ATTR_RDONLY"], clear: [] }, does);
   }
