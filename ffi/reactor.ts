@@ -96,6 +96,8 @@ export class Reactor implements Disposable {
 
   /** What one handler throws is nobody's to catch, and must not end the readiness of all other descriptors. */
   #handle(key: number, ready: number): void {
+    // Something is watched again, where the loop goes on: unread, the interruption would end every further wait at once.
+    if (key === 0) call("read", this.#wake, new BigUint64Array(1), 8);
     try {
       this.#entries.get(key)?.handler(ready);
     } catch (error) {

@@ -44,3 +44,43 @@ Deno.test({
     }
   },
 });
+
+/** Numbers of this process's eventfds with what is unread in each. */
+function eventCounters(): Map<string, number> {
+  const counters = new Map<string, number>();
+  for (const { name } of [...Deno.readDirSync("/proc/self/fd")]) {
+    try {
+      const count = /^eventfd-count:\s*(\w+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${name}`))?.[1];
+      if (count !== undefined) counters.set(name, parseInt(count, 16));
+    } catch {
+      // The descriptor by which the directory was read.
+    }
+  }
+  return counters;
+}
+
+Deno.test({
+  ...wholeProcess,
+  name: "Reactor that nothing was left for, and then something, waits in the kernel and does not spin",
+  fn: async () => {
+    const before = eventCounters();
+    using reactor = new Reactor();
+    const own = [...eventCounters().keys()].filter((name) => !before.has(name));
+    assert.equal(own.length, 1);
+    const pipe = makePipe();
+    try {
+      reactor.watch(pipe.read.number, flags("EPOLLIN"), () => {}).close();
+      using watch = new DisposableStack();
+      const again = reactor.watch(pipe.read.number, flags("EPOLLIN"), () => {});
+      watch.defer(() => again.close());
+      assert.equal(eventCounters().get(own[0]!), 1);
+      for (let waitedMs = 0; eventCounters().get(own[0]!) !== 0; waitedMs += 5) {
+        assert.ok(waitedMs < 20_000, "the interruption is never read, and each wait ends at once");
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    } finally {
+      pipe.read.close();
+      pipe.write.close();
+    }
+  },
+});
