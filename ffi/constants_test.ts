@@ -26,6 +26,7 @@ const kernelHeaders = [
   "linux/magic.h",
   "linux/bpf.h",
   "linux/sockios.h",
+  "linux/nsfs.h",
   "asm/signal.h",
   "asm/siginfo.h",
   "asm/ioctls.h",

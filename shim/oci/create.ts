@@ -148,6 +148,10 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       idMapped: idMapped?.mounts,
       preserved: options.preserved,
     });
+    if (planned.generation !== undefined) {
+      const { nextGeneration } = await import("./next_generation.ts");
+      launched = await nextGeneration(reactor, launched, planned.generation);
+    }
     state.pid = launched.child.pid;
     state.pidStart = processStat(state.pid)?.start ?? "";
     directory.write(state);

@@ -10,6 +10,8 @@ import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
 import type { Preserved } from "./launch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
+import { ownedByJoinedUser } from "./namespace_owners.ts";
+import { joinsUserNamespace } from "./plan/join.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { coveredModes } from "./covered_modes.ts";
@@ -47,6 +49,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     dieWithParent,
     ...(known.preserved === undefined ? {} : { preserved: known.preserved }),
     ...(known.inUnit === true ? { inUnit: true } : {}),
+    ...(joinsUserNamespace(spec) ? { ownedByJoined: ownedByJoinedUser(spec) } : {}),
     newKeyring: known.newKeyring ?? true,
     noPivot: known.noPivot ?? false,
     ...(known.idMapped === undefined ? {} : { idMapped: known.idMapped }),

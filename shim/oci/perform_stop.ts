@@ -14,6 +14,7 @@ import type { ContainerState } from "./container_state.ts";
 import { copyTree } from "./copy_tree.ts";
 import { writeIdMaps } from "./id_maps.ts";
 import type { Launched } from "./launch.ts";
+import { joinsUserNamespace } from "./plan/join.ts";
 import { limitValue } from "./plan/finish.ts";
 import type { Stop } from "./plan/stops.ts";
 
@@ -43,7 +44,10 @@ export async function performStop(stop: Stop, { spec, state, launched, cgroup, u
     return;
   }
   if (stop.kind === "id maps") {
-    writeIdMaps(child.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
+    // One that was joined has its maps.
+    if (!joinsUserNamespace(spec)) {
+      writeIdMaps(child.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
+    }
     raiseLimits(spec, child.pid);
     return;
   }

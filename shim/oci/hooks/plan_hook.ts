@@ -5,7 +5,8 @@
  */
 import type { Hook, Spec } from "../../../api/oci/runtime_spec.ts";
 import { flag, textArray } from "../../../ffi/program/program.ts";
-import { addCgroups, beginChild, namespaceFlags } from "../plan/plan.ts";
+import { namespaceFlags } from "../plan/join.ts";
+import { addCgroups, beginChild } from "../plan/plan.ts";
 import { addNamespaceRoot } from "../plan/user_namespace.ts";
 import { type ExecFacts, type ExecPlan, planExec } from "../plan/plan_exec.ts";
 

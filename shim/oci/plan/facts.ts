@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { NamespaceType } from "../../../api/oci/runtime_spec.ts";
 import type { Arch } from "../../../ffi/arch.ts";
 import type { CompiledFilter } from "../seccomp/compile.ts";
 
@@ -82,6 +83,8 @@ export interface Facts {
   idMapped?: readonly string[];
   /** The caller's descriptors that the process gets from 3 on, each given as `keptN`. */
   preserved?: { numbers: readonly number[]; listening: number };
+  /** The types among the joined namespaces that belong to the joined user namespace. */
+  ownedByJoined?: ReadonlySet<NamespaceType>;
   /** Whether the container gets a session keyring of its own. */
   newKeyring: boolean;
   /** Whether the root is changed without pivot_root(2). */

@@ -4,11 +4,11 @@
  * @module
  */
 import { Failure } from "../../../api/errors.ts";
-import type { Linux, NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
+import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 import type { ConstantName } from "../../../ffi/constants.ts";
 import { addHygiene, type Placement } from "../../../ffi/program/hygiene.ts";
 import { ChildProgram } from "../../../ffi/program/spawn.ts";
-import { flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import { type Data, flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 import { hasHooks } from "../hooks/hook_state.ts";
 import { addConsole } from "./console.ts";
 import { addDevices } from "./devices.ts";
@@ -17,23 +17,12 @@ import { addDeathSignal, addFinish } from "./finish.ts";
 import { addKeyring, addLoopback, addNames, addOomScore, addSysctls, addTimeNamespace } from "./kernel_settings.ts";
 import { addMaskedPaths, addNullDevice, addReadonlyPaths } from "./mask.ts";
 import { addMounts, type Mounted, setAttributes } from "./mounts.ts";
+import { addGeneration, addJoinedNamespaces, joinsUserNamespace, namespaceFlags, pidNamespaceToEnter } from "./join.ts";
 import { Paths } from "./paths.ts";
 import { addMoveRoot, addPivot, addPropagation, addRoot, addRootPropagation } from "./root.ts";
 import { addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { type Stop, Stops } from "./stops.ts";
-import { addNamespaceRoot, makesUserNamespace, openSources } from "./user_namespace.ts";
-
-/** The clone and setns flag of each namespace type. */
-export const namespaceFlags: Readonly<Record<NamespaceType, ConstantName>> = {
-  pid: "CLONE_NEWPID",
-  network: "CLONE_NEWNET",
-  mount: "CLONE_NEWNS",
-  ipc: "CLONE_NEWIPC",
-  uts: "CLONE_NEWUTS",
-  user: "CLONE_NEWUSER",
-  cgroup: "CLONE_NEWCGROUP",
-  time: "CLONE_NEWTIME",
-};
+import { addNamespaceRoot, hasUserNamespace, openSources } from "./user_namespace.ts";
 
 /** The child's descriptors, by what they are for. */
 export interface Descriptors {
@@ -112,6 +101,8 @@ export interface ContainerPlan {
   program: ChildProgram;
   /** Path of a pid namespace that the parent joins around the clone. */
   pidNamespace: string | undefined;
+  /** Where the id of the container's own process stands, where the cloned one only joins namespaces and clones that. */
+  generation: Data | undefined;
   /** Where the new process waits for the runtime, in order; with any, the given number `go` is needed. */
   stops: readonly Stop[];
 }
@@ -128,7 +119,9 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   const linux = spec.linux ?? {};
   if (process === undefined) throw new Failure("InvalidArgument", "config.json has no process");
   const made = new Set((linux.namespaces ?? []).filter(({ path }) => !path).map(({ type }) => type));
-  const { program, descriptors } = beginChild(cloneFlags(made), facts, {
+  const flags = cloneFlags(made);
+  const joinsUser = joinsUserNamespace(spec);
+  const { program, descriptors } = beginChild(joinsUser ? [] : flags, facts, {
     start: facts.start === "fifo",
     life: facts.dieWithParent,
     console: process.terminal === true,
@@ -140,9 +133,11 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   const stops = new Stops(program, descriptors.report, descriptors.go);
   if (descriptors.life !== undefined) addLife(program, descriptors.life);
   addOomScore(program, process.oomScoreAdj);
+  const generation = joinsUser ? addGeneration(program, linux, flags, facts.ownedByJoined ?? new Set()) : undefined;
+  if (joinsUser && descriptors.life !== undefined) addLife(program, descriptors.life);
   if (facts.inUnit) stops.add({ kind: "unit" }, "the systemd unit");
   addCgroups(program, facts);
-  addJoinedNamespaces(program, linux);
+  if (!joinsUser) addJoinedNamespaces(program, linux);
   if (made.has("cgroup")) {
     program.add({ call: "unshare", args: [flag("CLONE_NEWCGROUP")], does: "make a cgroup namespace" });
   }
@@ -157,8 +152,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   addPersonality(program, linux.personality);
   addMemoryPolicy(program, linux.memoryPolicy);
   addFinish(program, { process: withListening(process, facts), facts, descriptors, stops });
-  const pidNamespace = linux.namespaces?.find(({ type, path }) => type === "pid" && path)?.path;
-  return { program, pidNamespace, stops: stops.list };
+  return { program, pidNamespace: pidNamespaceToEnter(spec), generation, stops: stops.list };
 }
 
 /** The process with what socket activation tells it (sd_listen_fds(3)); it is 1 in its pid namespace. */
@@ -169,7 +163,7 @@ export function withListening(process: Process, { preserved }: Pick<Facts, "pres
 
 /** Whether the runtime has something to do while the new process waits. */
 function needsStops(spec: Spec): boolean {
-  return makesUserNamespace(spec) || stopsWhenFilled(spec);
+  return hasUserNamespace(spec) || stopsWhenFilled(spec);
 }
 
 /** Whether that is when everything is mounted. */
@@ -180,7 +174,7 @@ function stopsWhenFilled(spec: Spec): boolean {
 
 /** The root file system, and whatever else only the host's root may open before it becomes another. */
 function addRoots(program: Program, spec: Spec, facts: Facts, stops: Stops) {
-  const isUser = makesUserNamespace(spec);
+  const isUser = hasUserNamespace(spec);
   if (isUser) stops.add({ kind: "id maps" }, "the maps of the user namespace");
   program.add({ call: "umask", args: [0], does: "make files with the modes that are asked for" });
   addPropagation(program, spec.linux?.rootfsPropagation || "rslave", facts.root);
@@ -233,26 +227,6 @@ export function addCgroups(program: Program, facts: Pick<Facts, "cgroups">): voi
   }
 }
 
-/** Joins namespaces that the spec names by path. */
-function addJoinedNamespaces(program: Program, linux: Linux): void {
-  for (const { type, path } of linux.namespaces ?? []) {
-    if (!path || type === "pid") continue;
-    if (type === "mount") throw new Failure("NotImplemented", "joining a mount namespace by path");
-    const does = `join the ${type} namespace "${path}"`;
-    const namespace = program.result(type, {
-      call: "openat",
-      args: [flag("AT_FDCWD"), path, flag("O_RDONLY", "O_CLOEXEC"), 0],
-      does,
-    });
-    program.add({
-      call: "setns",
-      args: [namespace, flag(namespaceFlags[type])],
-      does,
-      errors: { EINVAL: `${does}: it is no ${type} namespace` },
-    });
-  }
-}
-
 /** Mounts, devices and everything that is done to paths, in runc's order. */
 function addFileSystems(
   paths: Paths,
@@ -268,7 +242,7 @@ function addFileSystems(
   const linux = spec.linux ?? {};
   const nullDevice = (linux.maskedPaths ?? []).length > 0 ? addNullDevice(program) : undefined;
   const mounted = addMounts(paths, spec.mounts ?? [], facts, { sources, idmaps: descriptors.idmaps });
-  const canMakeNodes = facts.canMakeNodes && !makesUserNamespace(spec);
+  const canMakeNodes = facts.canMakeNodes && !hasUserNamespace(spec);
   if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], canMakeNodes);
   if (stopsWhenFilled(spec)) stops.add({ kind: "hooks", copies: mounted.copies }, "the hooks");
   paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);

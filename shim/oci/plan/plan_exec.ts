@@ -10,12 +10,13 @@ import { flag, type Program, type Slot } from "../../../ffi/program/program.ts";
 import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
+import { namespaceFlags } from "./join.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { addAffinity, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { addNamespaceRoot } from "./user_namespace.ts";
 import { openHow, openHowSize } from "./paths.ts";
 import { type Stop, Stops } from "./stops.ts";
-import { addCgroups, beginChild, namespaceFlags, withListening } from "./plan.ts";
+import { addCgroups, beginChild, withListening } from "./plan.ts";
 
 /** The facts that an exec needs. */
 export type ExecFacts = Pick<

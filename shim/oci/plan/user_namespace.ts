@@ -1,9 +1,9 @@
 /**
- * Steps for a container with a user namespace of its own.
+ * Steps for a container with another user namespace than the runtime's.
  *
- * Until its maps are written the new process is still the host's root to the file system, and has every capability in
- * its own namespaces: that is when everything is opened which only the host's root may reach. Afterwards it becomes the
- * namespace's root, whose files the container's are to be.
+ * Until its maps are written, or while it still has its user from outside, the new process is the host's root to the file
+ * system, and has every capability in its own namespaces: that is when everything is opened which only the host's root may
+ * reach. Afterwards it becomes the namespace's root, whose files the container's are to be.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import type { Facts } from "./facts.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import type { Paths } from "./paths.ts";
 
-/** Whether the container gets a new user namespace. */
-export function makesUserNamespace({ linux }: Spec): boolean {
-  return linux?.namespaces?.some(({ type, path }) => type === "user" && !path) ?? false;
+/** Whether the container has another user namespace than the runtime. */
+export function hasUserNamespace({ linux }: Spec): boolean {
+  return linux?.namespaces?.some(({ type }) => type === "user") ?? false;
 }
 
 /** Becomes the root of the user namespace, with no other groups. */

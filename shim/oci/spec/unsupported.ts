@@ -62,17 +62,8 @@ function isSet(value: unknown): boolean {
 }
 
 function checkLinux(linux: Linux, check: Check): void {
-  for (const [index, { type, path }] of (linux.namespaces ?? []).entries()) {
-    check(`linux.namespaces[${index}]`, type === "user" && path, "joining a user namespace is not supported yet");
-  }
   check("linux.mountLabel", linux.mountLabel, "labels of mounts are not supported yet");
   check("linux.intelRdt", linux.intelRdt !== undefined, "Intel RDT is not supported or not enabled");
   check("linux.netDevices", Object.keys(linux.netDevices ?? {}), "moving network devices is not supported yet");
   check("linux.personality.flags", linux.personality?.flags, "the kernel's execution domains have no flags here");
-  checkResources(linux, check);
-}
-
-function checkResources({ resources }: Linux, check: Check): void {
-  // Only cgroup version 1 has them; the other controllers know themselves what they cannot do.
-  check("linux.resources.network", resources?.network, "network classes and priorities are not supported yet");
 }

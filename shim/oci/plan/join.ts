@@ -1,0 +1,102 @@
+/**
+ * Steps that join namespaces which the spec names by path.
+ *
+ * Most are joined by the new process itself. A pid namespace holds only children of the process that joins it; and what is
+ * to belong to a user namespace has to be made by a process in it. So a container that joins a user namespace takes two
+ * generations: the first process joins everything and clones the second, which is the container's.
+ *
+ * @module
+ */
+import { Failure } from "../../../api/errors.ts";
+import type { Linux, Namespace, NamespaceType, Spec } from "../../../api/oci/runtime_spec.ts";
+import { type ConstantName, sumOf } from "../../../ffi/constants.ts";
+import { type Data, flag, Label, type Program, room, type Slot, words } from "../../../ffi/program/program.ts";
+
+/** The clone and setns flag of each namespace type. */
+export const namespaceFlags: Readonly<Record<NamespaceType, ConstantName>> = {
+  pid: "CLONE_NEWPID",
+  network: "CLONE_NEWNET",
+  mount: "CLONE_NEWNS",
+  ipc: "CLONE_NEWIPC",
+  uts: "CLONE_NEWUTS",
+  user: "CLONE_NEWUSER",
+  cgroup: "CLONE_NEWCGROUP",
+  time: "CLONE_NEWTIME",
+};
+
+/** Whether the container joins a user namespace. */
+export function joinsUserNamespace({ linux }: Spec): boolean {
+  return linux?.namespaces?.some(({ type, path }) => type === "user" && path) ?? false;
+}
+
+/** The path of the pid namespace that the runtime itself has to join around the clone. */
+export function pidNamespaceToEnter(spec: Spec): string | undefined {
+  if (joinsUserNamespace(spec)) return undefined;
+  return spec.linux?.namespaces?.find(({ type, path }) => type === "pid" && path)?.path;
+}
+
+/** Joins the spec's namespaces, but for that of processes. */
+export function addJoinedNamespaces(program: Program, linux: Linux): void {
+  for (const namespace of linux.namespaces ?? []) {
+    if (!namespace.path || namespace.type === "pid") continue;
+    join(program, namespace, open(program, namespace));
+  }
+}
+
+/**
+ * Joins the spec's namespaces, that of users included, and clones the process that goes on from here into those that are
+ * made. `owned` are the types that belong to the user namespace: they want rights there, the others the host's. Gives the
+ * place of the new process's id.
+ */
+export function addGeneration(
+  program: Program,
+  linux: Linux,
+  made: readonly ConstantName[],
+  owned: ReadonlySet<NamespaceType>,
+): Data {
+  const given = (linux.namespaces ?? []).filter(({ path }) => path);
+  // Afterwards the namespace's root may be let through to none of the paths.
+  const opened = new Map(given.map((namespace) => [namespace.type, open(program, namespace)]));
+  const turn = ({ type }: Namespace): number => type === "user" ? 1 : owned.has(type) ? 2 : 0;
+  for (const namespace of given.toSorted((a, b) => turn(a) - turn(b))) {
+    join(program, namespace, opened.get(namespace.type)!);
+  }
+  const child = new Label("container");
+  const does = "clone the container's process";
+  const flags: ConstantName[] = ["CLONE_PARENT", "CLONE_PARENT_SETTID", ...made];
+  // Both processes write the call's result, in memory that they share; this the kernel writes for the first one alone.
+  const pid = room(8, "&pid");
+  // A child of the runtime, like its elder sibling, and with the same signal at its end (clone(2), CLONE_PARENT).
+  const fields = [sumOf(flags), 0, 0, pid, 0, 0, 0, 0, 0, 0, 0];
+  program.add({
+    call: "clone3",
+    args: [words(fields, `{flags=${flags.join("|")}}`), fields.length * 8],
+    does,
+    branch: { on: 0, to: child },
+  });
+  // What the second process does is recorded from here on.
+  program.add({ call: "exit_group", args: [0], does, quiet: true });
+  program.bind(child);
+  return pid;
+}
+
+function open(program: Program, { type, path }: Namespace): Slot {
+  if (type === "mount") throw new Failure("NotImplemented", "joining a mount namespace by path");
+  return program.result(type, {
+    call: "openat",
+    args: [flag("AT_FDCWD"), path!, flag("O_RDONLY", "O_CLOEXEC"), 0],
+    does: `join the ${type} namespace "${path}"`,
+  });
+}
+
+function join(program: Program, { type, path }: Namespace, namespace: Slot): void {
+  const does = `join the ${type} namespace "${path}"`;
+  program.add({
+    call: "setns",
+    args: [namespace, flag(namespaceFlags[type])],
+    does,
+    errors: {
+      EINVAL: type === "user" ? `${does}: it is none, or the runtime's own` : `${does}: it is no ${type} namespace`,
+    },
+  });
+}
