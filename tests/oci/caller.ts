@@ -70,6 +70,14 @@ export class Served implements AsyncDisposable {
     }
   }
 
+  /** Waits until the client's command prints the text. */
+  async until(text: string, ...args: string[]): Promise<void> {
+    for (const end = performance.now() + startMsMax; (await this.run(...args)).stdout !== text;) {
+      assert(performance.now() < end, `${args.join(" ")} does not come to ${JSON.stringify(text)}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   /** Runs a command of the client to its end. */
   async run(...args: string[]): Promise<Finished> {
     return await execute([...this.client, ...args]);

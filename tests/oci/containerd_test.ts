@@ -72,6 +72,8 @@ callerTest(
       await ctr.ask(run, "-d", ...flags, id, "sh", "-c", "trap 'exit 4' TERM; while :; do sleep 0.05; done");
       assert.equal(await ctr.ask("task", "exec", "--exec-id", "e1", id, "echo", "in"), "in\n");
       assert.equal((await ctr.run("task", "exec", "--exec-id", "e2", id, "sh", "-c", "exit 7")).code, 7);
+      const user = ["--exec-id", "e3", "--user", "1000:50", "--cwd", "/tmp"];
+      assert.equal(await ctr.ask("task", "exec", ...user, id, "sh", "-c", "id -u; pwd"), "1000\n/tmp\n");
       assert.match(await ctr.ask("task", "ps", id), /^PID +INFO\n\d+/);
       assert.match(await ctr.ask("task", "metrics", id), /memory\.usage|memory/);
       await ctr.ask("task", "pause", id);

@@ -63,6 +63,8 @@ callerTest("dockerd leads a container's whole life", programs, (caller) =>
     assert.match(await docker.ask("ps", "--format", "{{.Status}}"), /Paused/);
     await docker.ask("unpause", "life");
     await docker.ask("update", "--memory", "64m", "--memory-swap", "64m", "--cpu-shares", "512", "life");
+    const limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null";
+    assert.equal((await docker.run("exec", "life", "sh", "-c", limit)).stdout, `${64 << 20}\n`);
     await docker.ask("stop", "--time", "5", "life");
     assert.equal((await follower.finished).code, 0);
     assert.match(follower.stdout, /bye\n$/);
@@ -70,5 +72,23 @@ callerTest("dockerd leads a container's whole life", programs, (caller) =>
     assert.equal((await docker.ask(...state)).trim(), "exited 4");
     await docker.ask("start", "life");
     assert.equal((await docker.ask(...state)).trim(), "running 0");
+    await docker.ask("restart", "--time", "5", "life");
+    assert.equal((await docker.ask(...state)).trim(), "running 0");
+    await docker.ask("kill", "--signal", "TERM", "life");
+    assert.equal((await docker.ask("wait", "life")).trim(), "4");
+    assert.match(await docker.ask("logs", "--tail", "1", "life"), /^bye\n$/);
     await docker.ask("rm", "--force", "life");
   }));
+
+callerTest(
+  "dockerd asks a container whether it is healthy",
+  programs,
+  (caller) =>
+    withDocker(caller, async (docker, run) => {
+      const health = ["--health-cmd", "test -e /tmp/well", "--health-interval", "200ms", "--health-retries", "100"];
+      await docker.ask(...run, "-d", "--name", "checked", ...health, "busy", "sleep", "1000");
+      await docker.ask("exec", "checked", "touch", "/tmp/well");
+      await docker.until("healthy\n", "inspect", "--format", "{{.State.Health.Status}}", "checked");
+      await docker.ask("rm", "--force", "checked");
+    }),
+);

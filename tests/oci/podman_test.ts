@@ -23,6 +23,7 @@ function commands({ scratch, runtime }: Caller) {
     podman: (...args: string[]): Promise<Finished> => execute([...podman, ...args]),
     ask: (...args: string[]): Promise<string> => succeed([...podman, ...args]),
     buildah: (...args: string[]): Promise<string> => succeed(["buildah", ...storage, ...args]),
+    tryBuildah: (...args: string[]): Promise<Finished> => execute(["buildah", ...storage, ...args]),
   };
 }
 
@@ -41,27 +42,54 @@ callerTest("podman runs containers: output, exit codes, errors, terminal", ["pod
 callerTest("podman leads a container's whole life", ["podman", "conmon"], async (caller) => {
   const { podman, ask } = commands(caller);
   await ask("import", await archiveOf(caller), "busy");
-  const script = "trap 'exit 4' TERM; while :; do sleep 0.1; done";
-  const healthy = ["--health-cmd", "test -e /etc/passwd", "--health-interval", "disable"];
+  const script = "trap 'exit 4' TERM; echo began; while :; do sleep 0.1; done";
+  const healthy = ["--health-cmd", "test -e /tmp/well", "--health-interval", "disable"];
   await ask(...run, "-d", "--name", "life", ...healthy, "busy", "sh", "-c", script);
   assert.equal(await ask("exec", "life", "echo", "in"), "in\n");
   assert.equal((await podman("exec", "life", "sh", "-c", "exit 5")).code, 5);
   assert.match(await ask("exec", "-t", "life", "sh", "-c", "test -t 1 && echo tty"), /tty/);
+  await ask("exec", "life", "touch", "/tmp/well");
   await ask("healthcheck", "run", "life");
+  assert.equal(await ask("inspect", "--format", "{{.State.Health.Status}}", "life"), "healthy\n");
+  await ask("exec", "life", "rm", "/tmp/well");
+  assert.equal((await podman("healthcheck", "run", "life")).code, 1);
+  assert.equal(
+    await ask("exec", "--user", "1000:50", "--workdir", "/etc", "life", "sh", "-c", "id -u; pwd"),
+    "1000\n/etc\n",
+  );
+  await ask("exec", "--detach", "life", "touch", "/tmp/detached");
+  assert.equal(await ask("logs", "life"), "began\n");
+  assert.match(await ask("top", "life"), /^USER +PID[^]*sh -c/);
+  assert.match(await ask("stats", "--no-stream", "--format", "{{.Name}} {{.PIDS}}", "life"), /^life [1-9]/);
   await ask("pause", "life");
   assert.match(await ask("ps", "--all", "--format", "{{.Status}}"), /paused/i);
   await ask("unpause", "life");
   await ask("stop", "--time", "5", "life");
   assert.equal((await ask("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "life")).trim(), "exited 4");
+  await ask("start", "life");
+  await ask("kill", "--signal", "KILL", "life");
+  assert.equal((await ask("wait", "life")).trim(), "137");
   await ask("rm", "life");
 });
 
 callerTest("buildah runs commands in a working container", ["buildah", "podman", "conmon"], async (caller) => {
-  const { ask, buildah } = commands(caller);
+  const { ask, buildah, tryBuildah } = commands(caller);
   await ask("import", await archiveOf(caller), "busy");
   const container = (await buildah("from", "--pull-never", "localhost/busy")).trim();
   const command = ["sh", "-c", "echo built > /made; cat /made"];
   const output = await buildah("run", "--runtime", caller.runtime, "--network", "none", container, "--", ...command);
   assert.equal(output, "built\n");
+  const failed = await tryBuildah("run", "--runtime", caller.runtime, "--network", "none", container, "--", "false");
+  assert.equal(failed.code, 1);
   await buildah("rm", container);
+  const file = `${caller.scratch.path}/Containerfile`;
+  await Deno.writeTextFile(
+    file,
+    "FROM localhost/busy\nRUN echo step > /step; chmod 1777 /tmp\nUSER 1000\nRUN id -u > /tmp/user\n",
+  );
+  const flags = ["--runtime", caller.runtime, "--network", "none", "--pull-never", "--file", file, "--tag", "made"];
+  const context = `${caller.scratch.path}/context`;
+  await Deno.mkdir(context);
+  await buildah("build", ...flags, context);
+  assert.equal(await ask(...run, "--rm", "made", "cat", "/step", "/tmp/user"), "step\n1000\n");
 });
