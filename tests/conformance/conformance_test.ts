@@ -8,6 +8,7 @@ import { makeScratch } from "../scratch.ts";
 import type { Case } from "./case.ts";
 import { groups } from "./groups.ts";
 import { installedRuntime, removeInstalled } from "./installed.ts";
+import { declareKillTests } from "./kill_cases.ts";
 import { perform } from "./perform.ts";
 import { makeSuite, reasonAgainst } from "./suite.ts";
 
@@ -55,3 +56,5 @@ for (const [group, cases] of Object.entries(groups)) {
     });
   }
 }
+
+declareKillTests();
