@@ -21,6 +21,9 @@ export const parcelDescriptorsMax = 16;
 /** Bytes of a text; one that is longer is not sent, and arrives as none. */
 export const parcelBytesMax = 64 << 10;
 
+/** Where a text is received, and read at once. */
+const received = new Uint8Array(parcelBytesMax);
+
 /** struct cmsghdr: the length, the level and the type; descriptors of 4 bytes follow. */
 const headerBytes = 16;
 
@@ -102,9 +105,8 @@ export function sendParcel(socket: number, text: string, descriptors: readonly n
  * {@link SyscallError}.
  */
 export function receiveParcel(socket: number): Parcel | undefined | "end" {
-  const payload = new Uint8Array(parcelBytesMax);
   const control = new BigUint64Array((headerBytes + 4 * parcelDescriptorsMax) / 8);
-  const { message, kept } = header(payload, control, control.byteLength);
+  const { message, kept } = header(received, control, control.byteLength);
   const count = attempt("recvmsg", socket, message, flags("MSG_CMSG_CLOEXEC"));
   kept.length = 0;
   if (count === 0 || count === -errnoNumber("ECONNRESET")) return "end";
@@ -112,7 +114,7 @@ export function receiveParcel(socket: number): Parcel | undefined | "end" {
     if (count === -errnoNumber("EAGAIN") || count === -errnoNumber("EINTR")) return undefined;
     throw new SyscallError("recvmsg", -count);
   }
-  const text = new TextDecoder().decode(payload.subarray(0, count));
+  const text = new TextDecoder().decode(received.subarray(0, count));
   return { text, descriptors: descriptorsIn(control, Number(message[5]!)) };
 }
 

@@ -127,7 +127,7 @@ export class TaskManager implements Disposable {
         const { containerId, id } = TaskExitEvent.decode(event?.value ?? new Uint8Array());
         const task = this.#tasks.get(keyOf(namespace, containerId));
         if (task === undefined) continue;
-        if (id !== containerId) task.execsTold.add(id);
+        if (id !== containerId) task.noteExecTold(id);
         if (id !== containerId || task.exitTold) continue;
         task.exitTold = true;
         task.bundle.noteExitTold();
@@ -228,7 +228,6 @@ export class TaskManager implements Disposable {
       const { pid } = await this.#createInShim(task, { ...wanted, rootfs }, signal);
       task.pid = pid;
       this.#keep(task);
-      if (this.#parts.deadShim === "adopt" && lingers(program)) this.#succession.leaveSoon(task.channel);
       return task;
     } catch (error) {
       await this.#cleanup.undo(bundle, program, task, shimLog).catch((failure) => {
@@ -306,6 +305,7 @@ export class TaskManager implements Disposable {
   }
 
   #watch(task: Task): void {
+    if (this.#parts.deadShim === "adopt" && lingers(task.program)) this.#succession.leaveSoon(task.channel);
     const lose = () => this.#lose(task);
     if (task.channel.open) task.channel.losers.add(lose);
     else lose();

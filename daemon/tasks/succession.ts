@@ -13,7 +13,7 @@ import type { Logger } from "../log/logger.ts";
 import type { ShimEndpoint } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Deposit } from "./deposit.ts";
-import type { ShimChannel, ShimChannels } from "./shim_channel.ts";
+import { isGone, type ShimChannel, type ShimChannels } from "./shim_channel.ts";
 import { lingers } from "./shim_program.ts";
 import { abortable, type Task } from "./task.ts";
 
@@ -90,10 +90,21 @@ export class Succession {
   }
 
   /**
-   * Makes another shim take the task over, and gives the way to it, for one more user. Throws what starting it or its
-   * work met, and `FailedPrecondition` where it was tried too often.
+   * Makes another shim take the task over, and gives the way to it, for one more user; where that one dies as well, the
+   * next. Throws what starting it or its work met, and `FailedPrecondition` where it was tried too often.
    */
   async adopt(task: Task, signal: AbortSignal): Promise<ShimChannel> {
+    for (;;) {
+      try {
+        return await this.#adoptOnce(task, signal);
+      } catch (error) {
+        if (!isGone(error) || signal.aborted) throw error;
+        this.#parts.log.warn("a shim died while it took a container over", { id: task.id, namespace: task.namespace });
+      }
+    }
+  }
+
+  async #adoptOnce(task: Task, signal: AbortSignal): Promise<ShimChannel> {
     const { deposit, log } = this.#parts;
     const { id, namespace, bundle, program } = task;
     this.#refuseTooOften(`${namespace}/${id}`);
@@ -137,15 +148,17 @@ export class Succession {
     const { id, namespace, bundle } = task;
     const channel = channels.take(endpoint);
     try {
+      const { shimPid } = await channel.client.connect({ id }, { signal, timeoutMs: adoptMsMax });
+      channel.noteProcess(shimPid);
       // Whoever leaves nothing could not say either which of the dead one's descriptors stand in somebody's way.
       if (!await abortable(this.leave(channel), signal)) deposit.release(namespace, id);
       const request = { id, bundle: bundle.path, socket: deposit.open(), told };
       const { pid } = await channel.clientOf(GroupDefinition).adopt(request, { signal, timeoutMs: adoptMsMax });
       task.pid = pid;
-      const { shimPid } = await channel.client.connect({ id }, { signal, timeoutMs: adoptMsMax });
-      channel.noteProcess(shimPid);
       return channel;
     } catch (error) {
+      // Nobody is to have the container when the next one gets it.
+      if (isGone(error) && !channel.open) await channel.dead();
       channels.give(channel, true);
       throw error;
     }

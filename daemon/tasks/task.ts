@@ -32,6 +32,9 @@ const repeatable: ReadonlySet<keyof ShimClient> = new Set<keyof ShimClient>([
   ...["kill", "resizePty", "closeIO", "update", "delete"] as const,
 ]);
 
+/** Execs that have ended and that nobody has deleted. */
+const execsToldMax = 256;
+
 /**
  * A task while it exists. It is made when its shim has started, and forgotten when the bundle is removed.
  *
@@ -42,8 +45,6 @@ export class Task {
   pid = 0;
   /** Whether its exit was told to those who listen. */
   exitTold = false;
-  /** Execs whose exits were told to those who listen. */
-  readonly execsTold = new Set<string>();
   /** Whether the shim did not answer the last question in time. */
   sick = false;
   /** Whether it is being removed by a client: what happens to the shim then is expected. */
@@ -52,6 +53,7 @@ export class Task {
   condemned = false;
   /** How it ended, once it is cleaned up. */
   exit: TaskExit | undefined;
+  readonly #execsTold = new Set<string>();
   readonly #cleaned = Promise.withResolvers<TaskExit>();
   #channel: ShimChannel;
   /** Resolved when it is known what becomes of a task whose shim was lost. */
@@ -76,6 +78,18 @@ export class Task {
   /** Whether the shim was lost, and it is not known yet what becomes of the task, or it was cleaned up. */
   get lost(): boolean {
     return this.#settling !== undefined || this.exit !== undefined;
+  }
+
+  /** Execs whose exits were told to those who listen: the last ones, as most are deleted soon after. */
+  get execsTold(): ReadonlySet<string> {
+    return this.#execsTold;
+  }
+
+  /** Notes that the exit of an exec was told. */
+  noteExecTold(execId: string): void {
+    this.#execsTold.delete(execId);
+    this.#execsTold.add(execId);
+    if (this.#execsTold.size > execsToldMax) this.#execsTold.delete(this.#execsTold.values().next().value!);
   }
 
   /** Notes that the shim was lost. */

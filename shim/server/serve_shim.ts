@@ -80,7 +80,10 @@ export async function serveShim(reactor: Reactor, options: ServeOptions): Promis
   removeSocket(options.socket);
   debug?.close();
   removeSocket(options.debugSocket);
-  await stop(reactor, server, events);
+  // A successor takes over what still runs, and is asked again what is not answered here: the sooner the better.
+  const isSucceeded = containers.count > 0 && containers.around.keeper !== undefined;
+  await stop(reactor, isSucceeded ? undefined : server, events);
+  server.close();
   publisher?.close();
   children[Symbol.dispose]();
 }
@@ -125,11 +128,12 @@ function keepDebuggerShut(reactor: Reactor, containers: Containers, life: ShimLi
   });
 }
 
-async function stop(reactor: Reactor, server: TtrpcServer, events: EventQueue): Promise<void> {
+/** Waits for events, and with a server for its calls as well. */
+async function stop(reactor: Reactor, server: TtrpcServer | undefined, events: EventQueue): Promise<void> {
   const late = new AbortController();
   const timer = after(reactor, endMsMax, () => late.abort());
   const given = new Promise<void>((resolve) => late.signal.addEventListener("abort", () => resolve()));
-  await Promise.race([Promise.all([server.drain(late.signal), events.close()]), given]);
+  await Promise.race([Promise.all([server?.drain(late.signal), events.close()]), given]);
   timer.close();
 }
 
