@@ -63,6 +63,9 @@ function refuseGlobalFlags(flags: FlagValues<typeof globalFlags>): void {
   }
 }
 
+/** Whether it is worth a closer look. */
+const maybeHelp = (word: string): boolean => word === "-h" || word === "--help" || word === "-help";
+
 /** Performs one command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
   const begin = performance.now();
@@ -77,7 +80,15 @@ export async function main(args: string[]): Promise<number> {
       console.log(`runc version ${version}+barge\nspec: ${specVersion}`);
       return 0;
     }
-    if (help || command === undefined) {
+    if (!help && rest.some(maybeHelp)) {
+      const { asksForHelp, commandHelp } = await import("./command_help.ts");
+      const text = asksForHelp(rest) ? commandHelp(command ?? "") : undefined;
+      if (text !== undefined) {
+        console.log(text.trimEnd());
+        return 0;
+      }
+    }
+    if (help || command === undefined || command === "help") {
       console.log(renderHelp({ usage: "barge oci [flags] COMMAND [arguments]", description }, globalFlags));
       return 0;
     }

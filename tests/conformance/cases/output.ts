@@ -167,6 +167,11 @@ export const outputCases: readonly Case[] = [
   { name: "an unknown log format is refused", steps: [{ call: ["--log-format", "xml", "list"], code: 1, err: /xml/ }] },
   { name: "an unknown flag is refused", steps: [{ call: ["list", "--galaxy"], code: 1, err: /galaxy/ }] },
   { name: "an unknown global flag is refused", steps: [{ call: ["--galaxy", "list"], code: 1, err: /galaxy/ }] },
+  ...["create", "exec", "update"].map((command): Case => ({
+    name: `${command} --help tells of its flags`,
+    steps: [{ call: [command, "--help"], out: command === "update" ? /--cpu-share/ : /--pid-file/, err: /^$/ }],
+  })),
+  { name: "help tells of the commands", steps: [{ call: ["help"], out: /create[^]*start/ }] },
   {
     name: "--version names the versions",
     steps: [{ call: ["--version"], out: /^\w+ version .+\n(commit: .+\n)?spec: \d+\.\d+\.\d+/ }],
