@@ -25,6 +25,8 @@ export interface ContainerState {
   cgroup: CgroupRecord;
   /** The systemd unit that the cgroups belong to, where they do. */
   unit?: UnitRecord;
+  /** Whether processes of the container have the caller's session keyring. */
+  noNewKeyring?: true;
   /** Path of the spec as it was at creation: later changes of the bundle's `config.json` have no effect. */
   specFile: string;
 }

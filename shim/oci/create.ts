@@ -121,6 +121,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       // A runtime that is killed from here on leaves what `delete` needs, cgroups that are not made yet included.
       cgroup: cgroup.toRecord().map((place) => ({ ...place, made: true })),
       ...(unit === undefined ? {} : { unit: unit.record }),
+      ...(options.newKeyring === false ? { noNewKeyring: true } : {}),
       specFile: options.specFile ?? directory.writeSpec(spec),
     };
     directory.write(state);

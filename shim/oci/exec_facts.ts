@@ -32,5 +32,6 @@ export async function gatherExecFacts(
     lastCapability: lastCapability(),
     passwd: hasHome ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
     dieWithParent: false,
+    newKeyring: state.noNewKeyring !== true,
   };
 }

@@ -120,6 +120,8 @@ export class Containers {
       root: root.source,
       openFiles: readLaunch().nofile,
       systemdCgroup: options.systemdCgroup,
+      noPivot: options.noPivotRoot,
+      newKeyring: !options.noNewKeyring,
       warn: (text) => log.warn(`${id}: ${text}`),
     });
   }

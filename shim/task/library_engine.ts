@@ -33,6 +33,10 @@ export interface LibraryOptions {
   readonly openFiles: Limit | undefined;
   /** Whether systemd makes the cgroups. */
   readonly systemdCgroup: boolean;
+  /** Whether the root is changed without pivot_root(2). */
+  readonly noPivot?: boolean;
+  /** Whether the container gets a session keyring of its own; it does unless this is false. */
+  readonly newKeyring?: boolean;
   readonly warn: (text: string) => void;
 }
 

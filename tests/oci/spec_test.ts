@@ -205,6 +205,14 @@ runtimeTest("labels are refused where there is no such security module", async (
   assert.match(selinux.stderr, /selinux label is specified in config, but selinux is disabled or not supported/);
   await bundle.edit((spec) => {
     delete spec.process.selinuxLabel;
+    spec.linux.mountLabel = "system_u:object_r:container_file_t:s0:c1,c2";
+  });
+  const mounts = await bundle.run("true");
+  assert.equal(mounts.code, 1);
+  // runc 1.1 leaves it to the kernel.
+  assert.match(mounts.stderr, /selinux is disabled or not supported|invalid argument/);
+  await bundle.edit((spec) => {
+    delete spec.linux.mountLabel;
     spec.process.apparmorProfile = "no-such-profile";
   });
   const apparmor = await bundle.run("true");

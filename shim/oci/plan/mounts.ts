@@ -6,7 +6,7 @@
 import { Failure } from "../../../api/errors.ts";
 import type { Mount } from "../../../api/oci/runtime_spec.ts";
 import { constant, type ConstantName, sumOf } from "../../../ffi/constants.ts";
-import { type Data, flag, Label, type Program, Slot, words } from "../../../ffi/program/program.ts";
+import { type Data, flag, Label, type Program, Slot, text, words } from "../../../ffi/program/program.ts";
 import type { CgroupPlace, Facts } from "./facts.ts";
 import { type Attributes, type MountOptions, parseMountOptions } from "./mount_options.ts";
 import { cleanPath, components, openHow, openHowSize, type Paths } from "./paths.ts";
@@ -104,6 +104,9 @@ export function setPropagation(
   });
 }
 
+/** In runc's words, as `addLabels` has it. */
+const noSelinux = "selinux label is specified in config, but selinux is disabled or not supported";
+
 /** A new file system as a detached mount. */
 export function newFileSystem(
   program: Program,
@@ -126,6 +129,7 @@ export function newFileSystem(
         ? [context, flag("FSCONFIG_SET_FLAG"), key, 0, 0]
         : [context, flag("FSCONFIG_SET_STRING"), key, value, 0],
       does: `${does}: option "${key}${value === undefined ? "" : `=${value}`}"`,
+      ...(key === "context" ? { errors: { EINVAL: noSelinux } } : {}),
     });
   configure("source", source);
   for (const name of options.flags) configure(name, undefined);
@@ -138,16 +142,20 @@ export function newFileSystem(
   });
 }
 
-/** Sources of bind mounts that are open already, by `sourceKey` or by the index of the facts' `idMapped`. */
-export interface OpenedSources {
+/** What mounts need besides the spec's list of them. */
+export interface MountInputs {
+  /** Sources of bind mounts that are open already, by `sourceKey`. */
   sources: ReadonlyMap<string, Slot>;
+  /** Detached mounts that are given, by the index of the facts' `idMapped`. */
   idmaps: readonly number[];
+  /** `linux.mountLabel`: the SELinux context of what is in new file systems. */
+  label: string | undefined;
 }
 
 /** Makes the spec's mounts, in order. */
-export function addMounts(paths: Paths, mounts: readonly Mount[], facts: Facts, opened: OpenedSources): Mounted {
+export function addMounts(paths: Paths, mounts: readonly Mount[], facts: Facts, inputs: MountInputs): Mounted {
   const mounted: Mounted = { devIsBind: false, fresh: new Map(), readOnlyLater: [], copies: [] };
-  for (const mount of mounts) new MountSteps(paths, mount, facts, mounted, opened).add();
+  for (const mount of mounts) new MountSteps(paths, mount, facts, mounted, inputs).add();
   return mounted;
 }
 
@@ -165,7 +173,7 @@ class MountSteps {
     readonly mount: Mount,
     readonly facts: Facts,
     readonly mounted: Mounted,
-    readonly opened: OpenedSources,
+    readonly inputs: MountInputs,
   ) {
     this.program = paths.program;
     const kernels = mount.type === "proc" || mount.type === "sysfs";
@@ -211,11 +219,12 @@ class MountSteps {
     const set = later ? options.attributes.set.filter((name) => name !== "MOUNT_ATTR_RDONLY") : options.attributes.set;
     const mount = newFileSystem(program, this.name, this.type, this.mount.source ?? this.type, {
       ...options,
-      parameters: [...this.#coveredMode(), ...options.parameters],
+      parameters: [...this.#coveredMode(), ...options.parameters, ...this.#context()],
       attributes: { set, clear: [] },
     }, does);
     const target = kernels ? this.#realDirectory() : this.#place("directory");
     this.#attach(mount, target);
+    if (this.type === "mqueue" && this.inputs.label) this.#labelRoot(mount, this.inputs.label);
     if (covered !== undefined) this.mounted.copies.push({ from: covered, to: mount, does });
     else if (this.type === "tmpfs") this.mounted.fresh.set(this.target, mount);
     if (later) this.mounted.readOnlyLater.push({ mount, does: `${does} read-only` });
@@ -228,6 +237,29 @@ class MountSteps {
   #coveredMode(): MountOptions["parameters"] {
     const mode = this.facts.coveredModes.get(this.target);
     return mode === undefined ? [] : [["mode", mode.toString(8)]];
+  }
+
+  /** The label of everything in the file system. The kernel's own have theirs, and queues get labels one by one. */
+  #context(): MountOptions["parameters"] {
+    const { label } = this.inputs;
+    return !label || ["proc", "sysfs", "mqueue"].includes(this.type) ? [] : [["context", label]];
+  }
+
+  /** Labels the directory of a file system that knows no option for it. */
+  #labelRoot(mount: Slot, label: string): void {
+    const does = `${this.does}: label "${label}"`;
+    const directory = this.program.result(this.paths.name("path"), {
+      call: "openat",
+      args: [mount, ".", flag("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC"), 0],
+      does,
+    });
+    const value = text(label);
+    this.program.add({
+      call: "fsetxattr",
+      args: [directory, "security.selinux", value, value.bytes.length - 1, 0],
+      does,
+      errors: { EOPNOTSUPP: noSelinux },
+    });
   }
 
   /** What the image has where a memory file system goes, to be copied into it. */
@@ -295,8 +327,8 @@ class MountSteps {
   #openSource(source: string): Slot | number {
     const key = sourceKey(source, this.mount.destination);
     const index = this.facts.idMapped?.indexOf(key) ?? -1;
-    if (index >= 0) return this.opened.idmaps[index]!;
-    return this.opened.sources.get(key) ?? this.program.result(`${this.name}.mount`, {
+    if (index >= 0) return this.inputs.idmaps[index]!;
+    return this.inputs.sources.get(key) ?? this.program.result(`${this.name}.mount`, {
       call: "open_tree",
       args: [
         flag("AT_FDCWD"),
@@ -339,7 +371,7 @@ class MountSteps {
     const writable = options.attributes.set.filter((name) => name !== "MOUNT_ATTR_RDONLY");
     const top = newFileSystem(program, this.name, "tmpfs", "tmpfs", {
       flags: [],
-      parameters: [["mode", "755"]],
+      parameters: [["mode", "755"], ...this.#context()],
       attributes: { set: writable, clear: [] },
     }, does);
     paths.attach(top, paths.ensure(this.target, "directory", does), does);

@@ -241,7 +241,11 @@ function addFileSystems(
   const { program } = paths;
   const linux = spec.linux ?? {};
   const nullDevice = (linux.maskedPaths ?? []).length > 0 ? addNullDevice(program) : undefined;
-  const mounted = addMounts(paths, spec.mounts ?? [], facts, { sources, idmaps: descriptors.idmaps });
+  const mounted = addMounts(paths, spec.mounts ?? [], facts, {
+    sources,
+    idmaps: descriptors.idmaps,
+    label: linux.mountLabel,
+  });
   const canMakeNodes = facts.canMakeNodes && !hasUserNamespace(spec);
   if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], canMakeNodes);
   if (stopsWhenFilled(spec)) stops.add({ kind: "hooks", copies: mounted.copies }, "the hooks");

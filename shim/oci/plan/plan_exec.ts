@@ -31,6 +31,7 @@ export type ExecFacts = Pick<
   | "passwd"
   | "dieWithParent"
   | "preserved"
+  | "newKeyring"
 >;
 
 /** The namespaces that an exec joins; the pid namespace is entered by the clone. */
@@ -76,7 +77,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   });
   if (types.has("user")) addNamespaceRoot(program);
   program.add({ call: "setsid", args: [], does: "begin a session" });
-  addKeyring(program, facts.id);
+  if (facts.newKeyring) addKeyring(program, facts.id);
   if (descriptors.console !== undefined) {
     addConsole(program, openPtmx(program, facts.arch), process, descriptors.console);
   }

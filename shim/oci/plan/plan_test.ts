@@ -129,6 +129,23 @@ Deno.test("plan() binds the host's devices where it cannot make nodes", () => {
   assert.ok(bound.some(({ call, args }) => call === "open_tree" && args[1] === "/dev/null"));
 });
 
+Deno.test("plan() labels new file systems, but not the kernel's own, and a message queue's directory alone", () => {
+  const spec = specOf({
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs" },
+      { destination: "/dev/mqueue", type: "mqueue", source: "mqueue" },
+    ],
+  });
+  spec.linux!.mountLabel = "a:b:c:s0:c1,c2";
+  const list = steps(spec);
+  const opened = list.filter(({ call }) => call === "fsopen").map(({ args }) => args[0]);
+  const labelled = list.filter(({ call, args }) => call === "fsconfig" && args[2] === "context");
+  assert.deepEqual([opened, labelled.map(({ does }) => does.split('"')[1])], [["proc", "tmpfs", "mqueue"], ["/dev"]]);
+  indexOf(list, "fsetxattr", ({ args }) => args[1] === "security.selinux");
+  assert.deepEqual(steps(specOf()).filter(({ call }) => call === "fsetxattr"), []);
+});
+
 Deno.test("plan() gives the caller's own limit of open files back, unless the spec sets another", () => {
   const limits = (list: readonly Step[]): string[] =>
     list.filter(({ call }) => call === "prlimit64").map(({ does }) => does);

@@ -145,7 +145,6 @@ Deno.test("parseResources() reads limits as update sends them", () => {
 
 Deno.test("unsupportedProperties() names everything that this version does not do", () => {
   const wishes: Record<string, Change> = {
-    "linux.mountLabel": (spec) => spec.linux!.mountLabel = "x",
     "linux.intelRdt": (spec) => spec.linux!.intelRdt = {},
     "linux.netDevices": (spec) => spec.linux!.netDevices = { eth0: {} },
   };
