@@ -82,6 +82,11 @@ export class Container {
   #paused = false;
   #cgroups: ContainerCgroups | undefined;
   #oom: OutOfMemoryWatch | undefined;
+  /** Whether clients know of it: not, where it could not be made. */
+  #isKnown = true;
+  /** Settled when init's exit was told of. */
+  #endTold: Promise<void> | undefined;
+  #deletion: Promise<void> | undefined;
 
   constructor(readonly around: Surroundings, readonly options: ContainerOptions) {
     this.init = new TaskProcess(options.id, "", options.stdio);
@@ -100,9 +105,18 @@ export class Container {
       await streams.begin(live.master);
       this.noteChange();
     } catch (error) {
+      if (this.init.pid !== 0) await this.#undoCreate();
       await streams.close();
       throw error;
     }
+  }
+
+  /** Ends an init of which nobody will hear. */
+  async #undoCreate(): Promise<void> {
+    this.#isKnown = false;
+    await this.#endCreated();
+    this.#oom?.close();
+    await this.options.engine.delete();
   }
 
   #openStreams(process: TaskProcess, spec: Process | undefined): ReturnType<typeof openStandardStreams> {
@@ -157,7 +171,7 @@ export class Container {
     process.end(exit);
     process.drain();
     if (isTold) return;
-    if (process === this.init) void this.#tellInitEnded(exit);
+    if (process === this.init) this.#endTold = this.#tellInitEnded(exit);
     else this.#tellExit(process, exit);
   }
 
@@ -181,8 +195,9 @@ export class Container {
   #initEnded(exit: Exit, failure: string | undefined): void {
     const { log } = this.around;
     if (failure !== undefined) log.error(`${this.options.id}: ${failure}`);
+    if (!this.#isKnown) return;
     this.#record(this.init, exit);
-    void this.#tellInitEnded(exit);
+    this.#endTold = this.#tellInitEnded(exit);
   }
 
   /** Init's exit is the container's last: what still runs is killed, and told of before. */
@@ -287,6 +302,8 @@ export class Container {
     } catch (error) {
       await streams.close();
       if (process.pid === 0) process.end({ status: 255, at: Date.now() });
+      // It runs without streams, which nobody has asked for. Its exit is told of.
+      else if (process.pidfd !== undefined) signalProcess(process, SIGKILL);
       throw error;
     }
     const message = { containerId: id, execId: process.execId, pid: process.pid };
@@ -360,11 +377,19 @@ export class Container {
     return process;
   }
 
-  /** Deletes the container, whose init does not run. */
-  async delete(): Promise<void> {
+  /** Deletes the container, whose init does not run. Who asks again meanwhile waits for the same deletion. */
+  delete(): Promise<void> {
+    return this.#deletion ??= this.#delete().catch((error) => {
+      this.#deletion = undefined;
+      throw error;
+    });
+  }
+
+  async #delete(): Promise<void> {
     const { id, engine, mounted } = this.options;
     this.init.must("delete", this.#paused ? "container" : "process", "created", "stopped");
     if (this.init.status === "created") await this.#endCreated();
+    await this.#endTold;
     await this.init.release();
     for (const { process } of this.#execs.values()) await process.release();
     this.#oom?.close();

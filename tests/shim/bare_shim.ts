@@ -193,7 +193,10 @@ export class BareShim implements AsyncDisposable {
     await Deno.mkdir(bundle, { recursive: true });
     const spec = specOf(this.scratch, id, container.args);
     container.edit?.(spec);
-    await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(spec));
+    // Several clients may want one name, and are refused by the shim: what they write must be whole at each moment.
+    const file = `${bundle}/config-${crypto.randomUUID()}`;
+    await Deno.writeTextFile(file, JSON.stringify(spec));
+    await Deno.rename(file, `${bundle}/config.json`);
     const { stdin = "", stdout = "", stderr = "", terminal = false, options } = container;
     const streams = { stdin, stdout, stderr, terminal };
     const parts = { rootfs: [], checkpoint: "", parentCheckpoint: "", options };

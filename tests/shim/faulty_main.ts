@@ -4,7 +4,7 @@
  * `BARGE_FAULT=KIND@N`: `kill` and `stop` send SIGKILL or SIGSTOP to the process itself before its n-th step that changes
  * something outside of it; `fail` lets the n-th step that may fail for want of descriptors, memory or disk do so. Without
  * it nothing goes wrong. `BARGE_FAULT_LOG=FILE` has the name of each step appended, those to be killed before as `kill
- * NAME` and those that may fail as `fail NAME`. Steps count from the moment in which there is a file
+ * NAME` and those that may fail as `fail NAME`. Steps count while there is a file
  * `BARGE_FAULT_BEGIN`.
  *
  * @module
@@ -18,7 +18,6 @@ const log = Deno.env.get("BARGE_FAULT_LOG");
 const begin = Deno.env.get("BARGE_FAULT_BEGIN") ?? "";
 const counts = { kill: 0, fail: 0 };
 const { kill, pid, writeTextFileSync, readTextFileSync } = Deno;
-let hasBegun = false;
 
 const names = new Map(
   Object.entries(Deno.build.arch === "x86_64" ? numbers : aarch64).map(([name, number]) => [BigInt(number), name]),
@@ -44,8 +43,7 @@ const failing: Readonly<Record<string, number>> = {
 };
 
 function note(what: "kill" | "fail", name: string): boolean {
-  hasBegun ||= exists(begin);
-  if (!hasBegun) return false;
+  if (!exists(begin)) return false;
   counts[what]++;
   if (log !== undefined) writeTextFileSync(log, `${what} ${name}\n`, { append: true });
   const wanted = what === "kill" ? kind === "kill" || kind === "stop" : kind === "fail";
