@@ -4,26 +4,18 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import { hostArch } from "../../ffi/arch.ts";
 import { readLaunch } from "../../ffi/launch.ts";
-import { formatProgram } from "../../ffi/program/format.ts";
-import { Cgroup } from "../../shim/oci/cgroup/cgroup.ts";
 import { readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
-import { coveredModes } from "../../shim/oci/covered_modes.ts";
 import { listContainers, specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
-import { bindSources, kernelFiles, lastCapability, linkedDestinations } from "../../shim/oci/gather_facts.ts";
 import { killContainer } from "../../shim/oci/kill.ts";
-import { plan } from "../../shim/oci/plan/plan.ts";
-import { filterOf } from "../../shim/oci/seccomp/filter_of.ts";
 import { defaultSpec, rootlessSpec } from "../../shim/oci/spec/default_spec.ts";
-import { refuseUnsupported } from "../../shim/oci/spec/unsupported.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
 import { startContainer } from "../../shim/oci/start.ts";
 import { statusOf } from "../../shim/oci/status.ts";
 import { parseFlags } from "../flags.ts";
-import { bundleOf, loadBundle } from "./bundle.ts";
-import { deleteFlags, killFlags, listFlags, planFlags, specFlags } from "./flags.ts";
+import { bundleOf } from "./bundle.ts";
+import { deleteFlags, killFlags, listFlags, specFlags } from "./flags.ts";
 import { oneId, UsageFailure } from "./one_id.ts";
 import type { RuntimeLog } from "./log.ts";
 import { signalNumber } from "./signals.ts";
@@ -123,41 +115,4 @@ export function spec(args: string[]): void {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     throw new Failure("AlreadyExists", `file ${path} exists: remove it first`, { cause: error });
   }
-}
-
-/** `plan [BUNDLE]`: what a start of the bundle would do, step by step. Needs no root and changes nothing. */
-export async function showPlan(args: string[], { systemdCgroup }: { systemdCgroup: boolean }): Promise<string> {
-  const { flags, args: [given, ...more] } = parseFlags(planFlags, args, dialect);
-  if (more.length > 0) throw new Failure("InvalidArgument", "plan takes one bundle");
-  const bundle = bundleOf(given ?? flags.bundle);
-  const { spec, root } = loadBundle(bundle);
-  refuseUnsupported(spec);
-  const id = "ID";
-  const cgroups = systemdCgroup
-    ? (await (await import("../../shim/oci/cgroup/systemd/unit.ts")).planUnit(spec, id)).directories
-    : Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id).places;
-  const filter = await filterOf(spec);
-  const destinations = linkedDestinations(spec, root);
-  const { program } = plan(spec, {
-    arch: hostArch,
-    ...(filter === undefined ? {} : { filter }),
-    id,
-    bundle,
-    root,
-    sources: bindSources(spec, bundle),
-    destinations,
-    coveredModes: coveredModes(spec, root, destinations),
-    kernelFiles: kernelFiles(spec),
-    canMakeNodes: true,
-    cgroups,
-    inUnit: systemdCgroup,
-    ignoredSignals: [],
-    lastCapability: lastCapability(),
-    passwd: "",
-    start: "fifo",
-    dieWithParent: false,
-    newKeyring: true,
-    noPivot: false,
-  });
-  return formatProgram(program);
 }

@@ -7,6 +7,7 @@ import { version } from "../../api/version.ts";
 import { hookPlaces } from "../../shim/oci/hooks/hook_state.ts";
 import { knownMountOptions } from "../../shim/oci/plan/mount_options.ts";
 import { capabilityNames } from "../../shim/oci/plan/capabilities.ts";
+import { memoryPolicyFlags, memoryPolicyModes } from "../../shim/oci/plan/scheduling.ts";
 import { knownActions, knownFlags } from "../../shim/oci/seccomp/action.ts";
 import { knownArchitectures } from "../../shim/oci/seccomp/architecture.ts";
 import { knownOperators } from "../../shim/oci/seccomp/condition.ts";
@@ -36,11 +37,18 @@ export function features(): string {
             supportedFlags: seccompFlags,
           },
           apparmor: { enabled: true },
-          selinux: { enabled: false },
+          selinux: { enabled: true },
           intelRdt: { enabled: false },
+          memoryPolicy: { modes: memoryPolicyModes, flags: memoryPolicyFlags },
           mountExtensions: { idmap: { enabled: true } },
+          netDevices: { enabled: false },
         },
-        annotations: { "org.opencontainers.runc.checkpoint.enabled": "false", "io.barge.version": version },
+        annotations: {
+          "org.opencontainers.runc.version": `${version}+barge`,
+          "org.opencontainers.runc.checkpoint.enabled": "false",
+        },
+        // Who does not trust a spec's author has to take these out: they reach systemd.
+        potentiallyUnsafeConfigAnnotations: ["org.systemd.property."],
       },
       null,
       4,

@@ -84,6 +84,11 @@ export const execFlags = {
   apparmor: { kind: "value", value: "PROFILE", help: "Profile of the process (AppArmor)" },
   noNewPrivs: { kind: "boolean", help: "Set no_new_privs" },
   detach: { kind: "boolean", short: "d", help: "Return when the process runs" },
+  cgroup: {
+    kind: "list",
+    value: "[CONTROLLER[,CONTROLLER...]:]PATH",
+    help: "Run in a cgroup below the container's",
+  },
   ignorePaused: { kind: "boolean", help: "Go on in a paused container" },
 } as const satisfies FlagTable;
 
@@ -148,7 +153,10 @@ export const eventsFlags = {
 } as const satisfies FlagTable;
 
 /** Flags of `plan`. */
-export const planFlags = { bundle } as const satisfies FlagTable;
+export const planFlags = {
+  bundle,
+  json: { kind: "boolean", help: "Print the steps as JSON, for machines" },
+} as const satisfies FlagTable;
 
 /** Flags of `spec`. */
 export const specFlags = {

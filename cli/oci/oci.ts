@@ -8,7 +8,7 @@ import { version } from "../../api/version.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
 import { type FlagValues, parseFlags } from "../flags.ts";
 import { renderHelp } from "../flag_help.ts";
-import { kill, list, remove, showPlan, spec, start, state } from "./commands.ts";
+import { kill, list, remove, spec, start, state } from "./commands.ts";
 import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
 import { UsageFailure } from "./one_id.ts";
@@ -44,7 +44,7 @@ const commands: Readonly<Record<string, Command>> = {
   events: async (root, args) => await (await import("./events.ts")).events(root, args),
   features: async () => (await import("./features.ts")).features(),
   spec: (_root, args) => spec(args),
-  plan: (_root, args, _log, global) => showPlan(args, global),
+  plan: async (_root, args, _log, global) => await (await import("./show_plan.ts")).showPlan(args, global),
 };
 
 /** Prefixes of error messages that callers know; exec fails with 255, everything else with 1. */

@@ -141,6 +141,7 @@ export async function exec(root: string, args: string[]): Promise<number> {
     openFiles: readLaunch().nofile,
     alone: true,
     ignorePaused: flags.ignorePaused,
+    ...(flags.cgroup.length === 0 ? {} : { subCgroups: flags.cgroup }),
     preserved: preservedDescriptors(flags.preserveFds),
   });
   try {

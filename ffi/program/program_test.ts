@@ -3,6 +3,7 @@ import { constant } from "../constants.ts";
 import { errnoNumber } from "../errno.ts";
 import { numbers } from "../gen/syscalls_x86_64.ts";
 import { Assembly } from "./assemble.ts";
+import { describeProgram } from "./describe.ts";
 import { formatProgram } from "./format.ts";
 import { header, headerSize, mode, operation, operationSize, returnNumber } from "./layout.ts";
 import { Data, flag, Given, Label, Program, returnStep, room, Slot, text, textArray, words } from "./program.ts";
@@ -131,6 +132,37 @@ Deno.test("textArray() and words() hold the addresses of what they refer to", ()
   assert.equal(view.getBigInt64(offset + 16, true), -1n);
   assert.equal(view.getBigInt64(offset + 24, true), 9n);
   assert.equal(view.getBigUint64(offset + 32, true), 2n ** 63n);
+});
+
+Deno.test("describeProgram() gives for each step what formatProgram() prints, as data", () => {
+  const program = new Program();
+  const done = new Label("done");
+  program.add({ call: "write", args: [3, "x", 1], does: "report", expect: 1 });
+  program.result("fd", {
+    call: "openat",
+    args: [flag("AT_FDCWD"), "/a", 0, 0],
+    does: "open a",
+    allow: ["ENOENT"],
+    otherwise: done,
+  });
+  program.operations.push(returnStep);
+  program.bind(done);
+  program.add({ call: "getppid", args: [], does: "end", allow: "any", branch: { on: 1, to: done } });
+  const names = new Map([[3, "report"]]);
+  assert.deepEqual(describeProgram(program, names), [
+    { does: "report", call: "write", args: ["3<report>", '"x"', "1"], expects: 1 },
+    {
+      does: "open a",
+      call: "openat",
+      args: ["AT_FDCWD", '"/a"', "0", "0"],
+      result: "fd",
+      mayFail: ["ENOENT"],
+      otherwise: "done",
+    },
+    { does: "go back to the runtime", call: "return", args: [] },
+    { labels: ["done"], does: "end", call: "getppid", args: [], branch: { on: 1, to: "done" }, mayFail: "any" },
+  ]);
+  assert.ok(formatProgram(program, names).startsWith(`# report\n  write(3<report>, "x", 1) = 1\n`));
 });
 
 Deno.test("formatProgram() prints steps as strace does, with labels and purposes", () => {

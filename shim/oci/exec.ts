@@ -13,7 +13,7 @@ import { gatherExecFacts } from "./exec_facts.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { unifiedCgroup } from "./plan/plan.ts";
-import { execProcess, planExec } from "./plan/plan_exec.ts";
+import { type ExecFacts, execProcess, planExec } from "./plan/plan_exec.ts";
 import { isAlive, statusOf } from "./status.ts";
 
 /** What an exec is made from. */
@@ -23,6 +23,8 @@ export interface ExecOptions {
   /** Whether this process starts children in no other way any more, see `spawn`. */
   alone: boolean;
   openFiles?: Limit | undefined;
+  /** Cgroups below the container's own that the process joins instead, as `inSubCgroups` takes them. */
+  subCgroups?: readonly string[];
   /** Goes on although the container is paused: the process then waits in the frozen cgroup. */
   ignorePaused?: boolean;
   /** Descriptors of this process that the new one gets from 3 on. */
@@ -49,7 +51,8 @@ export async function execInContainer(
   using init = new Descriptor(openPidfd(state.pid));
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
-  const facts = await gatherExecFacts(spec, state, process, options.openFiles);
+  const known = await gatherExecFacts(spec, state, process, options.openFiles);
+  const facts = options.subCgroups === undefined ? known : await withSubCgroups(known, options.subCgroups);
   const { preserved } = options;
   const planned = planExec(spec, process, preserved === undefined ? facts : { ...facts, preserved });
   using go = planned.stops.length > 0 ? makeGo() : undefined;
@@ -79,4 +82,10 @@ export async function execInContainer(
     throw error;
   }
   return launched;
+}
+
+/** Loaded only where it is asked for: other calls are not to wait for it. */
+async function withSubCgroups(facts: ExecFacts, wanted: readonly string[]): Promise<ExecFacts> {
+  const { inSubCgroups } = await import("./cgroup/sub_cgroups.ts");
+  return { ...facts, cgroups: inSubCgroups(facts.cgroups, wanted) };
 }

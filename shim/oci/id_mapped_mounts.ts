@@ -30,6 +30,13 @@ function isIdMapped({ uidMappings, options }: NonNullable<Spec["mounts"]>[number
   return uidMappings !== undefined || parseMountOptions(options ?? []).idMap !== "none";
 }
 
+/** The keys of a spec's mounts with ids mapped, in the order of {@link openIdMappedMounts}. */
+export function idMappedKeys(spec: Spec, bundle: string): string[] {
+  return (spec.mounts ?? []).filter(isIdMapped).map(({ source = "", destination }) =>
+    sourceKey(source.startsWith("/") ? source : `${bundle}/${source}`, destination)
+  );
+}
+
 /** Makes them. Throws `InvalidArgument` where a mount cannot have its ids mapped. */
 export async function openIdMappedMounts(reactor: Reactor, spec: Spec, bundle: string): Promise<IdMappedMounts> {
   const keys: string[] = [];

@@ -103,6 +103,8 @@ export interface ContainerPlan {
   pidNamespace: string | undefined;
   /** Where the id of the container's own process stands, where the cloned one only joins namespaces and clones that. */
   generation: Data | undefined;
+  /** What the new process's descriptors are, by number. */
+  placements: readonly Placement[];
   /** Where the new process waits for the runtime, in order; with any, the given number `go` is needed. */
   stops: readonly Stop[];
 }
@@ -152,7 +154,13 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   addPersonality(program, linux.personality);
   addMemoryPolicy(program, linux.memoryPolicy);
   addFinish(program, { process: withListening(process, facts), facts, descriptors, stops });
-  return { program, pidNamespace: pidNamespaceToEnter(spec), generation, stops: stops.list };
+  return {
+    program,
+    pidNamespace: pidNamespaceToEnter(spec),
+    placements: descriptors.placements,
+    generation,
+    stops: stops.list,
+  };
 }
 
 /** The process with what socket activation tells it (sd_listen_fds(3)); it is 1 in its pid namespace. */

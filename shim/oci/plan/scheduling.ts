@@ -92,8 +92,8 @@ export function addPersonality(program: Program, personality: Linux["personality
   program.add({ call: "personality", args: [domain], does: `set the execution domain ${personality.domain}` });
 }
 
-/** linux/mempolicy.h; modes by number. */
-const memoryModes = [
+/** Modes of memory policies; the place is the kernel's number (linux/mempolicy.h). */
+export const memoryPolicyModes: readonly string[] = [
   "MPOL_DEFAULT",
   "MPOL_PREFERRED",
   "MPOL_BIND",
@@ -108,10 +108,13 @@ const memoryFlags: Readonly<Record<string, number>> = {
   MPOL_F_NUMA_BALANCING: 1 << 13,
 };
 
+/** Names of the flags of memory policies. */
+export const memoryPolicyFlags: readonly string[] = Object.keys(memoryFlags);
+
 /** Sets from which nodes memory is taken (set_mempolicy(2)). */
 export function addMemoryPolicy(program: Program, policy: Linux["memoryPolicy"]): void {
   if (policy === undefined) return;
-  let mode = memoryModes.indexOf(policy.mode);
+  let mode = memoryPolicyModes.indexOf(policy.mode);
   if (mode < 0) throw new Failure("InvalidArgument", `linux.memoryPolicy: unknown mode "${policy.mode}"`);
   for (const name of policy.flags ?? []) {
     const bit = memoryFlags[name];
