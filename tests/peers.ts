@@ -30,6 +30,7 @@ export const peers = {
   conmon: { package: "conmon", shows: "conmon", use: "calls the OCI runtime for podman" },
   buildah: { package: "buildah", shows: "buildah", use: "calls the OCI runtime for each step of a build" },
   procps: { package: "procps", shows: "ps", use: "tables of processes" },
+  "dbus-daemon": { package: "dbus-daemon", shows: "dbus-daemon", use: "a message bus for the client of systemd" },
   bsdutils: { package: "bsdutils", shows: "script", use: "a terminal around a program" },
   "busybox-static": { package: "busybox-static", shows: "/bin/busybox", use: "a root file system of one file" },
   debootstrap: { package: "debootstrap", shows: "debootstrap", use: "makes Debian root file systems" },

@@ -9,6 +9,7 @@ import { Incoming } from "../../shim/dbus/connection.ts";
 import { encodeMessage, type Message, messageTypes } from "../../shim/dbus/message.ts";
 import type { Value } from "../../shim/dbus/value.ts";
 import { Running } from "../command.ts";
+import { findPeer } from "../peers.ts";
 
 const configuration = (socket: string): string =>
   `<busconfig><type>session</type><listen>unix:path=${socket}</listen><auth>EXTERNAL</auth>
@@ -19,7 +20,7 @@ export async function startBus(directory: string): Promise<{ path: string; daemo
   const path = `${directory}/bus`;
   await Deno.writeTextFile(`${directory}/bus.conf`, configuration(path));
   const arguments_ = ["--nofork", "--nopidfile", `--config-file=${directory}/bus.conf`, "--print-address"];
-  const daemon = new Running(["dbus-daemon", ...arguments_], { timeoutMs: 120_000 });
+  const daemon = new Running([findPeer("dbus-daemon")!, ...arguments_], { timeoutMs: 120_000 });
   await daemon.says("unix:path=");
   return { path, daemon };
 }
