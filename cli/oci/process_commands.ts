@@ -21,6 +21,7 @@ import type { Launched, Preserved, Streams } from "../../shim/oci/launch.ts";
 import { parseProcess } from "../../shim/oci/spec/parse.ts";
 import { type FlagValues, parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
+import { giveStreams } from "./give_streams.ts";
 import { createFlags, execFlags, runFlags } from "./flags.ts";
 import type { RuntimeLog } from "./log.ts";
 import { oneId, UsageFailure } from "./one_id.ts";
@@ -41,6 +42,7 @@ export async function create(
   const { spec, root: rootSource } = loadBundle(bundle);
   using reactor = new Reactor();
   using console = openConsole(spec.process?.terminal === true, flags.consoleSocket, true);
+  if (console === undefined && spec.process !== undefined) giveStreams(spec.process.user, spec);
   const created = await createContainer(reactor, {
     stateRoot: root,
     id,
@@ -93,6 +95,7 @@ export async function run(
   const terminal = spec.process?.terminal === true;
   const reactor = new Reactor();
   using console = openConsole(terminal, flags.consoleSocket, flags.detach);
+  if (flags.detach && !terminal && spec.process !== undefined) giveStreams(spec.process.user, spec);
   using signals = flags.detach ? undefined : new SignalForwarder();
   using foreground = flags.detach ? undefined : openForeground(reactor, terminal, spec.process);
   const created = await createContainer(reactor, {
@@ -133,6 +136,7 @@ export async function exec(root: string, args: string[]): Promise<number> {
   const pidFile = absolute(flags.pidFile);
   const reactor = new Reactor();
   using console = openConsole(process.terminal === true, flags.consoleSocket, flags.detach);
+  if (flags.detach && console === undefined) giveStreams(process.user, specOf(directory.read()));
   using foreground = flags.detach ? undefined : openForeground(reactor, process.terminal === true, process);
   using signals = flags.detach ? undefined : new SignalForwarder();
   const launched = await execInContainer(reactor, directory, {

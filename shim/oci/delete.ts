@@ -67,7 +67,8 @@ function killIfAlive(directory: StateDirectory): void {
   try {
     killContainer(directory, 9);
   } catch (error) {
-    if (!isFailure(error, "FailedPrecondition")) throw error;
+    // Gone: somebody else deletes it in this moment.
+    if (!isFailure(error, "FailedPrecondition") && !isFailure(error, "NotFound")) throw error;
   }
 }
 

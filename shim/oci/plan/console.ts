@@ -36,6 +36,16 @@ export function addConsole(
     view.setUint16(2, size.width, true);
     program.add({ call: "ioctl", args: [master, flag("TIOCSWINSZ"), winsize], does: "set the terminal's size" });
   }
+  const { uid } = process.user;
+  if (uid !== 0) {
+    // Only the user: the group is the one of all terminals. The process may open its terminal by name.
+    program.add({
+      call: "fchown",
+      args: [slave, uid, 0xffffffff],
+      does: "give the terminal to the user",
+      allow: ["EPERM", "EINVAL", "EROFS"],
+    });
+  }
   if (paths !== undefined) addConsoleNode(paths, slave);
   sendMaster(program, master, consoleSocket);
   for (const target of [0, 1, 2]) program.add({ call: "dup3", args: [slave, target, 0], does });

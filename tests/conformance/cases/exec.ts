@@ -39,6 +39,13 @@ const caps = "grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2 | 
 /** Waits until a file that a detached exec writes holds a text. */
 const waits = (holds: Expected): Step => ({ file: "rootfs/tmp/said", holds });
 
+/** A program that has a terminal itself; the words are its command. */
+const onTerminal = [
+  "python3",
+  "-c",
+  "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
+];
+
 /** Cases of `exec`. */
 export const execCases: readonly Case[] = [
   exec("exec passes output and exit code on", sh("echo out; echo err >&2; exit 5"), "out", { code: 5, err: /^err\n$/ }),
@@ -121,11 +128,46 @@ export const execCases: readonly Case[] = [
   exec("exec closes descriptors", sh("ls /proc/self/fd | wc -l"), "4"),
   alive("exec -t has a terminal", [{
     call: ["exec", "-t", ...sh("test -t 0 && test -t 1 && test -t 2 && echo a tty; exit 6")],
-    // What has a terminal itself: the words are its command.
-    around: ["python3", "-c", "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"],
+    around: onTerminal,
     out: /a tty\r*\n/,
     code: 6,
   }]),
+  alive("exec -t gives the terminal to the user", [{
+    call: ["exec", "-t", "--user", "1000:50", ...sh("stat -c %u $(tty); echo x > $(tty)")],
+    around: onTerminal,
+    out: /1000\r*\nx\r*\n/,
+  }]),
+  alive("exec -d gives its streams to the user", [
+    { call: ["exec", "-d", "--user", "1000", ...sh("stat -L -c %u /proc/self/fd/1; echo more >> /dev/stdout")] },
+    { file: "out", holds: "1000\nmore" },
+  ]),
+  {
+    name: "create gives its streams to the user",
+    change: (spec) => {
+      spec.process.user = { uid: 1000, gid: 1000 };
+      spec.process.args = ["sh", "-c", "stat -L -c %u /proc/self/fd/1; echo more >> /dev/stdout"];
+    },
+    steps: [
+      { call: ["create", "ID"] },
+      { call: ["start", "ID"] },
+      { file: "out", holds: "1000\nmore" },
+      { until: "stopped" },
+      { call: ["delete", "ID"] },
+    ],
+  },
+  {
+    name: "run with a terminal in the foreground",
+    change: (spec) => {
+      spec.process.terminal = true;
+      spec.process.args = ["sh", "-c", "test -t 0 && test -t 2 && tty && stat -c %F /dev/console; exit 7"];
+    },
+    steps: [{
+      call: ["run", "ID"],
+      around: onTerminal,
+      out: /\/dev\/(console|pts\/0)\r*\ncharacter special file\r*\n/,
+      code: 7,
+    }],
+  },
   alive("exec -d returns at once and writes a pid file", [
     { call: ["exec", "-d", "--pid-file", "DIR/pid", ...sh("echo said > /tmp/said; exec sleep 50")], out: "" },
     waits("said"),

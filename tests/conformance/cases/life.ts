@@ -161,6 +161,9 @@ const signals: readonly [given: string, number: number][] = [
   ["INT", 2],
 ];
 
+/** Performs the runtime's words twice at once, and prints both codes in order. */
+const twice = ["sh", "-c", '"$@" & one=$!; "$@"; two=$?; wait $one; one=$?; (echo $one; echo $two) | sort', "sh"];
+
 /** Cases of commands and states. */
 export const lifeCases: readonly Case[] = [
   ...matrix,
@@ -238,6 +241,35 @@ export const lifeCases: readonly Case[] = [
       { until: "stopped" },
       { call: ["delete", "ID"] },
     ],
+  },
+  {
+    name: "of two creations of one id at once, one succeeds",
+    change: (spec) => spec.process.args = ["sleep", "100"],
+    steps: [
+      { call: ["create", "ID"], around: twice, out: "0\n1" },
+      { until: "created" },
+      { call: ["delete", "ID"] },
+    ],
+  },
+  {
+    name: "two deletions by force at once both succeed",
+    change: (spec) => spec.process.args = ["sleep", "100"],
+    steps: [{ call: ["run", "-d", "ID"] }, { call: ["delete", "--force", "ID"], around: twice, out: "0\n0" }, {
+      until: "gone",
+    }],
+    except: { runc: "runc fails where the other one has removed a file in between" },
+  },
+  {
+    name: "of two starts at once, one succeeds",
+    change: (spec) => spec.process.args = ["sh", "-c", "echo ran >> /ran; exec sleep 100"],
+    steps: [
+      { call: ["create", "ID"] },
+      { call: ["start", "ID"], around: twice, out: "0\n1" },
+      { until: "running" },
+      { file: "rootfs/ran", holds: "ran" },
+      { call: ["delete", "--force", "ID"] },
+    ],
+    except: { runc: "runc's second start may wait for ever" },
   },
   {
     name: "an id can be used again",

@@ -306,4 +306,12 @@ export const mountCases: readonly Case[] = [
       prepare: ({ rootfs }) => Deno.symlinkSync("/tmp", `${rootfs}/way`),
     },
   ),
+  ...["proc", "sys"].map((name) =>
+    refused(`a link in the place of /${name} is refused`, () => {}, /directory|symlink|symbolic/i, {
+      prepare: ({ rootfs }) => {
+        Deno.removeSync(`${rootfs}/${name}`);
+        Deno.symlinkSync("/tmp", `${rootfs}/${name}`);
+      },
+    })
+  ),
 ];
