@@ -8,7 +8,7 @@ import { waitInPlace } from "./descriptor.ts";
 import { isErrno } from "./errno.ts";
 import { call } from "./syscall.ts";
 import type { Reactor, Watch } from "./reactor.ts";
-import { after } from "./timer.ts";
+import { after, pause } from "./timer.ts";
 
 /** How a process ended. */
 export type ExitStatus = { code: number } | { signal: number };
@@ -56,15 +56,21 @@ export function ended(reactor: Reactor, pidfd: number, signal?: AbortSignal): Pr
   });
 }
 
+/** How long to leave an ended child to its tracer before the next look; nothing tells when that is done with it. */
+const tracedRetryMs = 20;
+
 /**
  * Waits for a child's end and reaps it. For the first `inPlaceMs` the whole thread waits: a process that is alone with
  * its child sees an early end a millisecond sooner.
  */
 export async function waitForChild(reactor: Reactor, pidfd: number, inPlaceMs = 0): Promise<ExitStatus> {
   if (inPlaceMs === 0 || !waitInPlace(pidfd, inPlaceMs)) await ended(reactor, pidfd);
-  const status = reap(pidfd);
-  if (status === undefined) throw new Error("a pidfd was readable before its process had ended");
-  return status;
+  for (;;) {
+    const status = reap(pidfd);
+    if (status !== undefined) return status;
+    // Somebody in its container traces it, and has not taken note of the end yet: until then it is not for the parent.
+    await pause(reactor, tracedRetryMs);
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ import { gatherExecFacts } from "./exec_facts.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { unifiedCgroup } from "./plan/plan.ts";
-import { type ExecFacts, execProcess, planExec } from "./plan/plan_exec.ts";
+import { type ExecFacts, execProcess, mayBeTraced, planExec } from "./plan/plan_exec.ts";
 import { isAlive, statusOf } from "./status.ts";
 
 /** What an exec is made from. */
@@ -54,9 +54,13 @@ export async function execInContainer(
   const known = await gatherExecFacts(spec, state, process, options.openFiles);
   const facts = options.subCgroups === undefined ? known : await withSubCgroups(known, options.subCgroups);
   const { preserved } = options;
-  const planned = planExec(spec, process, preserved === undefined ? facts : { ...facts, preserved });
+  const planned = planExec(spec, process, {
+    ...facts,
+    shielded: mayBeTraced(spec, process),
+    ...(preserved === undefined ? {} : { preserved }),
+  });
   using go = planned.stops.length > 0 ? makeGo() : undefined;
-  const launched = launch({
+  let launched = launch({
     program: planned.program,
     streams: options.streams,
     dieWithParent: false,
@@ -68,6 +72,10 @@ export async function execInContainer(
     ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
   });
   try {
+    if (planned.generation !== undefined) {
+      const { nextGeneration } = await import("./next_generation.ts");
+      launched = await nextGeneration(reactor, launched, planned.generation, state.pid);
+    }
     for (const stop of planned.stops) {
       const { tellListener } = await import("./tell_listener.ts");
       await launched.settled(reactor, true);

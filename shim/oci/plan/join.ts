@@ -61,12 +61,19 @@ export function addGeneration(
   for (const namespace of given.toSorted((a, b) => turn(a) - turn(b))) {
     join(program, namespace, opened.get(namespace.type)!);
   }
-  const child = new Label("container");
-  const does = "clone the container's process";
+  return addClone(program, made, "clone the container's process");
+}
+
+/**
+ * Clones the process that goes on from here, a child of the runtime as its elder sibling is, which ends. Gives the place
+ * of the new process's id.
+ */
+export function addClone(program: Program, made: readonly ConstantName[], does: string): Data {
+  const child = new Label("second_generation");
   const flags: ConstantName[] = ["CLONE_PARENT", "CLONE_PARENT_SETTID", ...made];
   // Both processes write the call's result, in memory that they share; this the kernel writes for the first one alone.
   const pid = room(8, "&pid");
-  // A child of the runtime, like its elder sibling, and with the same signal at its end (clone(2), CLONE_PARENT).
+  // It has the same signal at its end (clone(2), CLONE_PARENT).
   const fields = [sumOf(flags), 0, 0, pid, 0, 0, 0, 0, 0, 0, 0];
   program.add({
     call: "clone3",

@@ -6,11 +6,11 @@
 import { Failure } from "../../../api/errors.ts";
 import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 import type { ChildProgram } from "../../../ffi/program/spawn.ts";
-import { flag, type Program, type Slot } from "../../../ffi/program/program.ts";
+import { type Data, flag, type Program, type Slot } from "../../../ffi/program/program.ts";
 import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
-import { namespaceFlags } from "./join.ts";
+import { addClone, namespaceFlags } from "./join.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { addAffinity, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { addNamespaceRoot } from "./user_namespace.ts";
@@ -19,20 +19,36 @@ import { type Stop, Stops } from "./stops.ts";
 import { addCgroups, beginChild, withListening } from "./plan.ts";
 
 /** The facts that an exec needs. */
-export type ExecFacts = Pick<
-  Facts,
-  | "arch"
-  | "id"
-  | "filter"
-  | "cgroups"
-  | "ignoredSignals"
-  | "openFiles"
-  | "lastCapability"
-  | "passwd"
-  | "dieWithParent"
-  | "preserved"
-  | "newKeyring"
->;
+export type ExecFacts =
+  & Pick<
+    Facts,
+    | "arch"
+    | "id"
+    | "filter"
+    | "cgroups"
+    | "ignoredSignals"
+    | "openFiles"
+    | "lastCapability"
+    | "passwd"
+    | "dieWithParent"
+    | "preserved"
+    | "newKeyring"
+  >
+  & {
+    /** Whether the container is shown the process only when that holds nothing of the host any more, see `mayBeTraced`. */
+    shielded?: boolean;
+  };
+
+/**
+ * Whether a process of the container may have CAP_SYS_PTRACE over one that joins it: then neither the kernel's dumpable
+ * bit nor missing capabilities keep the container out of it. In a user namespace that capability does not reach so far.
+ */
+export function mayBeTraced(spec: Spec, process: Process): boolean {
+  if (spec.linux?.namespaces?.some(({ type }) => type === "user")) return false;
+  return [spec.process?.capabilities, process.capabilities].some((sets) =>
+    Object.values(sets ?? {}).flat().some((name) => /^cap_sys_ptrace$/i.test(name))
+  );
+}
 
 /** The namespaces that an exec joins; the pid namespace is entered by the clone. */
 const joined: readonly NamespaceType[] = ["user", "ipc", "uts", "network", "cgroup", "time", "mount"];
@@ -41,6 +57,8 @@ const joined: readonly NamespaceType[] = ["user", "ipc", "uts", "network", "cgro
 export interface ExecPlan {
   program: ChildProgram;
   joinsPidNamespace: boolean;
+  /** Where the id of the process stands that executes, where the cloned one only joins the container and clones that. */
+  generation?: Data | undefined;
   /** Where the process waits for the runtime; with any, the given number `go` is needed. */
   stops: readonly Stop[];
 }
@@ -68,6 +86,8 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   addLabels(program, process);
   const types = new Set((spec.linux?.namespaces ?? []).map(({ type }) => type));
   const flags = joined.filter((type) => types.has(type)).map((type) => namespaceFlags[type]);
+  const inTwo = types.has("pid") && facts.shielded === true;
+  if (inTwo) flags.push("CLONE_NEWPID");
   program.add({
     call: "setns",
     // A pidfd joins several namespaces at once, and cannot mean another process later (Linux 5.8).
@@ -75,6 +95,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
     does: "join the container's namespaces",
     errors: { ESRCH: "the container has stopped" },
   });
+  const generation = inTwo ? addSecond(program, descriptors.placements.length) : undefined;
   if (types.has("user")) addNamespaceRoot(program);
   program.add({ call: "setsid", args: [], does: "begin a session" });
   if (facts.newKeyring) addKeyring(program, facts.id);
@@ -86,7 +107,14 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   addMemoryPolicy(program, spec.linux?.memoryPolicy);
   const stops = new Stops(program, descriptors.report, descriptors.go);
   addFinish(program, { process: withListening(process, facts), facts, descriptors, executable, stops });
-  return { program, joinsPidNamespace: types.has("pid"), stops: stops.list };
+  return { program, joinsPidNamespace: types.has("pid") && !inTwo, generation, stops: stops.list };
+}
+
+/** Closes what the plan has opened on the host, and clones the process that the container sees. */
+function addSecond(program: Program, placed: number): Data {
+  const does = "close what was opened on the host";
+  program.add({ call: "close_range", args: [placed, 0xffffffff, 0], does });
+  return addClone(program, [], "clone the process into the container's pid namespace");
 }
 
 /** The terminal multiplexer of the container that was joined; a link there may be the image's own. */
