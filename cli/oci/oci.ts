@@ -44,6 +44,8 @@ const commands: Readonly<Record<string, Command>> = {
   events: async (root, args) => await (await import("./events.ts")).events(root, args),
   features: async () => (await import("./features.ts")).features(),
   spec: (_root, args) => spec(args),
+  checkpoint: () => refuseCheckpoints("checkpoint"),
+  restore: () => refuseCheckpoints("restore"),
   plan: async (_root, args, _log, global) => await (await import("./show_plan.ts")).showPlan(args, global),
 };
 
@@ -61,6 +63,11 @@ function refuseGlobalFlags(flags: FlagValues<typeof globalFlags>): void {
   if (flags.rootless === "true") {
     throw new Failure("NotImplemented", "--rootless true is not supported: barge oci needs root; leave it out");
   }
+}
+
+/** Says so, instead of not knowing the command: runc has it, and callers ask for it. */
+function refuseCheckpoints(command: string): never {
+  throw new Failure("NotImplemented", `${command} is not supported: this runtime does not drive criu; use runc for it`);
 }
 
 /** Whether it is worth a closer look. */
@@ -81,8 +88,8 @@ export async function main(args: string[]): Promise<number> {
       return 0;
     }
     if (!help && rest.some(maybeHelp)) {
-      const { asksForHelp, commandHelp } = await import("./command_help.ts");
-      const text = asksForHelp(rest) ? commandHelp(command ?? "") : undefined;
+      const { commandHelp } = await import("./command_help.ts");
+      const text = commandHelp(command ?? "", rest);
       if (text !== undefined) {
         console.log(text.trimEnd());
         return 0;
