@@ -4,7 +4,7 @@
  * @module
  */
 import { renderHelp } from "../flag_help.ts";
-import type { FlagTable } from "../flags.ts";
+import { type FlagTable, parseFlags } from "../flags.ts";
 import {
   createFlags,
   deleteFlags,
@@ -39,16 +39,20 @@ const texts: Readonly<Record<string, readonly [words: string, description: strin
   update: ["ID", "Changes the limits of a container.", updateFlags],
 };
 
-/** Whether the arguments ask for help: before the first of them that is no flag, for what follows may be a command's own. */
-export function asksForHelp(args: readonly string[]): boolean {
-  const first = args.findIndex((word) => !word.startsWith("-"));
-  return args.slice(0, first < 0 ? args.length : first).some((word) => /^(-h|--?help)$/.test(word));
-}
+/** Commands whose flags end at the first other word: what follows may be a command's own. */
+const endAtWord: ReadonlySet<string> = new Set(["exec", "kill", "ps"]);
 
-/** The text for a command; undefined where there is no such command. */
-export function commandHelp(command: string): string | undefined {
+/** The text for a command whose arguments ask for it; undefined where they do not, or where there is no such command. */
+export function commandHelp(command: string, args: readonly string[]): string | undefined {
   const text = texts[command];
   if (text === undefined) return undefined;
   const [words, description, flags] = text;
+  try {
+    const { help } = parseFlags(flags, args, { interspersed: !endAtWord.has(command), singleDashLong: true });
+    if (!help) return undefined;
+  } catch {
+    // The command itself says what is wrong with them.
+    return undefined;
+  }
   return renderHelp({ usage: `barge oci ${command} [flags] ${words}`.trimEnd(), description }, flags);
 }

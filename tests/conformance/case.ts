@@ -54,6 +54,8 @@ export type Step =
   }
   /** Waits for a status, or (`gone`) until there is no such container. */
   | { readonly until: "created" | "running" | "paused" | "stopped" | "gone" }
+  /** Waits for the first process to be a command of this name: `start` may return before it is. */
+  | { readonly runs: string }
   /** Waits for a file below the case's directory to hold something that fits. */
   | { readonly file: string; readonly holds: Expected }
   /** Files of the container's cgroup of version 1 by `CONTROLLER/FILE`, and what they must hold. */

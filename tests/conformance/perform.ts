@@ -74,6 +74,7 @@ export async function makePlace({ scratch, runtime, spec }: Suite, one: Case, nu
 async function performStep(suite: Suite, place: Place, step: Step): Promise<void> {
   if ("host" in step) return await step.host(place);
   if ("until" in step) return await reaches(suite, place, step.until);
+  if ("runs" in step) return await runs(suite, place, step.runs);
   if ("file" in step) return await waitFor(() => check(readText(`${place.directory}/${step.file}`), step.holds, place));
   if ("cgroup" in step) {
     for (const [file, expected] of Object.entries(step.cgroup)) {
@@ -122,6 +123,13 @@ async function reaches(suite: Suite, place: Place, wanted: string): Promise<void
   await waitFor(async () => {
     const { code, stdout } = await call(suite, place, { call: ["state", "ID"] });
     assert.equal(code === 0 ? JSON.parse(stdout).status : "gone", wanted);
+  });
+}
+
+async function runs(suite: Suite, place: Place, command: string): Promise<void> {
+  await waitFor(async () => {
+    const { stdout } = await call(suite, place, { call: ["state", "ID"] });
+    assert.match(readText(`/proc/${JSON.parse(stdout).pid}/cmdline`), new RegExp(`^${command}\\0`));
   });
 }
 

@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { alive, type Case, inside } from "../case.ts";
 
-const sleeps = (name: string, steps: Case["steps"], more: Parameters<typeof alive>[2] = {}) => alive(name, steps, more);
+const sleeps = (name: string, steps: Case["steps"], more: Parameters<typeof alive>[2] = {}) =>
+  alive(name, [{ runs: "sleep" }, ...steps], more);
 
 /** Keys of an object of JSON in the text. */
 const keysOf = (text: string) => Object.keys(JSON.parse(text)).sort().join(" ");
