@@ -53,7 +53,7 @@ export class ShimLauncher {
 
   /** Whether one shim of that program holds all containers of a namespace that have the same options. */
   sharesShims(program: string): boolean {
-    return lingers(program) && shimEnvironment(this.#surroundings, "")["BARGE_SHIM_GROUP"] === "namespace";
+    return lingers(program) && shimEnvironment(program, this.#surroundings, "")["BARGE_SHIM_GROUP"] === "namespace";
   }
 
   /**
@@ -65,7 +65,7 @@ export class ShimLauncher {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(startMsMax)]);
     const { stdout, stderr } = await runShim(program, shimArguments(this.#surroundings, subject, "start"), {
       directory: subject.directory,
-      env: shimEnvironment(this.#surroundings, subject.namespace),
+      env: shimEnvironment(program, this.#surroundings, subject.namespace),
       // The form of containerd 1.x and 2.0 to 2.2, which shims of all versions read; nothing where there are none.
       input: options === undefined ? undefined : Any.encode(options).finish(),
       signal: limit,
@@ -86,7 +86,7 @@ export class ShimLauncher {
     try {
       const { stdout, stderr } = await runShim(program, shimArguments(this.#surroundings, subject, "delete"), {
         directory: subject.directory,
-        env: shimEnvironment(this.#surroundings, subject.namespace),
+        env: shimEnvironment(program, this.#surroundings, subject.namespace),
         signal: AbortSignal.timeout(msMax),
       });
       if (stderr !== "") this.#log.warn("cleanup warnings", { id: bundle.id, text: stderr.trim() });
@@ -104,7 +104,7 @@ export class ShimLauncher {
     try {
       const { stdout } = await runShim(program, ["-info"], {
         directory: "/",
-        env: shimEnvironment(this.#surroundings, "default"),
+        env: shimEnvironment(program, this.#surroundings, "default"),
         input: options === undefined ? undefined : Any.encode(options).finish(),
         signal: AbortSignal.any([signal, AbortSignal.timeout(infoMsMax)]),
       });

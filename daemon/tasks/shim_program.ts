@@ -54,6 +54,7 @@ export function shimArguments(
 
 /** The daemon's environment with what shims look for, without what tells barge's programs which of them they are. */
 export function shimEnvironment(
+  program: string,
   { address, ttrpcAddress, env }: ShimSurroundings,
   namespace: string,
 ): Record<string, string> {
@@ -72,6 +73,8 @@ export function shimEnvironment(
     NAMESPACE: namespace,
     GOMAXPROCS: "2",
   };
+  // By containerd's name it is treated as containerd's: told to end with each container, which must be its only one.
+  if (!lingers(program)) delete variables["BARGE_SHIM_GROUP"];
   delete variables["BARGE_ARGV0"];
   delete variables["NOTIFY_SOCKET"];
   return variables;

@@ -29,7 +29,9 @@ Deno.test("shimArguments() and shimEnvironment() are containerd's", () => {
     "-namespace ns -address /run/c.sock -publish-binary /bin/containerd -id one -debug start",
   );
   assert.match(shimArguments(surroundings, subject, "delete").join(" "), / -id one -bundle \/bundle -debug delete$/);
-  const env = shimEnvironment(surroundings, "ns");
+  const env = shimEnvironment("/bin/containerd-shim-ts-v2", surroundings, "ns");
+  assert.equal(env["BARGE_SHIM_GROUP"], "namespace");
+  assert.equal(shimEnvironment("/bin/containerd-shim-runc-v2", surroundings, "ns")["BARGE_SHIM_GROUP"], undefined);
   const { TTRPC_ADDRESS, GRPC_ADDRESS, NAMESPACE, MAX_SHIM_VERSION, GOMAXPROCS, SCHED_CORE, EMPTY, PATH } = env;
   assert.deepEqual(
     { TTRPC_ADDRESS, GRPC_ADDRESS, NAMESPACE, MAX_SHIM_VERSION, GOMAXPROCS, SCHED_CORE, EMPTY, PATH },

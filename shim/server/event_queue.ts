@@ -51,7 +51,7 @@ export class EventQueue {
     const { namespace } = this.options;
     this.#waiting.push({ timestamp: wireTime(Date.now()), namespace, topic, event });
     if (this.#waiting.length > eventsMax) this.#giveUp(this.#waiting.shift()!, "too many events wait");
-    this.#sending ??= this.#send().finally(() => this.#sending = undefined);
+    this.#sending ??= this.#send();
   }
 
   #giveUp({ topic }: Envelope, why: string): void {
@@ -65,6 +65,8 @@ export class EventQueue {
       await this.#sendOne(event);
       if (this.#waiting[0] === event) this.#waiting.shift();
     }
+    // In the same turn as the last look: an event that comes a moment later has to begin anew.
+    this.#sending = undefined;
   }
 
   async #sendOne(event: Envelope): Promise<void> {

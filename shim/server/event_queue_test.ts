@@ -37,3 +37,24 @@ Deno.test("EventQueue gives an event up at its end, and says so", async () => {
   await queue.close();
   assert.deepEqual(warnings, ["the event /a is lost: no daemon"]);
 });
+
+Deno.test("EventQueue sends an event that comes in the very moment in which the last one was taken", async () => {
+  using reactor = new Reactor();
+  for (let microtasks = 0; microtasks < 24; microtasks++) {
+    const told: string[] = [];
+    const publish = async ({ topic }: { topic: string }) => {
+      told.push(topic);
+      await Promise.resolve();
+      if (topic === "/first") void addLater();
+    };
+    const queue = new EventQueue(reactor, { namespace: "n", warn: assert.fail, publish });
+    const addLater = async () => {
+      for (let count = 0; count < microtasks; count++) await Promise.resolve();
+      queue.add("/second", "TaskStart", TaskStart, { containerId: "x", pid: 2 });
+    };
+    queue.add("/first", "TaskStart", TaskStart, { containerId: "x", pid: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(told, ["/first", "/second"], `after ${microtasks} microtasks`);
+    await queue.close();
+  }
+});
