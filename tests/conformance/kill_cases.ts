@@ -30,6 +30,8 @@ interface Killed {
   readonly keeps?: boolean;
   /** Whether the user's command may have run. */
   readonly mayRun: boolean;
+  /** A container that needs more of the runtime, and what it is called. */
+  readonly more?: { readonly name: string; readonly change: NonNullable<Case["change"]> };
 }
 
 const sleeping = ["run", "--detach", "--bundle", "DIR", "ID"];
@@ -37,6 +39,19 @@ const created = ["create", "--bundle", "DIR", "ID"];
 
 const commands: readonly Killed[] = [
   { words: created, before: [], mayRun: false },
+  {
+    words: created,
+    before: [],
+    mayRun: false,
+    more: {
+      name: "with hooks and a copy",
+      change: (spec) => {
+        const hook = { path: "/bin/true", args: ["true"] };
+        spec.hooks = { createRuntime: [hook], createContainer: [hook], poststop: [hook] };
+        spec.mounts.push({ destination: "/etc", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup"] });
+      },
+    },
+  },
   { words: ["start", "ID"], before: [created], mayRun: true },
   { words: sleeping, before: [], mayRun: true },
   { words: ["exec", "--detach", "ID", "true"], before: [sleeping], keeps: true, mayRun: true },
@@ -90,13 +105,16 @@ function exists(path: string): boolean {
 }
 
 /** Makes a bundle whose command leaves a mark when it runs. */
-async function makeVictim(scratch: Scratch, script: string): Promise<Victim> {
+async function makeVictim(scratch: Scratch, script: string, change?: Case["change"]): Promise<Victim> {
   const runtime = await installedRuntime();
   const suite = await makeSuite(scratch, { name: "barge", command: runtime });
   const one: Case = {
     name: "killed",
     steps: [],
-    change: (spec) => spec.process.args = ["sh", "-c", script],
+    change: (spec, place) => {
+      spec.process.args = ["sh", "-c", script];
+      change?.(spec, place);
+    },
   };
   return new Victim(runtime, await makePlace(suite, one, 0), scratch);
 }
@@ -119,12 +137,13 @@ export function declareKillTests(): void {
   declareKilledInit();
 }
 
-function declareKilled({ words, before, keeps, mayRun }: Killed): void {
-  const name = words.filter((word) => !/^(ID|DIR|--bundle)$/.test(word)).join(" ");
+function declareKilled({ words, before, keeps, mayRun, more }: Killed): void {
+  const plain = words.filter((word) => !/^(ID|DIR|--bundle)$/.test(word)).join(" ");
+  const name = more === undefined ? plain : `${plain} ${more.name}`;
   systemTest(`barge oci ${name}, killed before its steps, leaves what delete --force removes`, needs, async () => {
     const random = randomNumbers(`kill ${name}`);
     await using scratch = await makeScratch();
-    const victim = await makeVictim(scratch, "echo ran > /ran; exec sleep 100");
+    const victim = await makeVictim(scratch, "echo ran > /ran; exec sleep 100", more?.change);
     const traced: Traced = { output: `${scratch.path}/trace`, follow: false };
     const command = victim.command(words);
     for (const first of before) await victim.succeed(first);
