@@ -4,9 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { connect, dialUnix, type GrpcChannel } from "../../api/grpc/client.ts";
+import { namespaceKey } from "../../api/rpc/context.ts";
 import { barge, Running } from "../command.ts";
 import type { DaemonOptions } from "../daemon/daemon_fixture.ts";
-import { startTaskBench, type TaskBench } from "./task_fixture.ts";
+import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
 
 /** Programs that the tests need. */
 export const programs = ["busybox", "tar", "ctr", "skopeo"];
@@ -94,4 +96,20 @@ export function count(text: string, pattern: string): number {
 export async function endShims(bench: TaskBench): Promise<void> {
   for (const pid of shimsOf(bench)) Deno.kill(pid, "SIGTERM");
   await until("the shims have ended", () => shimsOf(bench).length === 0);
+}
+
+/** Runs a container in barge's own shim, and does not wait for its end. */
+export function run(bench: TaskBench, id: string, ...command: string[]): Promise<string> {
+  return bench.ask("run", "-d", ...runtime, image, id, ...command);
+}
+
+/** Calls of the daemon's API in the bench's namespace. */
+export function channelOf(bench: TaskBench): GrpcChannel {
+  return connect({ open: dialUnix(bench.daemon.address), metadata: { [namespaceKey]: bench.namespace } });
+}
+
+/** Throws where something is left once the shims have ended. */
+export async function nothingLeft(bench: TaskBench): Promise<void> {
+  await endShims(bench);
+  await bench.assertNothingLeft();
 }

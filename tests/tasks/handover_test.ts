@@ -5,17 +5,17 @@ import assert from "node:assert/strict";
 import { SnapshotsDefinition } from "../../api/gen/services/snapshots/v1/snapshots.ts";
 import { CreateTaskRequest, TasksDefinition } from "../../api/gen/services/tasks/v1/tasks.ts";
 import { Options } from "../../api/gen/types/runc/options/oci.ts";
-import { connect, dialUnix, type GrpcChannel } from "../../api/grpc/client.ts";
-import { namespaceKey } from "../../api/rpc/context.ts";
 import { Running, systemTest } from "../command.ts";
 import {
   bundleOf,
+  channelOf,
   count,
-  endShims,
   killShim,
   left,
   listen,
+  nothingLeft,
   programs,
+  run,
   runtime,
   shimsOf,
   until,
@@ -25,9 +25,6 @@ import { image, type TaskBench } from "./task_fixture.ts";
 
 /** A command that runs until SIGTERM, and ends with the code then. */
 const endsWith = (code: number) => ["sh", "-c", `trap 'exit ${code}' TERM; while :; do sleep 0.05; done`];
-
-const run = (bench: TaskBench, id: string, ...command: string[]) =>
-  bench.ask("run", "-d", ...runtime, image, id, ...command);
 
 const pidOf = async (bench: TaskBench, id: string) =>
   Number(new RegExp(`^${id} +(\\d+)`, "m").exec(await bench.ask("tasks", "ls"))![1]);
@@ -39,15 +36,6 @@ async function endAndRemove(bench: TaskBench, id: string, code: number): Promise
   const { stderr } = await bench.ctr("tasks", "rm", id);
   assert.match(stderr, new RegExp(`task ${id} exit with non-zero exit code ${code}`));
   await bench.ask("containers", "rm", id);
-}
-
-function channelOf(bench: TaskBench): GrpcChannel {
-  return connect({ open: dialUnix(bench.daemon.address), metadata: { [namespaceKey]: bench.namespace } });
-}
-
-async function nothingLeft(bench: TaskBench): Promise<void> {
-  await endShims(bench);
-  await bench.assertNothingLeft();
 }
 
 systemTest(
@@ -173,6 +161,8 @@ systemTest("20 containers of a killed shim are all taken over by one", programs,
     for (const id of ids) await left(bench, id);
     await bench.ask("tasks", "pause", "c0");
     const before = await bench.ask("tasks", "ls");
+    const fifos = linksOf(bench.daemon.pid).filter((path) => path.includes("-stdout")).length;
+    assert.equal(fifos, ids.length, "the daemon holds the clients' FIFOs");
     await killShim(bench);
     const sorted = (text: string) => text.split("\n").sort();
     assert.deepEqual(sorted(await bench.ask("tasks", "ls")), sorted(before));
@@ -188,8 +178,43 @@ systemTest("20 containers of a killed shim are all taken over by one", programs,
     await bench.ctr("tasks", "rm", ...ids);
     await bench.until(/^TASK.*\n$/, "tasks", "ls");
     await bench.ask("containers", "rm", ...ids);
+    // FIFOs that the daemon holds for them.
+    const held = () => linksOf(bench.daemon.pid).filter((path) => /\/c\d+-std(in|out|err)/.test(path)).length;
+    await until("the daemon holds nothing of them any more", () => held() === 0);
     await nothingLeft(bench);
   }));
+
+/** What a process has open. */
+function linksOf(pid: number): string[] {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+    } catch {
+      // It was closed meanwhile.
+      return "";
+    }
+  });
+}
+
+systemTest(
+  "the successor of a shim tells when a container has no memory left",
+  programs,
+  () =>
+    withOwnShim(async (bench) => {
+      await using events = listen(bench);
+      const script = "until [ -e /go ]; do sleep 0.05; done; tail /dev/zero";
+      const limit = ["--memory-limit", String(32 << 20)];
+      await bench.ask("run", "-d", ...limit, ...runtime, image, "one", "sh", "-c", script);
+      await left(bench, "one");
+      await killShim(bench);
+      await bench.ask("tasks", "exec", "--exec-id", "x", "one", "touch", "/go");
+      await events.says(`/tasks/oom {"container_id":"one"`);
+      await bench.until(/^one .*STOPPED/m, "tasks", "ls");
+      await bench.ctr("tasks", "rm", "one");
+      await bench.ask("containers", "rm", "one");
+      await nothingLeft(bench);
+    }),
+);
 
 systemTest("how a process ended while it had no shim is told, once", programs, () =>
   withOwnShim(async (bench) => {
@@ -344,67 +369,6 @@ systemTest(
       assert.equal((await tasks.wait({ containerId: "one", execId: "" })).exitStatus, 137);
       assert.equal((await tasks.delete({ containerId: "one" })).exitStatus, 137);
       await bench.ask("containers", "rm", "one");
-      await nothingLeft(bench);
-    }),
-);
-
-systemTest(
-  'with dead_shim = "cleanup" the containers of a killed shim end, and another shim takes new ones',
-  programs,
-  () =>
-    withOwnShim(async (bench) => {
-      await using events = listen(bench);
-      for (const id of ["one", "two"]) await run(bench, id, "sleep", "1000");
-      await killShim(bench);
-      await bench.until(/^TASK.*\n$/, "tasks", "ls");
-      for (const id of ["one", "two"]) {
-        await events.says(`/tasks/delete {"container_id":"${id}"`);
-        assert.equal(
-          count(events.stdout, `/tasks/exit {"container_id":"${id}","id":"${id}","pid":\\d+,"exit_status":137,`),
-          1,
-        );
-      }
-      assert.equal(await bench.ask("run", "--rm", ...runtime, image, "three", "echo", "hello"), "hello\n");
-      for (const id of ["one", "two"]) await bench.ask("containers", "rm", id);
-      await nothingLeft(bench);
-    }, { config: `[plugins."io.containerd.runtime.v2.task"]\ndead_shim = "cleanup"\n` }),
-);
-
-systemTest(
-  "a stopped shim's tasks are listed and named in errors, and no other shim's are held up",
-  programs,
-  () =>
-    withOwnShim(async (bench) => {
-      const other = `${bench.namespace}-b`;
-      await run(bench, "hung", "sleep", "1000");
-      await left(bench, "hung");
-      const [shim] = shimsOf(bench);
-      await bench.daemon.ask("-n", other, "images", "import", bench.archive);
-      await bench.daemon.ask("-n", other, "run", "-d", ...runtime, image, "well", "sleep", "1000");
-      try {
-        Deno.kill(shim!, "SIGSTOP");
-        await bench.until(/^hung .*UNKNOWN$/m, "tasks", "ls");
-        using channel = channelOf(bench);
-        await assert.rejects(
-          channel.client(TasksDefinition).get({ containerId: "hung", execId: "x" }),
-          { message: new RegExp(`the shim of task hung \\(process ${shim}\\) did not answer state within 2 s`) },
-        );
-        const began = performance.now();
-        assert.equal(
-          await bench.daemon.ask("-n", other, "tasks", "exec", "--exec-id", "x", "well", "echo", "in"),
-          "in\n",
-        );
-        assert(performance.now() - began < 5000, "another shim's task was held up");
-        Deno.kill(shim!, "SIGCONT");
-        await bench.until(/^hung .*RUNNING$/m, "tasks", "ls");
-      } finally {
-        Deno.kill(shim!, "SIGCONT");
-        await bench.daemon.ctr("-n", other, "tasks", "rm", "-f", "well");
-        await bench.daemon.ctr("-n", other, "containers", "rm", "well");
-        for (const path of bench.scratch.cgroups()) if (path.endsWith(`/${other}`)) await Deno.remove(path);
-      }
-      await bench.ask("tasks", "rm", "-f", "hung");
-      await bench.ask("containers", "rm", "hung");
       await nothingLeft(bench);
     }),
 );
