@@ -17,7 +17,7 @@ import {
   writeOnce,
 } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
-import { runOnThread, splicePump } from "../../ffi/program/thread.ts";
+import { copyPump, runOnThread, splicePump } from "../../ffi/program/thread.ts";
 import type { Reactor, Watch } from "../../ffi/reactor.ts";
 import { receiveDescriptor, socketPair } from "../../ffi/socket.ts";
 import { call } from "../../ffi/syscall.ts";
@@ -96,10 +96,21 @@ export class PipedForeground implements Foreground {
 
 /** Moves a pipe's bytes to a descriptor of ours until the pipe's end. */
 async function moveOutput(reactor: Reactor, from: Descriptor, to: number): Promise<void> {
-  // A full non-blocking output answers EAGAIN, and a file opened for appending EINVAL: both are copied instead.
-  const result = await runOnThread(splicePump(from.number, to));
+  const pump = isFile(to) ? copyPump(from.number, to) : splicePump(from.number, to);
+  const result = await runOnThread(pump);
+  // A full non-blocking output answers EAGAIN: it is copied instead.
   if (result < 0) await copy(reactor, from.number, to);
   from.close();
+}
+
+/** Whether a descriptor of this process is a file: both outputs of a program may go to the same one. */
+function isFile(number: number): boolean {
+  try {
+    return Deno.statSync(`/proc/self/fd/${number}`).isFile;
+  } catch {
+    // A closed descriptor is none; the pump says so.
+    return false;
+  }
 }
 
 /** Moves our standard input to the container's; its end is passed on by closing the pipe. */
