@@ -17,13 +17,11 @@ export interface ScopeFacts {
 
 /** The properties in runc's order. */
 export function scopeProperties({ unit, pid, version }: ScopeFacts): UnitProperty[] {
-  const isSlice = unit.name.endsWith(".slice");
   return [
     property("Description", "s", `libcontainer container ${unit.stem}`),
-    // A slice's place follows from its name; it can only want its parent.
-    isSlice ? property("Wants", "as", [unit.slice]) : property("Slice", "s", unit.slice),
+    property("Slice", "s", unit.slice),
     // What is below belongs to the container, and systemd lets it alone.
-    ...(isSlice ? [] : [property("Delegate", "b", true)]),
+    property("Delegate", "b", true),
     property("PIDs", "au", [pid]),
     ...["Memory", "CPU", version === 1 ? "BlockIO" : "IO", "Tasks"].map((name) =>
       property(`${name}Accounting`, "b", true)

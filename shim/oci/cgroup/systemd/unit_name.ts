@@ -10,7 +10,7 @@ export interface UnitName {
   slice: string;
   /** What the path calls the container; its id, without a path. */
   stem: string;
-  /** With its suffix, `.scope` or `.slice`. */
+  /** With its suffix, `.scope`. */
   name: string;
 }
 
@@ -34,11 +34,14 @@ export function unitOf(cgroupsPath: string | undefined, id: string, user: boolea
       } instead`,
     );
   }
-  const unit = {
-    slice: given || (user ? "user.slice" : "system.slice"),
-    stem: name,
-    name: name.endsWith(".slice") ? name : `${prefix}-${name}.scope`,
-  };
+  if (name.endsWith(".slice")) {
+    // runc asks systemd for it, which refuses too, and has the slice as "not loaded properly" from then on.
+    throw new Failure(
+      "InvalidArgument",
+      `unable to start unit "${name}": a slice has no processes of its own; want a name that does not end in ".slice"`,
+    );
+  }
+  const unit = { slice: given || (user ? "user.slice" : "system.slice"), stem: name, name: `${prefix}-${name}.scope` };
   // Also its directory's name: a slash is not to become part of a path.
   if (unit.name.length > lengthMax || !/^[A-Za-z0-9:_.\\@-]+$/.test(unit.name)) {
     throw new Failure("InvalidArgument", `Unit name ${unit.name} is not valid.`);

@@ -6,7 +6,6 @@ Deno.test("unitOf() reads slice:prefix:name, and has runc's defaults", () => {
     ["machine.slice:libpod:0a1", { slice: "machine.slice", stem: "0a1", name: "libpod-0a1.scope" }],
     [":docker:0a1", { slice: "system.slice", stem: "0a1", name: "docker-0a1.scope" }],
     ["a-b.slice::box", { slice: "a-b.slice", stem: "box", name: "-box.scope" }],
-    ["a.slice:ignored:a-c.slice", { slice: "a.slice", stem: "a-c.slice", name: "a-c.slice" }],
     [undefined, { slice: "system.slice", stem: "box", name: "runc-box.scope" }],
     ["", { slice: "system.slice", stem: "box", name: "runc-box.scope" }],
   ];
@@ -30,6 +29,10 @@ Deno.test("unitOf() refuses names that no unit can have, before one becomes a pa
       name,
     );
   }
+});
+
+Deno.test("unitOf() refuses a slice, which systemd would have as broken from then on", () => {
+  assert.throws(() => unitOf("a.slice:box:a-c.slice", "box", false), /unable to start unit "a-c\.slice": a slice has/);
 });
 
 Deno.test("slicePath() puts a slice below those that its name begins with", () => {
