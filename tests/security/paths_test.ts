@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { Data, type Step } from "../../ffi/program/program.ts";
+import { copyTree } from "../../shim/oci/copy_tree.ts";
 import { readInRoot } from "../../shim/oci/read_in_root.ts";
 import { type FullSpec, makeRootfs, runtimeTest } from "../bundle.ts";
 import { execute, Running, succeed, systemTest } from "../command.ts";
@@ -103,6 +104,30 @@ runtimeTest("creates a container while a volume's directory becomes a link", asy
     if (code !== 0) assert.match(stderr, /mount tmpfs on /);
   }
 }, { only: "barge" });
+
+systemTest(
+  "a memory file system begins with no file of the host, where what it covers becomes a link",
+  ["busybox"],
+  async () => {
+    await withVictim(async ({ volume, victim, rootfs }) => {
+      await Deno.writeTextFile(`${victim}/secret`, "of the host");
+      await Deno.writeTextFile(`${volume}/real/own`, "of the volume");
+      await Deno.symlink(victim, `${volume}/link`);
+      await Deno.symlink("nowhere", `${volume}/dangling`);
+      await using _swapper = await startSwapper(`${volume}/real`, `${volume}/link`);
+      // Copied by path, the host's file was there in the first rounds, where the copy did not fail.
+      for (let round = 0; round < races; round++) {
+        const copy = `${rootfs}/tmp/copy${round}`;
+        await Deno.mkdir(copy);
+        // A directory that is full of links and directories again after each look.
+        await copyTree(volume, copy).catch((error) => assert.match(String(error), /exists/));
+        const found = (await succeed(["find", copy, "-name", "secret"])).trim();
+        assert.equal(found, "", `round ${round}`);
+        assert.equal(Deno.readLinkSync(`${copy}/dangling`), "nowhere");
+      }
+    });
+  },
+);
 
 systemTest("proc is not mounted behind a link of the image", ["busybox"], async () => {
   await withVictim(async ({ rootfs }) => {
