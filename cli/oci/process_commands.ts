@@ -25,6 +25,7 @@ import { giveStreams } from "./give_streams.ts";
 import { createFlags, execFlags, runFlags } from "./flags.ts";
 import type { RuntimeLog } from "./log.ts";
 import { oneId, UsageFailure } from "./one_id.ts";
+import { processWarnings, specWarnings } from "./spec_warnings.ts";
 
 const dialect = { singleDashLong: true } as const;
 
@@ -59,7 +60,7 @@ export async function create(
     preserved: preservedDescriptors(flags.preserveFds),
     systemdCgroup,
   });
-  warnOf(created.withoutEffect, log);
+  warnOf(created, log);
   await tellOf(reactor, created, flags.pidfdSocket, pidFile);
 }
 
@@ -76,7 +77,8 @@ async function tellOf(reactor: Reactor, created: Created, pidfdSocket?: string, 
   }
 }
 
-function warnOf(withoutEffect: readonly string[], log: RuntimeLog): void {
+function warnOf({ spec, withoutEffect }: Created, log: RuntimeLog): void {
+  for (const warning of specWarnings(spec)) log.warn(warning);
   for (const property of withoutEffect) log.warn(`${property} has no effect with this host's cgroups`);
 }
 
@@ -115,7 +117,7 @@ export async function run(
     systemdCgroup,
   });
   const { launched } = created;
-  warnOf(created.withoutEffect, log);
+  warnOf(created, log);
   await tellOf(reactor, created, flags.pidfdSocket, pidFile);
   if (foreground === undefined || signals === undefined) return 0;
   // Without a pid namespace of its own the container's orphans are ours to reap.
@@ -126,7 +128,7 @@ export async function run(
 }
 
 /** `exec ID COMMAND…`: a further process; without `--detach` waits for its end. */
-export async function exec(root: string, args: string[]): Promise<number> {
+export async function exec(root: string, args: string[], log: RuntimeLog): Promise<number> {
   const { flags, args: [id, ...command] } = parseFlags(execFlags, args, { ...dialect, interspersed: false });
   if (id === undefined) throw new UsageFailure('runc: "exec" requires a minimum of 1 argument(s)');
   const directory = new StateDirectory(root, id);
@@ -137,6 +139,7 @@ export async function exec(root: string, args: string[]): Promise<number> {
   const reactor = new Reactor();
   using console = openConsole(process.terminal === true, flags.consoleSocket, flags.detach);
   if (flags.detach && console === undefined) giveStreams(process.user, specOf(directory.read()));
+  for (const warning of processWarnings(process)) log.warn(warning);
   using foreground = flags.detach ? undefined : openForeground(reactor, process.terminal === true, process);
   using signals = flags.detach ? undefined : new SignalForwarder();
   const launched = await execInContainer(reactor, directory, {
