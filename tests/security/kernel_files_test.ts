@@ -129,6 +129,27 @@ systemTest(
   },
 );
 
+runtimeTest("gives an exec no terminal that the container has put in its place", async (bundle, runtime, scratch) => {
+  const id = scratch.id("c");
+  await bundle.edit((spec) => {
+    spec.process.args = ["sh", "-c", "sleep 100"];
+    for (const set of ["bounding", "effective", "permitted"] as const) {
+      spec.process.capabilities![set]!.push("CAP_SYS_ADMIN");
+    }
+  });
+  const { code, stderr } = await runtime.detached(`${scratch.path}/out`, [
+    ...["run", "--detach", "--bundle", bundle.path, id],
+  ]);
+  assert.equal(code, 0, stderr);
+  const own = await runtime.execute(["exec", "--tty", id, "tty"]);
+  assert.match(own.stdout, /^\/dev\/pts\/\d/, own.stderr);
+  await runtime.succeed(["exec", id, "sh", "-c", "mount -t tmpfs tmpfs /dev/pts && echo >/dev/pts/ptmx"]);
+  const other = await runtime.execute(["exec", "--tty", id, "tty"]);
+  assert.notEqual(other.code, 0);
+  assert.match(other.stderr, /is no terminal multiplexer/);
+  await runtime.succeed(["delete", "--force", id]);
+}, { only: "barge" });
+
 /** Prints what a container's root can open for writing that the kernel shows, or mount anew. Nothing is written. */
 const probe = `
 for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/kernel/sysrq /proc/sys/vm/overcommit_memory \

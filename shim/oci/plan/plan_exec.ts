@@ -6,7 +6,7 @@
 import { Failure } from "../../../api/errors.ts";
 import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 import type { ChildProgram } from "../../../ffi/program/spawn.ts";
-import { type Data, flag, type Program, type Slot } from "../../../ffi/program/program.ts";
+import { type Data, flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
@@ -117,14 +117,33 @@ function addSecond(program: Program, placed: number): Data {
   return addClone(program, [], "clone the process into the container's pid namespace");
 }
 
-/** The terminal multiplexer of the container that was joined; a link there may be the image's own. */
+/** linux/magic.h DEVPTS_SUPER_MAGIC, and the size of struct statfs, which begins with it. */
+const devpts = { magic: 0x1cd1, statfsBytes: 120 } as const;
+
+/**
+ * The terminal multiplexer of the container that was joined; a link there may be the image's own. Nor may it be any file:
+ * one of a file system that the container serves itself could answer as it likes, with a number that is taken for the
+ * terminal's descriptor.
+ */
 function openPtmx(program: Program, arch: Facts["arch"]): Slot {
   const how = openHow(arch, ["O_RDWR", "O_NOCTTY", "O_CLOEXEC"], ["RESOLVE_NO_SYMLINKS", "RESOLVE_NO_MAGICLINKS"]);
-  return program.result("master", {
+  const does = "open the container's terminal";
+  const master = program.result("master", {
     call: "openat2",
     args: [flag("AT_FDCWD"), "/dev/pts/ptmx", how, openHowSize],
-    does: "open the container's terminal",
+    does,
   });
+  const status = room(devpts.statfsBytes, "&statfs");
+  program.add({ call: "fstatfs", args: [master, status], does });
+  program.add({
+    // A system call that compares: it waits, for no time, only where the number is the one that it is given (futex(2)).
+    call: "futex",
+    args: [status, /* FUTEX_WAIT */ 0, devpts.magic, room(16, "{0, 0}")],
+    does,
+    allow: ["ETIMEDOUT"],
+    errors: { EAGAIN: `${does}: the container's /dev/pts/ptmx is no terminal multiplexer` },
+  });
+  return master;
 }
 
 /** The process of an exec: what it leaves open is taken from the container's own. */
