@@ -55,7 +55,9 @@ operation:
 1:  tbz     w9, #9, 1f
     cmp     x0, x12
     b.ne    next
-1:  ldr     x11, [x19, #80]
+1:
+taken:
+    ldr     x11, [x19, #80]
 go: cbz     x11, next
     mov     x19, x11
     b       operation
@@ -63,7 +65,12 @@ next:
     add     x19, x19, #128
     b       operation
 error:
-    neg     x0, x0
+    ldr     w9, [x19, #4]
+    tbz     w9, #9, 1f
+    ldr     x12, [x19, #56]
+    cmp     x0, x12
+    b.eq    taken
+1:  neg     x0, x0
     cmp     x0, #128
     b.hs    fail
     add     x11, x19, #64

@@ -72,7 +72,9 @@ call:
     jz      1f
     cmp     rax, [rbx + 56]
     jne     next
-1:  mov     rcx, [rbx + 80]
+1:
+taken:
+    mov     rcx, [rbx + 80]
 go: test    rcx, rcx
     jz      next
     mov     rbx, rcx
@@ -81,7 +83,12 @@ next:
     sub     rbx, -128
     jmp     operation
 error:
-    neg     rax
+    mov     r11d, [rbx + 4]
+    test    r11d, 0x200
+    jz      1f
+    cmp     rax, [rbx + 56]
+    je      taken
+1:  neg     rax
     cmp     rax, 128
     jae     fail
     bt      qword ptr [rbx + 64], rax

@@ -4,6 +4,7 @@ import { generateMachineCode } from "../../tools/generate/machine_code.ts";
 import { type Arch, hostArch } from "../arch.ts";
 import { programElf } from "../elf/program_elf.ts";
 import { type ExitStatus, waitForChild } from "../process.ts";
+import { errnoNumber } from "../errno.ts";
 import { Reactor } from "../reactor.ts";
 import { Assembly } from "./assemble.ts";
 import { loadInterpreter, Mapping } from "./memory.ts";
@@ -239,6 +240,19 @@ Deno.test("currentStep() is the step in which seccomp killed the child", async (
     assert.equal(child.failure(), undefined);
     assert.equal(child.currentStep()?.does, "be killed");
   });
+});
+
+Deno.test("a step branches on one of its errors, and goes on after the others that it allows", async () => {
+  for (const [path, code] of [["/nowhere", 7], ["/dev/null", 8]] as const) {
+    await runInChild((program) => {
+      const missing = new Label("missing");
+      const step = { call: "chdir" as const, args: [path], does: "go", allow: "any" as const };
+      program.add({ ...step, branch: { on: -errnoNumber("ENOENT"), to: missing } });
+      exit(program, 8);
+      program.bind(missing);
+      exit(program, 7);
+    }, (_child, status) => assert.deepEqual(status, { code }));
+  }
 });
 
 Deno.test("resultIn() reads what the child wrote to a slot", async () => {

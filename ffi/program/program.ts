@@ -73,7 +73,7 @@ export interface Step {
   does: string;
   /** The only good result; without it any result that is no error is good. */
   expect?: number;
-  /** On this very result the program goes on at the label, otherwise at the next step. */
+  /** On this very result, which may be an error's negative number, the program goes on at the label, otherwise at the next step. */
   branch?: { on: number; to: Label };
   /** Where the program goes on after success; the next step without. */
   then?: Label;

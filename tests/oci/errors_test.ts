@@ -110,3 +110,20 @@ runtimeTest("exec names what keeps the command from being executed", async (bund
   }
   await runtime.succeed(["delete", "--force", id]);
 });
+
+runtimeTest(
+  "a created container says on its own error output why it could not start",
+  async (bundle, runtime, scratch) => {
+    await breakFiles(bundle);
+    for (const { command, says } of brokens) {
+      await bundle.command(command);
+      const id = scratch.id("c");
+      const { code, stderr } = await runtime.detached(`${scratch.path}/out`, ["create", "--bundle", bundle.path, id]);
+      assert.equal(code, 0, stderr);
+      await runtime.execute(["start", id]);
+      await runtime.reaches(id, "stopped");
+      assert.equal(await Deno.readTextFile(`${scratch.path}/out`), `exec ${command}: ${says}\n`);
+      await runtime.succeed(["delete", id]);
+    }
+  },
+);

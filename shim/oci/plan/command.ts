@@ -6,7 +6,7 @@
  */
 import { Failure } from "../../../api/errors.ts";
 import type { Arch } from "../../../ffi/arch.ts";
-import { type Errno, errnoName, errnoText } from "../../../ffi/errno.ts";
+import { type Errno, errnoName, errnoNumber, errnoText } from "../../../ffi/errno.ts";
 import {
   flag,
   Label,
@@ -14,6 +14,7 @@ import {
   room,
   Slot,
   type Step,
+  text,
   textArray,
   type Traces,
 } from "../../../ffi/program/program.ts";
@@ -138,8 +139,11 @@ export class Command {
     });
   }
 
-  /** Executes the first that can be; where none can, looks at the first that is there, and fails with what is wrong with it. */
-  addExec(): void {
+  /**
+   * Executes the first that can be; where none can, looks at the first that is there, and fails with what is wrong with
+   * it. Where nobody may be left to tell of that, the process `says` on standard error what runc's would.
+   */
+  addExec(says: boolean): void {
     const { program } = this;
     const attempts = this.#candidates.map((path, index): Step => ({
       call: "execve",
@@ -167,6 +171,7 @@ export class Command {
     const read: Step = { call: "read", args: [file, head, headBytes], does, allow: "any" };
     program.add(read);
     const seen = this.#addStatus(file, "", does);
+    if (says) this.#addWords(file);
     program.add({
       call: "execveat",
       args: [file, "", this.#argv, this.#env, flag("AT_EMPTY_PATH")],
@@ -180,5 +185,28 @@ export class Command {
         return `exec ${this.#candidates[index]}: ${errnoText(error)}${cause === undefined ? "" : `: ${cause}`}`;
       },
     });
+  }
+
+  /** Attempts that differ in nothing but the error at which they go on, with that error's words. */
+  #addWords(file: Slot): void {
+    const { program } = this;
+    const { name } = this.options;
+    const path = this.#candidates.length === 1 ? this.#candidates[0] : undefined;
+    const does = "say that the command cannot be executed";
+    const done = new Label("said");
+    const attempt: Pick<Step, "call" | "args"> = path === undefined
+      ? { call: "execveat", args: [file, "", this.#argv, this.#env, flag("AT_EMPTY_PATH")] }
+      : { call: "execve", args: [path, this.#argv, this.#env] };
+    const labels = new Map(explained.map((error) => [error, new Label(`say_${error}`)]));
+    for (const [error, to] of labels) {
+      program.add({ ...attempt, does, allow: "any", branch: { on: -errnoNumber(error), to } });
+    }
+    program.add({ call: "getpid", args: [], does, then: done });
+    for (const [error, label] of labels) {
+      program.bind(label);
+      const message = text(`exec ${name}: ${errnoText(errnoNumber(error))}\n`);
+      program.add({ call: "write", args: [2, message, message.bytes.length - 1], does, allow: "any", then: done });
+    }
+    program.bind(done);
   }
 }

@@ -185,5 +185,6 @@ function addExec(program: Program, input: FinishInput, filter: (() => void) | un
     program.add({ call: "read", args: [descriptors.start, room(8, "&byte"), 1], does: wait, expect: 1 });
   }
   if (!early) filterLast?.();
-  command.addExec();
+  // Who created the container may have gone by then.
+  command.addExec(descriptors.start !== undefined);
 }
