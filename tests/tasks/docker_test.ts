@@ -2,86 +2,8 @@
  * Debian's dockerd on barge's socket in the place of its containerd: what people do with Docker.
  */
 import assert from "node:assert/strict";
-import { execute, type ExecuteOptions, type Finished, Running, succeed, systemTest } from "../command.ts";
-import { startTaskBench, type TaskBench } from "./task_fixture.ts";
-
-/** How long Docker may take for what it does by itself. */
-const patienceMs = 15_000;
-
-/** A dockerd of its own. */
-class Docker implements AsyncDisposable {
-  readonly directory: string;
-  #daemon: Running | undefined;
-
-  constructor(readonly bench: TaskBench) {
-    this.directory = `${bench.scratch.path}/docker`;
-  }
-
-  /** Its socket. */
-  get host(): string {
-    return `unix://${this.directory}/docker.sock`;
-  }
-
-  async start(): Promise<void> {
-    await Deno.mkdir(this.directory, { recursive: true });
-    const { directory } = this;
-    this.#daemon = new Running([
-      ...["dockerd", "--containerd", this.bench.daemon.address, "--containerd-namespace", this.bench.namespace],
-      ...["--containerd-plugins-namespace", `${this.bench.namespace}-plugins`],
-      ...["--data-root", `${directory}/data`, "--exec-root", `${directory}/exec`, "--pidfile", `${directory}/pid`],
-      ...["--host", this.host, "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"],
-      ...["--live-restore", "--shutdown-timeout=5"],
-    ], { timeoutMs: 180_000 });
-    for (const end = performance.now() + patienceMs; (await this.run("version")).code !== 0;) {
-      assert(performance.now() < end, "dockerd does not start");
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#daemon?.kill("SIGTERM");
-    await this.#daemon?.finished;
-    this.#daemon = undefined;
-  }
-
-  async run(...args: readonly string[]): Promise<Finished> {
-    return await this.runWith({}, ...args);
-  }
-
-  async runWith(options: ExecuteOptions, ...args: readonly string[]): Promise<Finished> {
-    return await execute(["docker", "--host", this.host, ...args], { timeoutMs: 30_000, ...options });
-  }
-
-  async ask(...args: readonly string[]): Promise<string> {
-    return await succeed(["docker", "--host", this.host, ...args], { timeoutMs: 30_000 });
-  }
-
-  /** Asks until the answer is that. Throws after some seconds. */
-  async until(expected: string, ...args: readonly string[]): Promise<void> {
-    for (const end = performance.now() + patienceMs;;) {
-      const answer = (await this.ask(...args)).trim();
-      if (answer === expected) return;
-      assert(performance.now() < end, `docker ${args.join(" ")}: want ${expected}, got ${answer}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#daemon?.[Symbol.asyncDispose]();
-  }
-}
-
-async function withDocker(body: (docker: Docker) => Promise<void>): Promise<void> {
-  await using bench = await startTaskBench();
-  {
-    await using docker = new Docker(bench);
-    await docker.start();
-    await docker.ask("load", "--input", bench.archive);
-    await body(docker);
-    await docker.stop();
-  }
-  await bench.assertNothingLeft();
-}
+import { Running, systemTest } from "../command.ts";
+import { patienceMs, withDocker } from "./docker_fixture.ts";
 
 const programs = ["busybox", "tar", "containerd-shim-runc-v2", "runc", "ctr", "skopeo", "dockerd", "docker"];
 const run = ["run", "--network", "none"];

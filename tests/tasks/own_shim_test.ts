@@ -2,29 +2,16 @@
  * Barge's own shim under barge's daemon, with stock `ctr`: one shim for all containers of a namespace.
  */
 import assert from "node:assert/strict";
-import { barge, systemTest } from "../command.ts";
-import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
+import { systemTest } from "../command.ts";
+import { ownRuntime, startOwnShimBench } from "./own_shim_fixture.ts";
+import { image, type TaskBench } from "./task_fixture.ts";
 
 const programs = ["busybox", "tar", "ctr", "skopeo"];
-const runtime = ["--runtime", "io.containerd.ts.v2"];
-
-/** A daemon that finds the shim of this source tree. */
-async function startOwnBench(): Promise<TaskBench & { readonly directory: string }> {
-  const directory = await Deno.makeTempDir({ prefix: "barge-shim-" });
-  const words = [...barge, "shim"].map((word) => `'${word}'`).join(" ");
-  const script = `#!/bin/sh\nexec ${words} "$@"\n`;
-  await Deno.writeTextFile(`${directory}/containerd-shim-ts-v2`, script, { mode: 0o755 });
-  const bench = await startTaskBench({ env: { PATH: `${directory}:${Deno.env.get("PATH")}` } });
-  return Object.assign(bench, { directory });
-}
+const runtime = ["--runtime", ownRuntime];
 
 async function withOwnShim(body: (bench: TaskBench) => Promise<void>): Promise<void> {
-  await using bench = await startOwnBench();
-  try {
-    await body(bench);
-  } finally {
-    await Deno.remove(bench.directory, { recursive: true });
-  }
+  await using bench = await startOwnShimBench();
+  await body(bench);
 }
 
 /** Shims that serve; each container's own are told apart by what they wait for. */
