@@ -6,9 +6,10 @@
 import { Failure } from "../../api/errors.ts";
 import type { Process } from "../../api/oci/runtime_spec.ts";
 import { Descriptor, writeOnce } from "../../ffi/descriptor.ts";
+import { isErrno } from "../../ffi/errno.ts";
 import { openPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
-import { specOf, type StateDirectory } from "./container_state.ts";
+import { type ContainerState, specOf, type StateDirectory } from "./container_state.ts";
 import { gatherExecFacts } from "./exec_facts.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
@@ -60,7 +61,7 @@ export async function execInContainer(
     ...(preserved === undefined ? {} : { preserved }),
   });
   using go = planned.stops.length > 0 ? makeGo() : undefined;
-  let launched = launch({
+  const wanted = {
     program: planned.program,
     streams: options.streams,
     dieWithParent: false,
@@ -70,7 +71,14 @@ export async function execInContainer(
     preserved,
     ...(go === undefined ? {} : { go: go.read }),
     ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
-  });
+  };
+  let launched: Launched;
+  try {
+    launched = launch(wanted);
+  } catch (error) {
+    if (options.subCgroups !== undefined || !isErrno(error, "EBUSY")) throw error;
+    launched = launch({ ...wanted, cgroup: await innerCgroup(state) });
+  }
   try {
     if (planned.generation !== undefined) {
       const { nextGeneration } = await import("./next_generation.ts");
@@ -90,6 +98,14 @@ export async function execInContainer(
     throw error;
   }
   return launched;
+}
+
+/** Where a process can join a container that has divided its cgroup: where its first process is, as runc does. */
+async function innerCgroup(state: ContainerState): Promise<string> {
+  const { cgroupOfInit } = await import("./cgroup/init_cgroup.ts");
+  const text = Deno.readTextFileSync(`/proc/${state.pid}/cgroup`);
+  if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
+  return cgroupOfInit(state.cgroup, text);
 }
 
 /** Loaded only where it is asked for: other calls are not to wait for it. */
