@@ -168,9 +168,11 @@ export function listMask(list: string, property: string): bigint[] {
 export function addLabels(program: Program, { apparmorProfile, selinuxLabel }: Process): void {
   if (apparmorProfile) {
     const does = `apply the AppArmor profile "${apparmorProfile}"`;
+    const unloaded = "unable to apply apparmor profile: apparmor failed to apply profile: " +
+      "write /proc/self/attr/apparmor/exec: no such file or directory";
     writeAttribute(program, "apparmor/exec", `exec ${apparmorProfile}`, does, {
       ENOENT: `${does}: AppArmor is not enabled in this kernel`,
-    });
+    }, { ENOENT: unloaded });
   }
   if (selinuxLabel) {
     const missing = "selinux label is specified in config, but selinux is disabled or not supported";
@@ -186,6 +188,7 @@ function writeAttribute(
   value: string,
   does: string,
   errors: { ENOENT?: string; EINVAL?: string },
+  refusals = errors,
 ): void {
   const file = program.result("attribute", {
     call: "openat",
@@ -194,5 +197,5 @@ function writeAttribute(
     errors,
   });
   const data = text(value);
-  program.add({ call: "write", args: [file, data, data.bytes.length - 1], does, errors });
+  program.add({ call: "write", args: [file, data, data.bytes.length - 1], does, errors: refusals });
 }
