@@ -7,7 +7,7 @@ import { hostArch } from "../../ffi/arch.ts";
 import { type Bundle, runtimeTest } from "../bundle.ts";
 
 /** How often the container is joined: set BARGE_RACES to 1000 for a thorough run. */
-const races = Number(Deno.env.get("BARGE_RACES") ?? "8");
+const races = Number(Deno.env.get("BARGE_RACES") ?? "5");
 
 /** The number of ptrace(2). */
 const ptrace = { x86_64: 101, aarch64: 117 }[hostArch];

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import type { Process, Spec } from "../../../api/oci/runtime_spec.ts";
+import { returnStep, type Step } from "../../../ffi/program/program.ts";
+import { type ExecFacts, mayBeTraced, planExec } from "./plan_exec.ts";
+
+const process: Process = { cwd: "/", args: ["/bin/true"], user: { uid: 0, gid: 0 } };
+
+const facts: ExecFacts = {
+  arch: "x86_64",
+  id: "c1",
+  cgroups: [{ version: 1, name: "pids", path: "/sys/fs/cgroup/pids/c1" }],
+  ignoredSignals: [],
+  lastCapability: 40,
+  passwd: "",
+  dieWithParent: false,
+  newKeyring: true,
+};
+
+/** A container with its own namespaces of these types. */
+function container(...types: string[]): Spec {
+  return { ociVersion: "1.2.0", linux: { namespaces: types.map((type) => ({ type })) } } as Spec; // Types as the spec has them.
+}
+
+function steps(spec: Spec, known: ExecFacts): Step[] {
+  return planExec(spec, process, known).program.operations.filter((operation) => operation !== returnStep);
+}
+
+Deno.test("planExec() shows a shielded process only when everything of the host is closed and left", () => {
+  const spec = container("pid", "mount");
+  const calls = steps(spec, { ...facts, shielded: true }).map(({ call }) => call);
+  const second = calls.lastIndexOf("clone3");
+  assert.deepEqual(calls.slice(second - 2, second + 2), ["setns", "close_range", "clone3", "exit_group"]);
+  // What the second process opens is the container's.
+  const opened = calls.slice(second).filter((call) => /^open|write|fsopen/.test(call));
+  assert.deepEqual(opened.filter((call) => call === "write"), []);
+  assert.equal(planExec(spec, process, { ...facts, shielded: true }).joinsPidNamespace, false);
+});
+
+Deno.test("planExec() clones once where nobody may trace, or no pid namespace hides the process", () => {
+  for (const [spec, shielded] of [[container("pid", "mount"), false], [container("mount"), true]] as const) {
+    const planned = planExec(spec, process, { ...facts, shielded });
+    assert.equal(planned.generation, undefined);
+    assert.equal(steps(spec, { ...facts, shielded }).filter(({ call }) => call === "clone3").length, 1);
+    assert.equal(planned.joinsPidNamespace, !shielded);
+  }
+});
+
+Deno.test("mayBeTraced() looks at the container's capabilities and the process's, in any set", () => {
+  const traces = { bounding: ["CAP_SYS_PTRACE"] };
+  assert.equal(mayBeTraced(container("pid"), process), false);
+  assert.equal(mayBeTraced(container("pid"), { ...process, capabilities: { ambient: ["cap_sys_ptrace"] } }), true);
+  assert.equal(mayBeTraced({ ...container("pid"), process: { ...process, capabilities: traces } }, process), true);
+  // Its capability is one in its own user namespace.
+  assert.equal(
+    mayBeTraced({ ...container("pid", "user"), process: { ...process, capabilities: traces } }, process),
+    false,
+  );
+});
