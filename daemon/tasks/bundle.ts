@@ -127,17 +127,30 @@ export class Bundle {
   }
 }
 
-/** Names of all bundles of a daemon before this one: namespaces with ids. Empty ones are removed. */
-export function bundlesIn({ state }: BundlePlaces): { namespace: string; id: string }[] {
+/**
+ * Names of all bundles of a daemon before this one: namespaces with ids. Empty ones are removed, and those that were
+ * hidden for their removal when that daemon died.
+ */
+export function bundlesIn({ state, root }: BundlePlaces): { namespace: string; id: string }[] {
   const found: { namespace: string; id: string }[] = [];
+  for (const namespace of namesIn(root)) removeHidden(`${root}/${namespace}`);
   for (const namespace of namesIn(state)) {
     const directory = `${state}/${namespace}`;
+    removeHidden(directory);
     for (const id of namesIn(directory)) {
       if (namesIn(`${directory}/${id}`).length > 0) found.push({ namespace, id });
       else Deno.removeSync(`${directory}/${id}`);
     }
   }
   return found;
+}
+
+/** What could not be a mount point any more when it was hidden. */
+function removeHidden(directory: string): void {
+  for (const { name, isDirectory } of Deno.readDirSync(directory)) {
+    const path = `${directory}/${name}`;
+    if (name.startsWith(".") && isDirectory && !isThere(`${path}/rootfs`)) Deno.removeSync(path, { recursive: true });
+  }
 }
 
 /** Removes work directories of tasks that do not exist. */

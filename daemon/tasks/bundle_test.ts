@@ -64,16 +64,18 @@ Deno.test("Bundle.delete() removes no file of a root file system that is still t
     assert.equal(Deno.statSync(`${bundle.path}/rootfs/precious`).isFile, true);
   }));
 
-Deno.test("bundlesIn() removes empty bundles and passes over hidden ones; removeOrphanedWork() the rest", () =>
+Deno.test("bundlesIn() removes bundles that are empty or half removed; removeOrphanedWork() the rest", () =>
   withPlaces(async (places) => {
     assert.deepEqual(bundlesIn(places), []);
     const bundle = new Bundle(places, "ns", "one");
     bundle.create(spec({}));
     await Deno.mkdir(`${places.state}/ns/empty`);
     await Deno.mkdir(`${places.state}/ns/.removed/x`, { recursive: true });
+    await Deno.mkdir(`${places.state}/ns/.other/rootfs`, { recursive: true });
+    await Deno.mkdir(`${places.root}/ns/.removed`, { recursive: true });
     await Deno.mkdir(`${places.root}/ns/orphan/x`, { recursive: true });
     assert.deepEqual(bundlesIn(places), [{ namespace: "ns", id: "one" }]);
-    assert.throws(() => Deno.statSync(`${places.state}/ns/empty`), Deno.errors.NotFound);
+    assert.deepEqual([...Deno.readDirSync(`${places.state}/ns`)].map(({ name }) => name).sort(), [".other", "one"]);
     await removeOrphanedWork(places, (namespace, id) => namespace === "ns" && id === "one");
     assert.deepEqual([...Deno.readDirSync(`${places.root}/ns`)].map(({ name }) => name), ["one"]);
   }));
