@@ -36,7 +36,8 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
   const ours = new TaskSide(bargeDaemon, ourShim, image);
   const stock = new TaskSide(stockDaemon, runcShim, image);
   // By its path: a stock containerd looks for names in its own PATH.
-  const mixed = new TaskSide(stockDaemon, shimPath(barge), image);
+  const ourShimUnderStock = new TaskSide(stockDaemon, shimPath(barge), image);
+  const runcShimUnderOurs = new TaskSide(bargeDaemon, runcShim, image);
   await ours.pull();
   await stock.pull();
   const row = (
@@ -49,14 +50,21 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
     ...{ bargeTimes: bargeTimes!, peerTimes: peerTimes! },
   });
   const rounds = amount.quick ? 5 : 30;
+  const pair = (barge: TaskSide): Promise<number[][]> => inTurns(rounds, [() => barge.run(), () => stock.run()]);
   const rows = [
-    row("`ctr run --rm IMAGE true`", 1 / 3, await inTurns(rounds, [() => ours.run(), () => stock.run()])),
+    row("`ctr run --rm IMAGE true`", 1 / 3, await pair(ours)),
+    row("the same by barge's shim under stock containerd", 1 / 1.3, await pair(ourShimUnderStock)),
+    row("the same by runc's shim under barge's daemon", 1, await pair(runcShimUnderOurs)),
     row(
-      "the same by barge's shim under stock containerd",
-      1 / 1.3,
-      await inTurns(rounds, [() => mixed.run(), () => stock.run()]),
+      "the same in a namespace without a shim",
+      1,
+      await inTurns(amount.quick ? 3 : 10, [() => ours.runInNewNamespace(), () => stock.runInNewNamespace()]),
     ),
   ];
+  if (!amount.quick) {
+    const many = (side: TaskSide) => () => side.runManyAndClear(20);
+    rows.push(row("20 containers at once", 1 / 4, await inTurns(3, [many(ours), many(stock)])));
+  }
   const count = amount.quick ? 20 : 100;
   rows.push(row(`${count} containers at once`, 1 / 4, [[await ours.runMany(count)], [await stock.runMany(count)]]));
   rows.push(row("`ctr tasks exec`", 1 / 3, await inTurns(rounds, [() => ours.exec(), () => stock.exec()])));

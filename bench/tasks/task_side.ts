@@ -32,6 +32,21 @@ export class TaskSide {
     return timeOf(this.#ctr("run", "--rm", "--runtime", this.runtime, this.image, this.#name(), "true"));
   }
 
+  /** As {@link run}, in a namespace that had no container yet: a shim may have to be started first. */
+  async runInNewNamespace(): Promise<number> {
+    const namespace = this.#name();
+    const inNamespace = (...args: string[]): string[] => this.#ctr("--namespace", namespace, ...args);
+    await outputOf(inNamespace("images", "pull", "--plain-http", this.image));
+    return await timeOf(inNamespace("run", "--rm", "--runtime", this.runtime, this.image, this.#name(), "true"));
+  }
+
+  /** As {@link runMany}; they are removed afterwards, which is not counted. */
+  async runManyAndClear(count: number): Promise<number> {
+    const timeMs = await this.runMany(count);
+    await this.clear();
+    return timeMs;
+  }
+
   /** Starts so many containers at once that go on; milliseconds for all. */
   async runMany(count: number): Promise<number> {
     const names = Array.from({ length: count }, () => this.#name());
