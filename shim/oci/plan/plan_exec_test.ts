@@ -36,6 +36,21 @@ Deno.test("planExec() shows a shielded process only when everything of the host 
   assert.equal(planExec(spec, process, { ...facts, shielded: true }).joinsPidNamespace, false);
 });
 
+Deno.test("planExec() writes labels and scores to the host's proc, before it joins the container", () => {
+  const labelled: Process = { ...process, apparmorProfile: "p", selinuxLabel: "l", oomScoreAdj: 5 };
+  const operations = planExec(container("pid", "mount"), labelled, facts).program.operations;
+  const all = operations.filter((operation) => operation !== returnStep);
+  const joins = all.findIndex(({ call }) => call === "setns");
+  const paths = (some: Step[]) => some.flatMap(({ args }) => args.filter((arg) => /^\/proc\//.test(String(arg))));
+  assert.deepEqual(paths(all.slice(0, joins)), [
+    "/proc/self/oom_score_adj",
+    "/proc/thread-self/attr/apparmor/exec",
+    "/proc/thread-self/attr/exec",
+    "/proc/thread-self/attr/keycreate",
+  ]);
+  assert.deepEqual(paths(all.slice(joins)), []);
+});
+
 Deno.test("planExec() clones once where nobody may trace, or no pid namespace hides the process", () => {
   for (const [spec, shielded] of [[container("pid", "mount"), false], [container("mount"), true]] as const) {
     const planned = planExec(spec, process, { ...facts, shielded });
