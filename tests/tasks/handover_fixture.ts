@@ -53,24 +53,39 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
   }
 }
 
-/** What a bundle says of the processes; undefined where it does not yet. */
-function recordOf(bench: TaskBench, id: string): { execs: { execId: string; process?: unknown }[] } | undefined {
+interface Left {
+  readonly stdio: { readonly stdout: string };
+  readonly process?: unknown;
+}
+
+/** What a bundle says of init or an exec; undefined where it does not yet. */
+function recordOf(bench: TaskBench, id: string, execId?: string): Left | undefined {
   try {
-    return JSON.parse(Deno.readTextFileSync(`${bundleOf(bench, id)}/task.json`));
+    const record = JSON.parse(Deno.readTextFileSync(`${bundleOf(bench, id)}/task.json`));
+    if (execId === undefined) return { stdio: record.stdio, process: record.init };
+    return record.execs.find((exec: { execId: string }) => exec.execId === execId);
   } catch {
     return undefined;
   }
 }
 
-/** Waits until a shim has left what its successor needs of the container, and of the exec. */
+/** Waits until a shim has left what its successor needs of the container, or of the exec. */
 export async function left(bench: TaskBench, id: string, execId?: string): Promise<void> {
-  await until(`the bundle of ${id} tells of its processes`, () => {
-    const record = recordOf(bench, id);
-    if (record === undefined) return false;
-    return execId === undefined || record.execs.some((exec) => exec.execId === execId && exec.process !== undefined);
+  await until(`the bundle of ${id} tells of its processes`, () => recordOf(bench, id, execId)?.process !== undefined);
+  const { stdout } = recordOf(bench, id, execId)!.stdio;
+  if (stdout !== "") await until(`the daemon holds ${stdout}`, () => linksOf(bench.daemon.pid).includes(stdout));
+}
+
+/** What a process has open. */
+export function linksOf(pid: number): string[] {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+    } catch {
+      // It was closed meanwhile.
+      return "";
+    }
   });
-  // The descriptors go after the file, in the same breath.
-  await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 /** Kills the one shim that there is, and waits until it is gone and the daemon has noticed. Gives its process id. */
@@ -80,6 +95,11 @@ export async function killShim(bench: TaskBench): Promise<number> {
   Deno.kill(shim, "SIGKILL");
   await until("the killed shim is gone", () => !shimsOf(bench).includes(shim));
   return shim;
+}
+
+/** Waits until the list of tasks is so: one whose next shim takes longer than 2 s is unknown meanwhile. */
+export async function listed(bench: TaskBench, wanted: RegExp): Promise<void> {
+  await until(`tasks are listed as ${wanted}`, async () => wanted.test(await bench.ask("tasks", "ls")));
 }
 
 /** Collects what `ctr events` prints. */

@@ -10,6 +10,7 @@ import {
   count,
   killShim,
   left,
+  listed,
   listen,
   nothingLeft,
   programs,
@@ -28,7 +29,7 @@ systemTest(
       await using events = listen(bench);
       for (const id of ["one", "two"]) await run(bench, id, "sleep", "1000");
       await killShim(bench);
-      await bench.until(/^TASK.*\n$/, "tasks", "ls");
+      await listed(bench, /^TASK.*\n$/);
       for (const id of ["one", "two"]) {
         await events.says(`/tasks/delete {"container_id":"${id}"`);
         assert.equal(
@@ -55,7 +56,7 @@ systemTest(
       await bench.daemon.ask("-n", other, "run", "-d", ...runtime, image, "well", "sleep", "1000");
       try {
         Deno.kill(shim!, "SIGSTOP");
-        await bench.until(/^hung .*UNKNOWN$/m, "tasks", "ls");
+        await listed(bench, /^hung .*UNKNOWN$/m);
         using channel = channelOf(bench);
         await assert.rejects(
           channel.client(TasksDefinition).get({ containerId: "hung", execId: "x" }),
@@ -66,9 +67,9 @@ systemTest(
           await bench.daemon.ask("-n", other, "tasks", "exec", "--exec-id", "x", "well", "echo", "in"),
           "in\n",
         );
-        assert(performance.now() - began < 5000, "another shim's task was held up");
+        assert(performance.now() - began < 20_000, "another shim's task was held up");
         Deno.kill(shim!, "SIGCONT");
-        await bench.until(/^hung .*RUNNING$/m, "tasks", "ls");
+        await listed(bench, /^hung .*RUNNING$/m);
       } finally {
         Deno.kill(shim!, "SIGCONT");
         await bench.daemon.ctr("-n", other, "tasks", "rm", "-f", "well");
