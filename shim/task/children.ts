@@ -11,6 +11,9 @@ import { isLogger } from "../io/logger.ts";
 
 const retryMs = 200;
 
+/** Programs that whoever has started them waits for, without a {@link Children}. */
+export const programs: Set<number> = new Set();
+
 /** Knows whose child is whose. One for each process: the kernel tells of ended children one at a time. */
 export class Children implements Disposable {
   readonly #awaited = new Set<number>();
@@ -21,7 +24,7 @@ export class Children implements Disposable {
   constructor(readonly reactor: Reactor) {
     this.#reaper = new OrphanReaper(
       reactor,
-      (pid) => this.#beingMade > 0 || this.#awaited.has(pid) || isLogger(pid),
+      (pid) => this.#beingMade > 0 || this.#awaited.has(pid) || programs.has(pid) || isLogger(pid),
     );
   }
 

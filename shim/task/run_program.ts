@@ -23,6 +23,7 @@ import { addHygiene } from "../../ffi/program/hygiene.ts";
 import { textArray } from "../../ffi/program/program.ts";
 import { type Child, ChildProgram, spawn } from "../../ffi/program/spawn.ts";
 import type { ChildStreams } from "../io/standard_streams.ts";
+import { programs } from "./children.ts";
 
 /** What is run. */
 export interface ProgramOptions {
@@ -59,6 +60,7 @@ export async function runProgram(options: ProgramOptions): Promise<ProgramEnd> {
   const program = findProgram(options.words[0] ?? "");
   const output = makePipe();
   const { child, report } = startProgram(program, options, output.write);
+  programs.add(child.pid);
   output.write.close();
   try {
     readOnce(report.number, new Uint8Array(1));
@@ -70,6 +72,7 @@ export async function runProgram(options: ProgramOptions): Promise<ProgramEnd> {
     setNonBlocking(output.read.number);
     return await collect(child, output.read, options.signal);
   } finally {
+    programs.delete(child.pid);
     report.close();
     output.read.close();
     child.close();
