@@ -72,6 +72,12 @@ export const peers = {
     shows: "qemu-aarch64-static",
     use: "runs aarch64 programs on x86_64",
   },
+  "qemu-system-x86": {
+    package: "qemu-system-x86",
+    shows: "qemu-system-x86_64",
+    use: "a machine with another kernel, systemd, cgroup version 2 and AppArmor",
+  },
+  e2fsprogs: { package: "e2fsprogs", shows: "mkfs.ext4", use: "file systems for that machine" },
   "libseccomp-dev": { package: "libseccomp-dev", shows: "/usr/include/seccomp.h", use: "filters to compare with" },
   openssl: { package: "openssl", shows: "openssl", use: "certificates for registries" },
   perl: { package: "perl-base", shows: "perl", use: "hashes passwords for registries" },

@@ -1,0 +1,77 @@
+/**
+ * Stock containerd in the virtual machine, with our shim and with its own.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { Case } from "../case.ts";
+import { writeGuestBundle } from "../guest_bundle.ts";
+import { loadProfile } from "./apparmor.ts";
+
+const configuration = `version = 2
+root = "/guest/ctd/root"
+state = "/guest/ctd/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper"]
+[grpc]
+address = "/guest/ctd/socket"
+`;
+
+const shell = `
+set -e
+export PATH=$PATH:/usr/local/bin
+C="timeout 120 ctr --address /guest/ctd/socket"
+`;
+
+const start = `
+mkdir -p /guest/ctd
+containerd --config /guest/ctd/config.toml >/guest/ctd/log 2>&1 & echo $! >/guest/ctd/pid
+for i in $(seq 100); do timeout 10 ctr --address /guest/ctd/socket version >/dev/null 2>&1 && exit; sleep 0.5; done
+cat /guest/ctd/log; exit 1
+`;
+
+const life = `${shell}
+$C run --runtime $S --rm --rootfs /guest/rootfs once /bin/sh -c 'echo said; exit 3' || echo "code $?"
+$C run --runtime $S --detach --memory-limit 67108864 --rootfs /guest/rootfs long /bin/sh -c 'exec /bin/sleep 1000'
+grep -o 'default/long' /proc/$($C task ls | grep long | tr -s ' ' | cut -d' ' -f2)/cgroup
+$C task metrics --format json long > /guest/ctd/metrics
+$C task exec --exec-id more long /bin/cat /proc/self/cgroup
+$C task pause long
+$C task ls | grep -o 'PAUSED'
+$C task resume long
+$C task kill --signal 9 long
+for i in $(seq 50); do $C task ls | grep -q STOPPED && break; sleep 0.2; done
+$C task rm long || echo "code $?"
+$C container rm long
+find /sys/fs/cgroup/default -name long 2>/dev/null
+$C run --runtime $S --apparmor-profile guest-box --rm --rootfs /guest/rootfs boxed /bin/cat /proc/self/attr/current
+`;
+
+/** Names that a JSON text has, at any depth: which counters there are, without their values. */
+function names(text: string): string[] {
+  return [...new Set([...text.matchAll(/"([A-Za-z_0-9]+)":/g)].map(([, name]) => name!))].sort();
+}
+
+/** See the module. */
+export const containerdCases: readonly Case[] = [{
+  name: "stock containerd leads a container's life with our shim as with its own, counters and AppArmor included",
+  async run(machine) {
+    await writeGuestBundle(machine, "/guest/ctd", "true");
+    await machine.write("/guest/ctd/config.toml", configuration);
+    await loadProfile(machine);
+    await machine.succeed(start, { seconds: 120 });
+    try {
+      const said: string[] = [];
+      const counters: string[] = [];
+      for (const shim of ["io.containerd.ts.v2", "io.containerd.runc.v2"]) {
+        said.push(await machine.succeed(`S=${shim}${life}`, { seconds: 400 }));
+        counters.push(await machine.succeed("cat /guest/ctd/metrics"));
+      }
+      assert.match(said[0]!, /^said\ncode 3\ndefault\/long\n0::\/default\/long\nPAUSED\nguest-box \(enforce\)\n$/);
+      assert.equal(said[0], said[1]);
+      const missing = names(counters[1]!).filter((name) => !names(counters[0]!).includes(name));
+      assert.deepEqual(missing, [], `counters that only the stock shim gives; ours: ${counters[0]}`);
+    } finally {
+      await machine.execute("kill $(cat /guest/ctd/pid); sleep 1; rm -rf /guest/ctd");
+    }
+  },
+}];
