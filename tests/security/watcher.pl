@@ -37,9 +37,11 @@ sub look {
         my $text = <$environ>;
         note("environment of the runtime") if defined $text && $text =~ /SECRET_OF_THE_RUNTIME/;
     }
-    if (open my $memory, "+<", "$proc/mem") { note("memory of " . (readlink("$proc/exe") // "a process")) }
+    # Of one that has ended meanwhile nobody knows what it was.
+    my $with = sub { my $now = readlink "$proc/exe"; note("$_[0] $now") if defined $now };
+    if (open my $memory, "+<", "$proc/mem") { $with->("memory of") }
     # PTRACE_SEIZE; a tracer lets go of what it holds when that ends.
-    note("traces " . (readlink("$proc/exe") // "a process")) if syscall($ptrace, 0x4206, $pid, 0, 0) == 0;
+    $with->("traces") if syscall($ptrace, 0x4206, $pid, 0, 0) == 0;
     return defined $exe && $exe =~ m{^/(usr/)?bin/};
 }
 
