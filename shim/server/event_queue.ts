@@ -29,8 +29,11 @@ export interface EventQueueOptions {
   readonly warn: (text: string) => void;
 }
 
-/** As containerd's shims have it: what a daemon that is away for longer misses, it asks for when it is back. */
-const eventsMax = 1024;
+/**
+ * Some megabytes. A client that runs containers faster than a daemon takes their events, one after another, is some
+ * thousands ahead. What a daemon that is away for longer misses, it asks for when it is back.
+ */
+const eventsMax = 16_384;
 const attemptsMax = 6;
 const attemptMsMax = 5_000;
 
