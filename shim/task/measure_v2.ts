@@ -11,11 +11,7 @@ export function measureVersion2(directory: string): Metrics {
   const cpu = tableIn(`${directory}/cpu.stat`);
   const events = tableIn(`${directory}/memory.events`);
   return {
-    // containerd has 0 where there is no limit.
-    pids: {
-      current: counterIn(`${directory}/pids.current`),
-      limit: linesIn(`${directory}/pids.max`)[0] === "max" ? 0n : counterIn(`${directory}/pids.max`),
-    },
+    pids: { current: counterIn(`${directory}/pids.current`), limit: counterIn(`${directory}/pids.max`) },
     cpu: {
       usageUsec: cpu("usage_usec"),
       userUsec: cpu("user_usec"),

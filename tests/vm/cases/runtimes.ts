@@ -64,9 +64,9 @@ cd /guest/oom
 barge oci create oom </dev/null >out 2>&1 || { cat out; exit 1; }
 barge oci events --interval 1s oom > events 2>&1 &
 watcher=$!
-for i in $(seq 600); do grep -q stats events && break; sleep 0.1; done
+for i in $(seq 600); do grep -q '"type":"stats"' events && break; sleep 0.1; done
 barge oci start oom
-for i in $(seq 600); do grep -q '"oom"' events && break; sleep 0.1; done
+for i in $(seq 600); do grep -q '"type":"oom"' events && break; sleep 0.1; done
 cat events /sys/fs/cgroup/guest/oom/memory.events
 kill $watcher
 barge oci delete --force oom
