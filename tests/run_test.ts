@@ -217,7 +217,7 @@ runTest("barge run says what keeps a file from being executed", [], async (run, 
     const [name, code, says] of [
       ["dynamic", 127, /loader/],
       ["script", 127, /carriage return/],
-      ["foreign", 126, /exec format error.*architecture/],
+      ["foreign", 126, /exec format error.*a program for s390x/],
     ] as const
   ) {
     const { code: got, stderr } = await run.execute(["--quiet", "-v", `${scratch.path}/bin:/b`, image, `/b/${name}`]);

@@ -10,8 +10,9 @@ import { ProgramFailure } from "../../ffi/program/spawn.ts";
 /** 127 where the program is not there, 126 where it cannot be run, 125 for everything else. */
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof ProgramFailure)) return 125;
-  const { call, does } = error.step;
-  if (call !== "execve" && !does.startsWith("find ")) return 125;
+  const { call, does, explain } = error.step;
+  // A step that explains is the last one of those that look why execve failed.
+  if (call !== "execve" && explain === undefined && !does.startsWith("find ")) return 125;
   const { message } = error;
   return /executable file not found|no such file or directory|not a directory/.test(message) ? 127 : 126;
 }
