@@ -35,14 +35,19 @@ export async function events(root: string, args: string[]): Promise<void> {
     return;
   }
   let kills = oomKills(places);
+  const lookForKills = (): void => {
+    const now = oomKills(places);
+    if (now > kills) print("oom");
+    kills = now;
+  };
   for (let waitedMs = 0; isAlive(state); waitedMs += lookMs) {
     if (waitedMs >= flags.interval) {
       print("stats", readStats(places));
       waitedMs = 0;
     }
-    const now = oomKills(places);
-    if (now > kills) print("oom");
-    kills = now;
+    lookForKills();
     await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
+  // What ended the container may have been just that.
+  lookForKills();
 }

@@ -9,12 +9,13 @@ import { missingImage } from "../vm/build_image.ts";
 import { hybridCases } from "../vm/cases/systemd.ts";
 import { bootMachine } from "../vm/machine.ts";
 import { kernelCommandLine } from "../vm/recipe.ts";
+import { notWanted } from "../vm/wanted.ts";
 
 Deno.test({
   ...needing("in a virtual machine with cgroup version 1 and systemd", {
     peers: ["qemu-system-x86", "debootstrap", "busybox-static", "e2fsprogs", "util-linux"],
     root: true,
-    other: await missingImage(),
+    other: notWanted() ?? await missingImage(),
   }),
   // The readers of QEMU's output may end a little later than the test.
   sanitizeOps: false,

@@ -16,6 +16,7 @@ import { runtimeFiles } from "./cases/runtime_files.ts";
 import { systemdCases } from "./cases/systemd.ts";
 import { missingImage } from "./build_image.ts";
 import { bootMachine } from "./machine.ts";
+import { notWanted, wantedCases } from "./wanted.ts";
 
 const cases: readonly Case[] = [
   ...runtimeCases,
@@ -25,20 +26,18 @@ const cases: readonly Case[] = [
   ...runtimeFiles,
 ];
 
-const wanted = Deno.env.get("BARGE_VM") ?? "";
-
 Deno.test({
   ...needing("in a virtual machine with cgroup version 2, systemd and AppArmor", {
     peers: ["qemu-system-x86", "debootstrap", "busybox-static", "e2fsprogs", "util-linux"],
     root: true,
-    other: await missingImage(),
+    other: notWanted() ?? await missingImage(),
   }),
   // The readers of QEMU's output may end a little later than the test.
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(test) {
     await using machine = await bootMachine();
-    for (const { name, run } of cases.filter((one) => one.name.includes(wanted))) {
+    for (const { name, run } of cases.filter((one) => one.name.includes(wantedCases()))) {
       await test.step(name, async () => await run(machine));
     }
   },
