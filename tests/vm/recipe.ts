@@ -11,6 +11,7 @@ export const packages: readonly string[] = [
   "bsdutils",
   "busybox-static",
   "containerd",
+  "criu",
   "crun",
   "dbus",
   "dbus-user-session",
