@@ -34,10 +34,13 @@ function brokenFile(digest: Digest, actual: number, size: number): Failure {
   return new Failure("DataLoss", `content ${digest}: its file has ${actual} of ${size} bytes: fetch it again`);
 }
 
+/** What is read at once, in bytes: manifests and configurations. Another thread's help costs more than they do. */
+const smallBytesMax = 64 << 10;
+
 /**
  * A range of a blob in pieces of at most 1 MiB. The range must be inside of it. The file is opened once, at the first
- * piece, and read off the main thread, one piece ahead of the reader. Throws as {@link checkBlobFile}, and the signal's
- * reason.
+ * piece, and read off the main thread, one piece ahead of the reader; a range of at most 64 KiB is read in the call.
+ * Throws as {@link checkBlobFile}, and the signal's reason.
  */
 export async function* readBlob(
   files: BlobFiles,
@@ -47,6 +50,10 @@ export async function* readBlob(
 ): AsyncGenerator<Uint8Array> {
   if (length === 0) return;
   signal.throwIfAborted();
+  if (length <= smallBytesMax) {
+    yield readSmall(files, row, { offset, length });
+    return;
+  }
   using file = await open(files, row);
   // A reader that has gone may leave us at a `yield` for ever.
   using _closing = onAbort(signal, () => file[Symbol.dispose]());
@@ -78,18 +85,45 @@ function onAbort(signal: AbortSignal, action: () => void): Disposable {
   return { [Symbol.dispose]: () => signal.removeEventListener("abort", action) };
 }
 
-async function open(files: BlobFiles, { digest, size }: BlobRow): Promise<Deno.FsFile> {
-  let file: Deno.FsFile;
+function readSmall(files: BlobFiles, row: BlobRow, { offset, length }: Range): Uint8Array {
+  let opened: Deno.FsFile;
   try {
-    file = await Deno.open(files.path(digest));
+    opened = Deno.openSync(files.path(row.digest));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw missingFile(digest, error);
+    throw openFailure(row.digest, error);
+  }
+  using file = opened;
+  checkSize(file, row);
+  if (offset > 0) file.seekSync(offset, Deno.SeekMode.Start);
+  const piece = pieceWithHeadRoom(length);
+  for (let done = 0; done < length;) {
+    const taken = file.readSync(done === 0 ? piece : piece.subarray(done));
+    if (taken === null) throw brokenFile(row.digest, file.statSync().size, row.size);
+    done += taken;
+  }
+  return piece;
+}
+
+async function open(files: BlobFiles, row: BlobRow): Promise<Deno.FsFile> {
+  const file = await Deno.open(files.path(row.digest)).catch((error) => {
+    throw openFailure(row.digest, error);
+  });
+  try {
+    checkSize(file, row);
+    return file;
+  } catch (error) {
+    file.close();
     throw error;
   }
-  const { size: actual } = file.statSync();
-  if (actual === size) return file;
-  file.close();
-  throw brokenFile(digest, actual, size);
+}
+
+function openFailure(digest: Digest, error: unknown): unknown {
+  return error instanceof Deno.errors.NotFound ? missingFile(digest, error) : error;
+}
+
+function checkSize(file: Deno.FsFile, { digest, size }: BlobRow): void {
+  const actual = file.statSync().size;
+  if (actual !== size) throw brokenFile(digest, actual, size);
 }
 
 /** Bytes before each piece in its memory, for whoever sends it on with a head. */

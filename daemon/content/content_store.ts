@@ -80,6 +80,13 @@ export class ContentStore {
     return info;
   }
 
+  /** The blob without its labels. Throws `NotFound`. */
+  async row(digest: Digest): Promise<BlobRow> {
+    const row = await this.objects.database.read(() => this.rows.row(digest));
+    if (row === undefined) throw missing(digest);
+    return row;
+  }
+
   /** All blobs, by digest. */
   async list(): Promise<BlobInfo[]> {
     const all: BlobInfo[] = [];

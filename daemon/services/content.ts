@@ -137,17 +137,17 @@ export class ContentService implements ServiceOf<typeof ContentDefinition> {
   async *read({ digest, offset, size }: ReadContentRequest, context: CallContext): AsyncGenerator<ReadContentResponse> {
     const valid = digestOf(digest, (problem) => `${digest}: ${problem}`);
     const content = this.#content(context);
-    const info = await content.info(valid);
-    checkBlobFile(content.files, info);
+    const row = await content.row(valid);
     const first = Math.max(offset, 0);
-    if (first > info.size) throw new Failure("OutOfRange", `read past object length ${info.size} bytes`);
-    const left = info.size - first;
+    const left = row.size - first;
+    if (left <= 0) checkBlobFile(content.files, row);
+    if (left < 0) throw new Failure("OutOfRange", `read past object length ${row.size} bytes`);
     const length = size <= 0 || size > left ? left : size;
     using place = this.#streams.take();
     // A caller that has gone may leave us at a `yield` for ever.
     context.signal.addEventListener("abort", () => place[Symbol.dispose](), { once: true });
     let sent = 0;
-    for await (const data of readBlob(content.files, info, { offset: first, length }, context.signal)) {
+    for await (const data of readBlob(content.files, row, { offset: first, length }, context.signal)) {
       yield { offset: sent, data };
       sent += data.length;
     }
