@@ -16,6 +16,7 @@ export const packages: readonly string[] = [
   "dbus",
   "dbus-user-session",
   "iproute2",
+  "iptables",
   "kmod",
   "libpam-systemd",
   "procps",
