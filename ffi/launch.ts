@@ -63,3 +63,9 @@ let launch: Launch | undefined;
 export function readLaunch(): Launch {
   return launch ??= parseLaunch(Deno.env.toObject());
 }
+
+/** Sets a variable of the caller's environment: what a process that was started ahead is told later. */
+export function setVariable(name: string, value: string): void {
+  const { environment, ...rest } = readLaunch();
+  launch = { ...rest, environment: new Map([...environment, [name, value]]) };
+}

@@ -49,6 +49,13 @@ export function listenForParcels(path: string): Descriptor {
   }
 }
 
+/** Two sockets that are connected to each other. Throws {@link SyscallError}. */
+export function parcelPair(): [Descriptor, Descriptor] {
+  const ends = new Int32Array(2);
+  call("socketpair", flags("AF_UNIX"), flags("SOCK_SEQPACKET", "SOCK_CLOEXEC", "SOCK_NONBLOCK"), 0, ends);
+  return [new Descriptor(ends[0]!), new Descriptor(ends[1]!)];
+}
+
 /** The next connection, with the user at its other end; undefined where there is none now. Throws {@link SyscallError}. */
 export function acceptForParcels(listener: number): { socket: Descriptor; uid: number } | undefined {
   const accepted = attempt("accept4", listener, 0, 0, flags("SOCK_CLOEXEC", "SOCK_NONBLOCK"));

@@ -11,7 +11,7 @@ import type { ServerSubject } from "../../shim/server/server_command.ts";
 import { inheritedSocket } from "../../shim/server/spawn_server.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
-import { groupingOf } from "./grouping.ts";
+import { groupingOf } from "../../shim/server/grouping.ts";
 
 /** Containers of one shim that holds those of a namespace: what an accident of it costs. */
 const placesMaxDefault = 50;
@@ -35,12 +35,13 @@ export async function serveAction(flags: FlagValues<typeof shimFlags>): Promise<
   }, flags.debugSocket);
 }
 
-/** Serves on a socket that listens already. */
+/** Serves on a socket that listens already; `deposit` is where it leaves what its successors need, see `ServeOptions`. */
 export async function serveOn(
   reactor: Reactor,
   { socket, listener }: { readonly socket: string; readonly listener: StreamListener },
   subject: ServerSubject,
   debugSocket: string,
+  deposit = "",
 ): Promise<void> {
   const { namespace, bundle, address, ttrpcAddress, publishBinary, debug, grouping } = subject;
   const { publishByProgram } = ttrpcAddress === "" && publishBinary !== ""
@@ -51,6 +52,7 @@ export async function serveOn(
     bundle,
     listener,
     socket,
+    deposit,
     ttrpcAddress,
     publish: publishByProgram?.({ program: publishBinary, address, namespace }),
     placesMax: grouping === "namespace" ? placesMaxDefault : Infinity,

@@ -9,6 +9,9 @@ import { readLaunch } from "../../ffi/launch.ts";
 import { type FlagValues, parseFlags } from "../flags.ts";
 import { shimFlags } from "./flags.ts";
 
+/** The word by which barge's daemon starts a shim ahead: ./spare.ts. */
+const spareAction = "spare";
+
 /** Performs one command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
   const name = readLaunch().argv0.split("/").at(-1) || "containerd-shim-ts-v2";
@@ -26,7 +29,7 @@ export async function main(args: string[]): Promise<number> {
       write(runtimeInfo(name));
       return 0;
     }
-    if (flags.namespace === "") throw new Error("shim namespace cannot be empty");
+    if (flags.namespace === "" && action !== spareAction) throw new Error("shim namespace cannot be empty");
     return await perform(action, flags, write);
   } catch (error) {
     Deno.stderr.writeSync(new TextEncoder().encode(`${name}: ${messageOf(error)}\n`));
@@ -48,6 +51,11 @@ async function perform(
     case "delete": {
       const { deleteAction } = await import("./delete.ts");
       write(await deleteAction(flags));
+      return 0;
+    }
+    case spareAction: {
+      const { beSpare } = await import("./spare.ts");
+      await beSpare(flags);
       return 0;
     }
     case undefined: {

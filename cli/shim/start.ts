@@ -12,11 +12,12 @@ import { call } from "../../ffi/syscall.ts";
 import { after } from "../../ffi/timer.ts";
 import type { NewShim } from "../../shim/server/find_shim.ts";
 import { serverCommand } from "../../shim/server/server_command.ts";
+import { accountIn, raiseScore } from "../../shim/server/settle_shim.ts";
 import { inProcessOf, startShim } from "../../shim/server/start_shim.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
-import { groupingOf } from "./grouping.ts";
-import { readStartInput, type StartInput } from "./start_input.ts";
+import { groupingOf } from "../../shim/server/grouping.ts";
+import { readStartInput } from "./start_input.ts";
 
 /** As long as containerd waits for a connection. */
 const startMsMax = 100_000;
@@ -56,7 +57,10 @@ export async function start(
     late.signal,
   );
   timer.close();
-  if (shim.isNew) await settle(shim.pid, input);
+  if (shim.isNew) {
+    raiseScore(shim.pid);
+    await accountIn(shim.pid, input.shimCgroup);
+  }
   write(input.answer(shim.address));
   if (startPipe === undefined) return;
   // The caller reads until nobody has its pipes any more; the end of this process would take longer.
@@ -66,19 +70,6 @@ export async function start(
   if (mine === undefined) return;
   const { serveOn } = await import("./serve.ts");
   await serveOn(reactor, mine, { ...input, bundle, grouping }, flags.debugSocket);
-}
-
-/** The shim is the first to go when memory is short, after containerd itself; and it is accounted where it is told to. */
-async function settle(pid: number, { shimCgroup }: StartInput): Promise<void> {
-  try {
-    const score = Number(Deno.readTextFileSync("/proc/self/oom_score_adj"));
-    Deno.writeTextFileSync(`/proc/${pid}/oom_score_adj`, String(Math.min(score + 1, 1000)));
-  } catch {
-    // Without the right to change it the score stays the parent's, which is one less.
-  }
-  if (shimCgroup === "") return;
-  const { moveToCgroup } = await import("../../shim/server/shim_cgroup.ts");
-  moveToCgroup(pid, shimCgroup);
 }
 
 /** Gives the caller's pipes up, which it reads to their end, with all copies of them; and its directory. */

@@ -23,23 +23,28 @@ import {
   ttrpcServerSchema,
 } from "./schemas.ts";
 
-const shims = definePlugin({
-  type: types.shims,
-  id: "manager",
-  requires: [types.events, types.metadata],
-  config: shimManagerSchema,
-  async init({ config, values, log }) {
-    if (values.socketDir !== "") {
-      throw new Failure("NotImplemented", "socket_dir: shims choose the directory of their sockets themselves");
-    }
-    const { ShimLauncher } = await import("../tasks/launcher.ts");
-    const { address } = config.plugin(grpcServerSchema);
-    const ttrpcAddress = config.plugin(ttrpcServerSchema).address;
-    const publishBinary = Deno.env.get("BARGE_ARGV0") ?? Deno.execPath();
-    const debug = log.enabled("debug");
-    return new ShimLauncher({ address, ttrpcAddress, publishBinary, debug, env: values.env }, log);
-  },
-});
+function shims({ reactor }: Shared): AnyPlugin {
+  return definePlugin({
+    type: types.shims,
+    id: "manager",
+    requires: [types.events, types.metadata],
+    config: shimManagerSchema,
+    async init({ config, values, log }) {
+      if (values.socketDir !== "") {
+        throw new Failure("NotImplemented", "socket_dir: shims choose the directory of their sockets themselves");
+      }
+      const [{ ShimLauncher }, { OwnShims }] = await Promise.all([
+        import("../tasks/launcher.ts"),
+        import("../tasks/own_shims.ts"),
+      ]);
+      const { address } = config.plugin(grpcServerSchema);
+      const ttrpcAddress = config.plugin(ttrpcServerSchema).address;
+      const publishBinary = Deno.env.get("BARGE_ARGV0") ?? Deno.execPath();
+      const surroundings = { address, ttrpcAddress, publishBinary, debug: log.enabled("debug"), env: values.env };
+      return new ShimLauncher(surroundings, log, new OwnShims({ reactor, log, surroundings, spare: values.spareShim }));
+    },
+  });
+}
 
 function tasks({ reactor }: Shared): AnyPlugin {
   return definePlugin({
@@ -133,5 +138,5 @@ const restart = definePlugin({
 
 /** Rows of the table, in containerd's order. */
 export function taskPlugins(shared: Shared): readonly AnyPlugin[] {
-  return [shims, tasks(shared), cgroups(shared), restart];
+  return [shims(shared), tasks(shared), cgroups(shared), restart];
 }

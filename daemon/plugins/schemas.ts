@@ -54,6 +54,11 @@ export const schedulerSchema = schema("gc.v1.scheduler", {
 export const shimManagerSchema = schema("shim.v1.manager", {
   env: { type: "strings", default: [], about: "environment of shims, besides the daemon's" },
   socket_dir: { type: "string", default: "", about: "directory of the shims' sockets; at most 42 characters" },
+  spare_shim: {
+    type: "bool",
+    default: true,
+    about: "keep one shim of barge's own ahead for the next group of containers",
+  },
 });
 
 /** The task runtime. */

@@ -8,8 +8,9 @@ import { Any } from "../../api/gen/google/protobuf/any.ts";
 import { DeleteResponse } from "../../api/gen/runtime/task/v3/shim.ts";
 import { RuntimeInfo } from "../../api/gen/types/introspection.ts";
 import type { Logger } from "../log/logger.ts";
-import { parseEndpoint, type ShimEndpoint } from "./bootstrap.ts";
+import { parseEndpoint } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
+import type { OwnShims, StartedShim } from "./own_shims.ts";
 import { findShim, type ShimPlaces, shimPlacesNow } from "./runtime_name.ts";
 import {
   lingers,
@@ -27,18 +28,32 @@ const infoMsMax = 10_000;
 const cleanersMax = 4;
 
 /** Starts and ends shims as programs. */
-export class ShimLauncher {
+export class ShimLauncher implements Disposable {
   readonly #surroundings: ShimSurroundings;
   readonly #log: Logger;
   readonly #places: ShimPlaces;
+  readonly #own: OwnShims | undefined;
   readonly #found = new Map<string, string>();
   #cleaners = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(surroundings: ShimSurroundings, log: Logger, places: ShimPlaces = shimPlacesNow()) {
+  /** `own` starts barge's own shims; without it they are started as all others are. */
+  constructor(surroundings: ShimSurroundings, log: Logger, own?: OwnShims, places: ShimPlaces = shimPlacesNow()) {
     this.#surroundings = surroundings;
     this.#log = log;
+    this.#own = own;
     this.#places = places;
+  }
+
+  /** Keeps one of barge's own shims ahead where there is the program, started while nobody is busy. */
+  keepSpare(isBusy: () => boolean): void {
+    let program: string;
+    try {
+      program = this.programOf(ownRuntime);
+    } catch (error) {
+      return this.#log.debug("no shim is started ahead", { reason: messageOf(error) });
+    }
+    this.#own?.keepSpare(program, isBusy);
   }
 
   /** Path of the program of a runtime. Throws as `findShim`. */
@@ -57,22 +72,39 @@ export class ShimLauncher {
   }
 
   /**
-   * Starts a shim, or finds one that takes the task as well. `options` are the runtime's. Throws `Unknown` with what the
-   * program wrote, `DeadlineExceeded`, and as {@link parseEndpoint}.
+   * Starts a shim, or finds one that takes the task as well. `options` are the runtime's; `deposit` is the socket where
+   * barge's own leave what their successors need, empty without one. Throws `Unknown` with what the program wrote,
+   * `DeadlineExceeded`, and as {@link parseEndpoint} and {@link OwnShims}.
    */
-  async start(program: string, bundle: Bundle, options: Any | undefined, signal: AbortSignal): Promise<ShimEndpoint> {
-    const subject = subjectOf(bundle);
+  async start(
+    program: string,
+    bundle: Bundle,
+    options: Any | undefined,
+    deposit: string,
+    signal: AbortSignal,
+  ): Promise<StartedShim> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(startMsMax)]);
+    return lingers(program) && await this.#own?.start(program, bundle, options, deposit, limit) ||
+      await this.#startByProgram(program, bundle, options, limit);
+  }
+
+  async #startByProgram(
+    program: string,
+    bundle: Bundle,
+    options: Any | undefined,
+    signal: AbortSignal,
+  ): Promise<StartedShim> {
+    const subject = subjectOf(bundle);
     const { stdout, stderr } = await runShim(program, shimArguments(this.#surroundings, subject, "start"), {
       directory: subject.directory,
       env: shimEnvironment(program, this.#surroundings, subject.namespace),
       // The form of containerd 1.x and 2.0 to 2.2, which shims of all versions read; nothing where there are none.
       input: options === undefined ? undefined : Any.encode(options).finish(),
-      signal: limit,
+      signal,
     });
     // What was written besides the answer is a part of it for containerd, which makes the address unusable.
     if (stderr.trim() !== "") this.#log.warn("shim wrote to standard error", { id: bundle.id, text: stderr.trim() });
-    return parseEndpoint(stdout);
+    return { endpoint: parseEndpoint(stdout) };
   }
 
   /**
@@ -117,7 +149,15 @@ export class ShimLauncher {
       throw new Failure(unknown ? "NotImplemented" : "Unknown", text, { cause: error });
     }
   }
+
+  /** Ends the shim that was started ahead; all others are left as they are. */
+  [Symbol.dispose](): void {
+    this.#own?.[Symbol.dispose]();
+  }
 }
+
+/** The runtime whose shim is barge's own. */
+const ownRuntime = "io.containerd.ts.v2";
 
 function subjectOf({ namespace, id, path }: Bundle): ShimSubject {
   return { namespace, id, directory: path };

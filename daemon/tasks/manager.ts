@@ -18,13 +18,13 @@ import type { EventExchange } from "../events/exchange.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Activation } from "../mounts/activation.ts";
 import type { MountManager } from "../mounts/mount_manager.ts";
-import type { ShimEndpoint } from "./bootstrap.ts";
 import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
 import { TaskCleanup } from "./cleanup.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
 import { Deposit } from "./deposit.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
+import type { StartedShim } from "./own_shims.ts";
 import { ShimGroups } from "./shim_groups.ts";
 import { type ShimChannel, ShimChannels } from "./shim_channel.ts";
 import { ShimLog } from "./shim_log.ts";
@@ -115,6 +115,7 @@ export class TaskManager implements Disposable {
       keep: (task) => manager.#keep(task),
     }, manager.#closing.signal);
     await removeOrphanedWork(parts.places, (namespace, id) => manager.find(namespace, id) !== undefined);
+    parts.launcher.keepSpare(() => manager.#reserved.size > 0);
     return manager;
   }
 
@@ -220,11 +221,12 @@ export class TaskManager implements Disposable {
       const { options } = wanted.request;
       const given = options !== undefined && options.value.length > 0 ? options : wanted.runtimeOptions;
       shimLog = new ShimLog(reactor, bundle.path, log, { id: bundle.id, namespace: bundle.namespace });
-      const endpoint = await this.#start(bundle, program, given, signal).catch((error) => {
+      const { endpoint, pid: shimPid } = await this.#start(bundle, program, given, signal).catch((error) => {
         throw prefixed("failed to start shim: start failed: ", error);
       });
       bundle.writeEndpoint(endpoint);
       task = this.#taskOf(bundle, program, this.#channels.take(endpoint), shimLog);
+      if (shimPid !== undefined) task.channel.noteProcess(shimPid);
       const { pid } = await this.#createInShim(task, { ...wanted, rootfs }, signal);
       task.pid = pid;
       this.#keep(task);
@@ -238,15 +240,18 @@ export class TaskManager implements Disposable {
   }
 
   /** Finds a shim that has a place, or starts one. */
-  async #start(bundle: Bundle, program: string, options: Any | undefined, signal: AbortSignal): Promise<ShimEndpoint> {
-    const { launcher } = this.#parts;
-    if (!launcher.sharesShims(program)) return await launcher.start(program, bundle, options, signal);
+  async #start(bundle: Bundle, program: string, options: Any | undefined, signal: AbortSignal): Promise<StartedShim> {
+    const { launcher, deadShim } = this.#parts;
+    const shares = launcher.sharesShims(program);
     const group = { namespace: bundle.namespace, program, options };
-    const found = await this.#groups.reserve(group, bundle.id, signal);
+    const found = shares ? await this.#groups.reserve(group, bundle.id, signal) : undefined;
     if (found !== undefined) return found;
-    const endpoint = await launcher.start(program, bundle, options, signal);
-    this.#groups.add(group, endpoint);
-    return endpoint;
+    const deposit = deadShim === "adopt" && lingers(program) ? this.#deposit.open() : "";
+    const started = await launcher.start(program, bundle, options, deposit, signal);
+    const { endpoint } = started;
+    if (shares) this.#groups.add(group, endpoint);
+    if (started.leaves) this.#succession.noteLeaving(endpoint.address);
+    return started;
   }
 
   async #activate({ namespace, id, rootfs }: NewTask, signal: AbortSignal): Promise<readonly Mount[]> {
@@ -266,7 +271,7 @@ export class TaskManager implements Disposable {
     const { id, bundle, channel } = task;
     const request = { ...wanted.request, id, bundle: bundle.path, rootfs: [...wanted.rootfs] };
     // Asked on the same connection, and not waited for: who does not answer has to be known by then.
-    this.#learnProcess(task);
+    if (channel.pid === undefined) this.#learnProcess(task);
     try {
       return await task.call("create", request, signal).catch((error) => {
         if (!isFailure(error, "NotImplemented") || !channel.downgrade()) throw error;
@@ -415,6 +420,7 @@ export class TaskManager implements Disposable {
     this.#closing.abort(new Failure("Unavailable", "the daemon ends"));
     for (const task of this.#tasks.values()) task.log[Symbol.dispose]();
     this.#deposit[Symbol.dispose]();
+    this.#parts.launcher[Symbol.dispose]();
     this.#channels.close();
   }
 }

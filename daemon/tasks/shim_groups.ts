@@ -9,6 +9,7 @@ import { GroupDefinition } from "../../api/gen/shim/v1/group.ts";
 import { messageOf } from "../../api/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { ShimEndpoint } from "./bootstrap.ts";
+import type { StartedShim } from "./own_shims.ts";
 import type { ShimChannels } from "./shim_channel.ts";
 
 /** A shim that takes longer for a call without work is not given a container. */
@@ -51,14 +52,14 @@ export class ShimGroups {
    * A shim of the group that keeps a place for the container; undefined where none is known, or it is full, gone or too
    * slow: then its program finds another one. Throws the signal's reason.
    */
-  async reserve(group: ShimGroup, id: string, signal: AbortSignal): Promise<ShimEndpoint | undefined> {
+  async reserve(group: ShimGroup, id: string, signal: AbortSignal): Promise<StartedShim | undefined> {
     const key = keyOf(group);
     const endpoint = this.#endpoints.get(key);
     if (endpoint === undefined) return undefined;
     const channel = this.#channels.take(endpoint);
     try {
-      await channel.clientOf(GroupDefinition).reserve({ id }, { signal, timeoutMs: reserveMsMax });
-      return endpoint;
+      const { shimPid } = await channel.clientOf(GroupDefinition).reserve({ id }, { signal, timeoutMs: reserveMsMax });
+      return { endpoint, pid: shimPid };
     } catch (error) {
       signal.throwIfAborted();
       this.#log.debug("shim takes no further container", { reason: messageOf(error), address: endpoint.address });

@@ -13,6 +13,7 @@ import type { Logger } from "../log/logger.ts";
 import type { ShimEndpoint } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Deposit } from "./deposit.ts";
+import type { StartedShim } from "./own_shims.ts";
 import { isGone, type ShimChannel, type ShimChannels } from "./shim_channel.ts";
 import { lingers } from "./shim_program.ts";
 import { abortable, type Task } from "./task.ts";
@@ -28,7 +29,7 @@ export interface SuccessionParts {
     program: string,
     options: Any | undefined,
     signal: AbortSignal,
-  ) => Promise<ShimEndpoint>;
+  ) => Promise<StartedShim>;
 }
 
 /** A successor starts, opens streams, and may wait for a client's disk. */
@@ -46,6 +47,8 @@ export class Succession {
   readonly #adoptions = new Map<string, number[]>();
   /** Whether a shim leaves what its successors need. */
   readonly #left = new WeakMap<ShimChannel, Promise<boolean>>();
+  /** Addresses of shims that leave it without being asked, and whose channels do not know that yet. */
+  readonly #leaving = new Set<string>();
   /** One start after the other: the next task finds a place in the shim of the one before. */
   #starting: Promise<unknown> = Promise.resolve();
 
@@ -68,8 +71,14 @@ export class Succession {
     return left;
   }
 
+  /** Notes that the shim there was told at its start to leave what its successors need. */
+  noteLeaving(address: string): void {
+    this.#leaving.add(address);
+  }
+
   async #askToLeave(channel: ShimChannel): Promise<boolean> {
     const { deposit, log } = this.#parts;
+    if (this.#leaving.delete(channel.endpoint.address)) return true;
     try {
       const socket = deposit.open();
       await channel.clientOf(GroupDefinition).deposit({ socket }, { timeoutMs: leaveMsMax });
@@ -84,6 +93,7 @@ export class Succession {
   /** As {@link leave}, a little later: what the client waits for comes first. */
   leaveSoon(channel: ShimChannel): void {
     if (this.#left.has(channel)) return;
+    if (this.#leaving.has(channel.endpoint.address)) return void this.leave(channel);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#left.set(channel, promise);
     Deno.unrefTimer(setTimeout(() => resolve(channel.open ? this.#askToLeave(channel) : false), leaveAfterMs));
@@ -113,7 +123,7 @@ export class Succession {
     deposit.readAll();
     const given = wireOptions(readOptions(bundle.path));
     const limit = AbortSignal.any([signal, AbortSignal.timeout(adoptMsMax)]);
-    const endpoint = await this.#startInTurn(() => this.#parts.start(bundle, program, given, limit));
+    const { endpoint } = await this.#startInTurn(() => this.#parts.start(bundle, program, given, limit));
     // Before it has the container, so that the next daemon asks this one and no third.
     bundle.writeEndpoint(endpoint);
     const told = [...(task.exitTold ? [id] : []), ...task.execsTold];

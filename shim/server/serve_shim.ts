@@ -32,6 +32,8 @@ export interface ServeOptions {
   readonly listener: StreamListener;
   /** Path of that socket, which is removed at the end. */
   readonly socket: string;
+  /** The daemon's socket where it leaves what its successors need from the first container on; empty where it is asked to later. */
+  readonly deposit?: string | undefined;
   /** The daemon's ttrpc socket; empty without one. */
   readonly ttrpcAddress: string;
   /** Publishes events where there is no such socket. */
@@ -62,7 +64,14 @@ export async function serveShim(reactor: Reactor, options: ServeOptions): Promis
   const life = new ShimLifetime(reactor, options);
   const children = new Children(reactor);
   const containers = new Containers({ reactor, events, log }, children, options.namespace, life);
-  const server = serve(options.listener, services(reactor, containers, life), { peerOf, admits });
+  const handover = handoverOf(containers);
+  if (options.deposit) {
+    // Before a container comes; without it they are taken over as far as their bundles tell.
+    await handover.deposit(options.deposit).catch((error) =>
+      log.warn(`nothing is left for others: ${messageOf(error)}`)
+    );
+  }
+  const server = serve(options.listener, services(reactor, containers, life, handover), { peerOf, admits });
   const end = (): void => life.end();
   for (const name of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(name, end);
   keepDebuggerShut(reactor, containers, life, log);
@@ -89,13 +98,18 @@ export async function serveShim(reactor: Reactor, options: ServeOptions): Promis
 }
 
 /** Both versions of the task service have the same messages and methods. */
-function services(reactor: Reactor, containers: Containers, life: ShimLifetime): ServiceTable {
+function services(
+  reactor: Reactor,
+  containers: Containers,
+  life: ShimLifetime,
+  handover: ShimHandover,
+): ServiceTable {
   const tasks = new TaskService(containers, life);
   return new ServiceTable()
     .add(TaskDefinition, tasks)
     .add({ ...TaskDefinition, fullName: "containerd.task.v3.Task" }, tasks)
     .add(SandboxDefinition, new SandboxService(reactor, containers, life))
-    .add(GroupDefinition, new GroupService(life, handoverOf(containers)));
+    .add(GroupDefinition, new GroupService(life, handover));
 }
 
 /** Loaded when it is asked for: under another daemon than barge's nobody does. */

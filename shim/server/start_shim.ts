@@ -43,7 +43,7 @@ export interface StartedShim {
 export async function startShim(
   reactor: Reactor,
   options: StartOptions,
-  serve: (place: NewShim) => number,
+  serve: (place: NewShim) => number | Promise<number>,
   signal: AbortSignal,
 ): Promise<StartedShim> {
   const place = await reservePlace(reactor, shimName(options), options.id, signal);
@@ -52,7 +52,7 @@ export async function startShim(
   try {
     // What can fail comes before there is a process.
     Deno.writeTextFileSync(`${options.bundle}/address`, address);
-    const pid = isNew ? serve(place) : place.pid;
+    const pid = isNew ? await serve(place) : place.pid;
     Deno.writeTextFileSync(`${options.bundle}/shim.pid`, String(pid));
     return { address, pid, isNew };
   } catch (error) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import type { Grouping } from "../../shim/server/start_shim.ts";
+import type { Grouping } from "./start_shim.ts";
 
 /** Without the variable it is `pod`, as with containerd's own shims. Throws `InvalidArgument`. */
 export function groupingOf(text: string | undefined): Grouping {
