@@ -7,8 +7,9 @@
 import { startRegistry, tarOf, writeLayout } from "../../tests/registry.ts";
 import { type BenchScratch, isInstalled, makeBenchBundle } from "../bench_scratch.ts";
 import { containerdPrograms } from "../containerd.ts";
-import { startSide } from "../daemon/sides.ts";
+import { type Side, startSide } from "../daemon/sides.ts";
 import { type Amount, inTurns, type Measured, type Row } from "../measure.ts";
+import { TaskCalls } from "./task_calls.ts";
 import { TaskSide } from "./task_side.ts";
 
 const peer = "containerd, runc's shim";
@@ -60,6 +61,7 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
       1,
       await inTurns(amount.quick ? 3 : 10, [() => ours.runInNewNamespace(), () => stock.runInNewNamespace()]),
     ),
+    ...await callRows(row, [[ours, bargeDaemon], [stock, stockDaemon]], amount),
   ];
   if (!amount.quick) {
     const many = (side: TaskSide) => () => side.runManyAndClear(20);
@@ -79,6 +81,32 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
   );
   await ours.clear();
   await stock.clear();
+  return rows;
+}
+
+/** Makes a row of the times of both sides. */
+type MakeRow = (work: string, ratioMax: number, times: number[][]) => Row;
+
+/** The rows in which no client is started: the client's own time is the same on both sides, and most of barge's. */
+async function callRows(row: MakeRow, sides: readonly [TaskSide, Side][], { quick }: Amount): Promise<Row[]> {
+  using all = new DisposableStack();
+  const calls: TaskCalls[] = [];
+  for (const [tasks, side] of sides) {
+    const made = all.use(new TaskCalls(side));
+    await made.learn(await tasks.create());
+    calls.push(made);
+  }
+  const rows = [
+    row(
+      "the calls of `ctr run --rm`, without its process",
+      1 / 3,
+      await inTurns(quick ? 10 : 30, calls.map((side) => () => side.live())),
+    ),
+  ];
+  for (const count of quick ? [20] : [20, 100]) {
+    const times = await inTurns(2, calls.map((side) => () => side.liveTogether(count)));
+    rows.push(row(`the same calls for ${count} containers at once`, 1 / 4, times));
+  }
   return rows;
 }
 

@@ -32,6 +32,13 @@ export class TaskSide {
     return timeOf(this.#ctr("run", "--rm", "--runtime", this.runtime, this.image, this.#name(), "true"));
   }
 
+  /** A container that is made and not started, of a program that ends at once; gives its name. */
+  async create(): Promise<string> {
+    const name = this.#name();
+    await outputOf(this.#ctr("containers", "create", "--runtime", this.runtime, this.image, name, "true"));
+    return name;
+  }
+
   /** As {@link run}, in a namespace that had no container yet: a shim may have to be started first. */
   async runInNewNamespace(): Promise<number> {
     const namespace = this.#name();
