@@ -70,6 +70,7 @@ export const constants = {
   MAP_SHARED: 1,
   MAP_PRIVATE: 2,
   MAP_ANONYMOUS: 0x20,
+  MADV_DONTNEED: 4,
   MADV_DONTFORK: 10,
   // clone3(2), unshare(2), setns(2)
   CLONE_NEWTIME: 0x80,

@@ -15,6 +15,7 @@ import { Reactor } from "../../ffi/reactor.ts";
 import { listenTo } from "../../ffi/signal.ts";
 import { StreamListener } from "../../ffi/stream_listener.ts";
 import { after } from "../../ffi/timer.ts";
+import { Rest } from "../../shim/server/rest.ts";
 import { accountIn, raiseScore } from "../../shim/server/settle_shim.ts";
 import { parseSpare, spareText, type SpareWork } from "../../shim/server/spare_message.ts";
 import { inheritedSocket } from "../../shim/server/spawn_server.ts";
@@ -35,6 +36,8 @@ export async function beSpare(flags: FlagValues<typeof shimFlags>): Promise<void
   using daemon = new Descriptor(inheritedSocket);
   after(reactor, debuggerAfterMs, () => void listenTo(reactor, "SIGUSR1", debuggerSignal, () => {}));
   raiseScore(Deno.pid);
+  using rest = new Rest(reactor);
+  rest.disturb();
   sendParcel(daemon.number, spareText({ says: "ready", version }), []);
   const told = await nextParcel(reactor, daemon);
   if (told === undefined) return;

@@ -4,6 +4,7 @@
  * @module
  */
 import { returnFreeMemory } from "../../ffi/free_memory.ts";
+import { returnProgramPages } from "../../ffi/program_pages.ts";
 
 /** After the start, most of what was read for it is free. */
 const firstMs = 500;
@@ -11,8 +12,12 @@ const everyMs = 10_000;
 
 /** Gives free memory back now and then; the returned function ends that. Keeps no process alive. */
 export function returnMemoryRegularly(): () => void {
-  const first = setTimeout(returnFreeMemory, firstMs);
-  const later = setInterval(returnFreeMemory, everyMs);
+  const giveBack = (): void => {
+    returnFreeMemory();
+    returnProgramPages();
+  };
+  const first = setTimeout(giveBack, firstMs);
+  const later = setInterval(giveBack, everyMs);
   Deno.unrefTimer(first);
   Deno.unrefTimer(later);
   return () => {

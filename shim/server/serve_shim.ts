@@ -21,6 +21,7 @@ import { EventQueue, type Publish, TtrpcPublisher } from "./event_queue.ts";
 import { GroupService, type ShimHandover } from "./group_service.ts";
 import { SandboxService } from "./sandbox_service.ts";
 import { ShimLifetime } from "./shim_life.ts";
+import { Rest } from "./rest.ts";
 import { openShimLog, type ShimLog } from "./shim_log.ts";
 
 /** What a shim's server is told at its start. */
@@ -63,7 +64,15 @@ export async function serveShim(reactor: Reactor, options: ServeOptions): Promis
   const events = new EventQueue(reactor, { namespace: options.namespace, publish, warn: (text) => log.warn(text) });
   const life = new ShimLifetime(reactor, options);
   const children = new Children(reactor);
-  const containers = new Containers({ reactor, events, log }, children, options.namespace, life);
+  using rest = new Rest(reactor);
+  const observer = {
+    coming: (id: string): void => {
+      life.coming(id);
+      rest.disturb();
+    },
+    gone: (id: string): void => life.gone(id),
+  };
+  const containers = new Containers({ reactor, events, log }, children, options.namespace, observer);
   const handover = handoverOf(containers);
   if (options.deposit) {
     // Before a container comes; without it they are taken over as far as their bundles tell.
