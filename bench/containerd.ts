@@ -39,6 +39,9 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 address = ${JSON.stringify(address)}
 [ttrpc]
 address = ${JSON.stringify(`${address}.ttrpc`)}
+[plugins."io.containerd.gc.v1.scheduler"]
+# Its first collection, 100 ms after the start, would take what a client has written meanwhile without a lease.
+startup_delay = "1h"
 `;
   await Deno.writeTextFile(`${state}/config.toml`, config);
   const process = new Deno.Command("sh", {

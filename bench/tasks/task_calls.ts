@@ -61,8 +61,8 @@ export class TaskCalls implements Disposable {
     const { exitStatus } = await ended;
     if (exitStatus !== 0) throw new Error(`${id} ended with ${exitStatus}`);
     await this.#tasks.delete({ containerId: id });
-    await this.#containers.delete({ id });
     await this.#snapshots.remove({ snapshotter, key: id });
+    await this.#containers.delete({ id });
     return performance.now() - begin;
   }
 
