@@ -1,28 +1,11 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { type Code, Failure, isFailure } from "../errors.ts";
+import { Failure } from "../errors.ts";
 import { ServiceTable } from "../rpc/definition.ts";
+import { all, each, EchoDefinition, EchoService, isCode, until } from "../rpc/echo_fixture.ts";
 import { connect, dialUnix } from "./client.ts";
 import { goAwayFrame, settings, settingsFrame, windowMax } from "./frames.ts";
-import { EchoDefinition, EchoService, loopback } from "./loopback_fixture.ts";
+import { loopback } from "./loopback_fixture.ts";
 import { serve } from "./server.ts";
-
-const isCode = (code: Code, text?: RegExp) => (error: unknown) =>
-  isFailure(error, code) && (text === undefined || text.test(error.message));
-
-async function* each(...items: string[]): AsyncGenerator<string> {
-  yield* items;
-}
-
-async function all(items: AsyncIterable<string>): Promise<string[]> {
-  const found: string[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let left = 500; left > 0 && !condition(); left--) await new Promise((resolve) => setTimeout(resolve, 4));
-  ok(condition(), "it did not come to that within 2 s");
-}
 
 Deno.test("serve() and connect() carry every kind of call", async () => {
   await using test = await loopback();
@@ -121,7 +104,7 @@ Deno.test("a slow reader holds its handler back and nobody else", async () => {
   const stream = client.repeat("1000x100000")[Symbol.asyncIterator]();
   await stream.next();
   await new Promise((resolve) => setTimeout(resolve, 100));
-  const pulled = test.service.pulled;
+  const pulled = test.service.moved;
   ok(pulled < 100, `${pulled} of 1000 messages of 100 kB were asked for`);
   equal(await client.unary("x"), "x");
   let count = 1;

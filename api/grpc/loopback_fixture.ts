@@ -1,81 +1,12 @@
 /**
- * A service with every kind of call, and servers and channels over sockets, for tests.
+ * Servers and channels over sockets, for tests.
  *
  * @module
  */
-import { Failure } from "../errors.ts";
-import type { CallContext } from "../rpc/context.ts";
-import { type MessageType, type ServiceOf, ServiceTable } from "../rpc/definition.ts";
+import { ServiceTable } from "../rpc/definition.ts";
+import { EchoDefinition, EchoService } from "../rpc/echo_fixture.ts";
 import { connect, dialUnix, type GrpcChannel } from "./client.ts";
 import { type GrpcServer, serve, type ServerOptions } from "./server.ts";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** A message that is its text. */
-export const Text: MessageType<string> = {
-  encode: (message) => ({ finish: () => encoder.encode(message) }),
-  decode: (bytes) => decoder.decode(bytes),
-};
-
-const text = { requestType: Text, responseType: Text } as const;
-
-/** Echoes in four ways. */
-export const EchoDefinition = {
-  name: "Echo",
-  fullName: "test.v1.Echo",
-  methods: {
-    unary: { name: "Unary", ...text, requestStream: false, responseStream: false },
-    collect: { name: "Collect", ...text, requestStream: true, responseStream: false },
-    repeat: { name: "Repeat", ...text, requestStream: false, responseStream: true },
-    chat: { name: "Chat", ...text, requestStream: true, responseStream: true },
-  },
-} as const;
-
-/** See {@link EchoDefinition}. Some requests ask for something special. */
-export class EchoService implements ServiceOf<typeof EchoDefinition> {
-  /** Calls of `repeat` that were told that their caller is gone. */
-  aborted = 0;
-  /** Messages that `repeat` was asked for by its transport. */
-  pulled = 0;
-
-  async unary(request: string, context: CallContext): Promise<string> {
-    if (request === "fail") throw new Failure("NotFound", "caf\u00e9 100%");
-    if (request === "throw") throw new Error("boom");
-    if (request === "metadata") return [...context.metadata].map(([key, value]) => `${key}=${value}`).join("\n");
-    if (request === "wait") {
-      await new Promise((_, reject) => context.signal.addEventListener("abort", () => reject(context.signal.reason)));
-    }
-    return request;
-  }
-
-  async collect(requests: AsyncIterable<string>): Promise<string> {
-    let all = "";
-    for await (const request of requests) {
-      if (request === "stop") throw new Failure("Aborted", "stopped");
-      all += request;
-    }
-    return all;
-  }
-
-  async *repeat(request: string, context: CallContext): AsyncGenerator<string> {
-    const [count, length] = request.split("x").map(Number);
-    const message = "y".repeat(length ?? 1);
-    context.signal.addEventListener("abort", () => this.aborted++);
-    for (let n = 0; n < (count ?? 0); n++) {
-      this.pulled++;
-      yield message;
-    }
-    if (count === 0) throw new Failure("OutOfRange", "nothing to repeat");
-  }
-
-  async *chat(requests: AsyncIterable<string>): AsyncGenerator<string> {
-    for await (const request of requests) {
-      if (request === "bye") return;
-      yield `re: ${request}`;
-    }
-  }
-}
 
 /** A running server. */
 export interface Loopback extends AsyncDisposable {

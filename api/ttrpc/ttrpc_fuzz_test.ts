@@ -1,8 +1,9 @@
 import { equal, ok } from "node:assert/strict";
+import { EchoDefinition } from "../rpc/echo_fixture.ts";
 import { connect } from "./client.ts";
 import { encodeMetadata, putRequest, requestBytes, requestPrefix } from "./envelope.ts";
 import { frameHeaderBytes, frameTypes, putFrameHeader } from "./frames.ts";
-import { EchoDefinition, loopback } from "./loopback_fixture.ts";
+import { loopback } from "./loopback_fixture.ts";
 
 const seed = Number(Deno.env.get("BARGE_FUZZ_SEED") ?? Date.now() % 2 ** 32) >>> 0;
 

@@ -1,25 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { type Code, isFailure } from "../errors.ts";
+import { all, each, EchoDefinition, isCode, until } from "../rpc/echo_fixture.ts";
 import { connect, dialUnix } from "./client.ts";
-import { EchoDefinition, loopback } from "./loopback_fixture.ts";
-
-const isCode = (code: Code, text?: RegExp) => (error: unknown) =>
-  isFailure(error, code) && (text === undefined || text.test(error.message));
-
-async function* each(...items: string[]): AsyncGenerator<string> {
-  yield* items;
-}
-
-async function all(items: AsyncIterable<string>): Promise<string[]> {
-  const found: string[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let left = 500; left > 0 && !condition(); left--) await new Promise((resolve) => setTimeout(resolve, 4));
-  ok(condition(), "it did not come to that within 2 s");
-}
+import { loopback } from "./loopback_fixture.ts";
 
 Deno.test("serve() and connect() carry every kind of call", async () => {
   await using test = await loopback();
