@@ -5,6 +5,7 @@
  */
 import { renderHelp } from "../flag_help.ts";
 import { type FlagTable, parseFlags } from "../flags.ts";
+import { checkpointFlags, restoreFlags } from "./checkpoint_flags.ts";
 import {
   createFlags,
   deleteFlags,
@@ -21,6 +22,7 @@ import {
 
 /** Command → its arguments, what it does, and its flags. */
 const texts: Readonly<Record<string, readonly [words: string, description: string, flags: FlagTable]>> = {
+  checkpoint: ["ID", "Saves a running container with criu.", checkpointFlags],
   create: ["ID", "Creates a container from a bundle; its command waits for the start.", createFlags],
   delete: ["ID", "Deletes a container that has stopped or was never started.", deleteFlags],
   events: ["ID", "Prints what a container uses, and when memory runs out, as lines of JSON.", eventsFlags],
@@ -31,6 +33,7 @@ const texts: Readonly<Record<string, readonly [words: string, description: strin
   pause: ["ID", "Stops all processes of a container until it is resumed.", {}],
   plan: ["[BUNDLE]", "Prints what a start of the bundle would do, step by step, and does nothing.", planFlags],
   ps: ["ID [ARGUMENTS OF ps]", "Lists the processes of a container.", psFlags],
+  restore: ["ID", "Makes a container again from what checkpoint has saved.", restoreFlags],
   resume: ["ID", "Lets the processes of a paused container go on.", {}],
   run: ["ID", "Creates and starts a container, and waits for its end.", runFlags],
   spec: ["", "Writes a config.json that runs a shell.", specFlags],

@@ -45,10 +45,10 @@ export function features(): string {
         },
         annotations: {
           "org.opencontainers.runc.version": `${version}+barge`,
-          "org.opencontainers.runc.checkpoint.enabled": "false",
+          "org.opencontainers.runc.checkpoint.enabled": "true",
         },
-        // Who does not trust a spec's author has to take these out: they reach systemd.
-        potentiallyUnsafeConfigAnnotations: ["org.systemd.property."],
+        // Who does not trust the author of a spec has to take these out: they reach systemd, and criu.
+        potentiallyUnsafeConfigAnnotations: ["org.systemd.property.", "org.criu.config"],
       },
       null,
       4,

@@ -16,6 +16,7 @@ export const globalFlags = {
   log: { kind: "value", value: "FILE", help: "Write errors to this file as well" },
   logFormat: { kind: "choice", choices: ["text", "json"], default: "text", help: "Format of the log" },
   systemdCgroup: { kind: "boolean", help: "Let systemd make cgroups; cgroupsPath is slice:prefix:name" },
+  criu: { kind: "value", value: "PROGRAM", default: "criu", help: "criu, for checkpoint and restore" },
   rootless: {
     kind: "choice",
     choices: ["true", "false", "auto"],

@@ -44,8 +44,8 @@ const commands: Readonly<Record<string, Command>> = {
   events: async (root, args) => await (await import("./events.ts")).events(root, args),
   features: async () => (await import("./features.ts")).features(),
   spec: (_root, args) => spec(args),
-  checkpoint: () => refuseCheckpoints("checkpoint"),
-  restore: () => refuseCheckpoints("restore"),
+  checkpoint: async (...given) => await (await import("./checkpoint_commands.ts")).checkpoint(...given),
+  restore: async (...given) => await (await import("./checkpoint_commands.ts")).restore(...given),
   plan: async (_root, args, _log, global) => await (await import("./show_plan.ts")).showPlan(args, global),
 };
 
@@ -63,11 +63,6 @@ function refuseGlobalFlags(flags: FlagValues<typeof globalFlags>): void {
   if (flags.rootless === "true") {
     throw new Failure("NotImplemented", "--rootless true is not supported: barge oci needs root; leave it out");
   }
-}
-
-/** Says so, instead of not knowing the command: runc has it, and callers ask for it. */
-function refuseCheckpoints(command: string): never {
-  throw new Failure("NotImplemented", `${command} is not supported: this runtime does not drive criu; use runc for it`);
 }
 
 /** Whether it is worth a closer look. */

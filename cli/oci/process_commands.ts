@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { Process } from "../../api/oci/runtime_spec.ts";
+import type { Descriptor } from "../../ffi/descriptor.ts";
 import { readLaunch } from "../../ffi/launch.ts";
 import { exitCode, OrphanReaper, waitForChild } from "../../ffi/process.ts";
 import { Reactor } from "../../ffi/reactor.ts";
@@ -122,7 +123,7 @@ export async function run(
   if (foreground === undefined || signals === undefined) return 0;
   // Without a pid namespace of its own the container's orphans are ours to reap.
   using _reaper = flags.noSubreaper ? undefined : new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
-  const code = await follow(reactor, launched, foreground, signals);
+  const code = await follow(reactor, launched.child.pidfd, foreground, signals);
   if (!flags.keep) await releaseContainer(created, (message) => log.warn(message));
   return code;
 }
@@ -159,36 +160,41 @@ export async function exec(root: string, args: string[], log: RuntimeLog): Promi
     throw error;
   }
   if (foreground === undefined || signals === undefined) return 0;
-  return await follow(reactor, launched, foreground, signals);
+  return await follow(reactor, launched.child.pidfd, foreground, signals);
 }
 
 /** Joins the streams, forwards signals, and waits for the end; gives the exit code. */
-async function follow(
+export async function follow(
   reactor: Reactor,
-  launched: Launched,
+  pidfd: number,
   foreground: Foreground,
   signals: SignalForwarder,
 ): Promise<number> {
-  signals.forwardTo(launched.child.pidfd);
+  signals.forwardTo(pidfd);
   foreground.attach();
-  const status = await waitForChild(reactor, launched.child.pidfd, foreground.idleMs);
+  const status = await waitForChild(reactor, pidfd, foreground.idleMs);
   await foreground.drained();
   return exitCode(status);
 }
 
-function openForeground(reactor: Reactor, terminal: boolean, process: Process | undefined): Foreground {
+/** Pipes or a terminal for a process that runs in the foreground. */
+export function openForeground(reactor: Reactor, terminal: boolean, process: Process | undefined): Foreground {
   if (terminal) return new TerminalForeground(reactor, true);
   const { uid = 0, gid = 0 } = process?.user ?? {};
   return new PipedForeground(reactor, { interactive: true, uid, gid });
 }
 
 /** The caller's own streams; with a terminal the socket that its master goes to. */
-function inheritedStreams(console: number | undefined): Streams {
+export function inheritedStreams(console: number | undefined): Streams {
   return { stdin: 0, stdout: 1, stderr: 2, ...(console === undefined ? {} : { console }) };
 }
 
 /** Connects to the console socket where one is needed. Throws where terminal, socket and `--detach` contradict. */
-function openConsole(terminal: boolean, socket: string | undefined, detach: boolean) {
+export function openConsole(
+  terminal: boolean,
+  socket: string | undefined,
+  detach: boolean,
+): Descriptor | undefined {
   if (socket !== undefined && (!terminal || !detach)) {
     throw new Failure("InvalidArgument", "cannot use console socket if runc will not detach or allocate tty");
   }
@@ -230,14 +236,15 @@ function sendPidfd(path: string | undefined, launched: Launched, text: "standard
 }
 
 /** Decimal, without a newline, complete when it appears under its name. */
-function writePidFile(path: string, pid: number): void {
+export function writePidFile(path: string, pid: number): void {
   const slash = path.lastIndexOf("/");
   const temporary = `${path.slice(0, slash + 1)}.${path.slice(slash + 1)}`;
   Deno.writeTextFileSync(temporary, String(pid), { createNew: true, mode: 0o666 });
   Deno.renameSync(temporary, path);
 }
 
-function absolute(path: string | undefined): string | undefined {
+/** A path that is counted from the working directory as the caller has it. */
+export function absolute(path: string | undefined): string | undefined {
   return path === undefined || path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 }
 

@@ -27,6 +27,8 @@ export interface ContainerState {
   unit?: UnitRecord;
   /** Whether processes of the container have the caller's session keyring. */
   noNewKeyring?: true;
+  /** Names of its standard streams in `/proc/PID/fd` as it was given them: what a checkpoint knows pipes by. */
+  streams?: string[];
   /** Path of the spec as it was at creation: later changes of the bundle's `config.json` have no effect. */
   specFile: string;
 }

@@ -23,6 +23,7 @@ import type { CompiledFilter } from "./seccomp/compile.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
 import { refuseUnsupported } from "./spec/unsupported.ts";
 import { processStat } from "./status.ts";
+import { streamNames } from "./stream_names.ts";
 
 /** What a container is made from. */
 export interface CreateOptions {
@@ -95,8 +96,11 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     throw new Failure("FailedPrecondition", "hooks need the root file system to be mounted on the host");
   }
   using idMapped = hasIdMaps(spec) ? await openIdMaps(reactor, options) : undefined;
+  // A terminal is the container's own.
+  const names = options.streams.console === undefined ? streamNames(options.streams) : undefined;
   const facts = gatherFacts({
     ...options,
+    nullStreams: names && [0, 1, 2].filter((number) => names[number] === "/dev/null"),
     idMapped: idMapped?.keys,
     start: waits ? "fifo" : "at once",
     cgroups: cgroup.places,
@@ -123,6 +127,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       ...(unit === undefined ? {} : { unit: unit.record }),
       ...(options.newKeyring === false ? { noNewKeyring: true } : {}),
       specFile: options.specFile ?? directory.writeSpec(spec),
+      ...(names === undefined ? {} : { streams: names }),
     };
     directory.write(state);
     options.phase?.("state");

@@ -32,6 +32,7 @@ export interface KnownFacts {
   dieWithParent: boolean;
   idMapped?: readonly string[] | undefined;
   preserved?: Preserved | undefined;
+  nullStreams?: readonly number[] | undefined;
   newKeyring?: boolean | undefined;
   noPivot?: boolean | undefined;
 }
@@ -48,6 +49,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     start,
     dieWithParent,
     ...(known.preserved === undefined ? {} : { preserved: known.preserved }),
+    ...(known.nullStreams === undefined ? {} : { nullStreams: known.nullStreams }),
     ...(known.inUnit === true ? { inUnit: true } : {}),
     ...(joinsUserNamespace(spec) ? { ownedByJoined: ownedByJoinedUser(spec) } : {}),
     newKeyring: known.newKeyring ?? true,

@@ -22,6 +22,7 @@ import { exitCode, reap, signalPidfd } from "../../ffi/process.ts";
 import { addHygiene } from "../../ffi/program/hygiene.ts";
 import { textArray } from "../../ffi/program/program.ts";
 import { type Child, ChildProgram, spawn } from "../../ffi/program/spawn.ts";
+import { findProgram } from "../find_program.ts";
 import type { ChildStreams } from "../io/standard_streams.ts";
 import { programs } from "./children.ts";
 
@@ -163,19 +164,4 @@ function feed(to: Descriptor, input: Uint8Array): void {
     throw new Failure("ResourceExhausted", `the request has ${input.length} bytes: want at most ${inputBytesMax}`);
   }
   if (input.length > 0) writeOnce(to.number, new Uint8Array(input));
-}
-
-/** The path of a program by PATH, as execvp(3) finds it. */
-function findProgram(name: string): string {
-  if (name.includes("/")) return name;
-  for (const directory of (readLaunch().environment.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(":")) {
-    const path = `${directory}/${name}`;
-    try {
-      const info = Deno.statSync(path);
-      if (info.isFile && ((info.mode ?? 0) & 0o111) !== 0) return path;
-    } catch {
-      // Not in this one.
-    }
-  }
-  throw new Failure("NotFound", `exec: ${JSON.stringify(name)}: executable file not found in $PATH`);
 }

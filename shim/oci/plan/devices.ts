@@ -6,10 +6,10 @@
 import type { Device } from "../../../api/oci/runtime_spec.ts";
 import { constant, type ConstantName } from "../../../ffi/constants.ts";
 import { flag, Label, type Slot } from "../../../ffi/program/program.ts";
-import { cleanPath, components, type Paths } from "./paths.ts";
+import { cleanPath, components, openHow, openHowSize, type Paths } from "./paths.ts";
 
 /** What the runtime specification puts into every container (config-linux.md "Default Devices"). */
-const defaultDevices: readonly Device[] = [
+export const defaultDevices: readonly Device[] = [
   { type: "c", path: "/dev/null", major: 1, minor: 3 },
   { type: "c", path: "/dev/zero", major: 1, minor: 5 },
   { type: "c", path: "/dev/full", major: 1, minor: 7 },
@@ -61,6 +61,27 @@ export function addDevices(paths: Paths, devices: readonly Device[], canMakeNode
     const name = path.slice("/dev/".length);
     paths.program.add({ call: "symlinkat", args: [target, dev, name], does, allow: ["EEXIST"] });
   }
+}
+
+/**
+ * Gives the container its own /dev/null as those of its streams that are the host's: by that one the file system that it
+ * lies in could be reached, and no checkpoint knows a file outside. Where it cannot be opened, they stay.
+ */
+export function addNullStreams(paths: Paths, streams: readonly number[]): void {
+  if (streams.length === 0) return;
+  const { program } = paths;
+  const does = "open the container's own /dev/null";
+  const without = new Label("no_null");
+  const how = openHow(paths.arch, ["O_RDWR", "O_CLOEXEC"], ["RESOLVE_IN_ROOT", "RESOLVE_NO_SYMLINKS"]);
+  const opened = program.result("null_stream", {
+    call: "openat2",
+    args: [paths.root, "/dev/null", how, openHowSize],
+    does,
+    allow: "any",
+    otherwise: without,
+  });
+  for (const number of streams) program.add({ call: "dup3", args: [opened, number, 0], does });
+  program.bind(without);
 }
 
 /** A node that the image's own /dev has stays as it is. */

@@ -11,7 +11,7 @@ import { ChildProgram } from "../../../ffi/program/spawn.ts";
 import { type Data, flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 import { hasHooks } from "../hooks/hook_state.ts";
 import { addConsole } from "./console.ts";
-import { addDevices } from "./devices.ts";
+import { addDevices, addNullStreams } from "./devices.ts";
 import type { CgroupPlace, Facts } from "./facts.ts";
 import { addDeathSignal, addFinish } from "./finish.ts";
 import { addKeyring, addLoopback, addNames, addOomScore, addSysctls, addTimeNamespace } from "./kernel_settings.ts";
@@ -256,6 +256,7 @@ function addFileSystems(
   });
   const canMakeNodes = facts.canMakeNodes && !hasUserNamespace(spec);
   if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], canMakeNodes);
+  if (descriptors.console === undefined) addNullStreams(paths, facts.nullStreams ?? []);
   if (stopsWhenFilled(spec)) stops.add({ kind: "hooks", copies: mounted.copies }, "the hooks");
   paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);
   if (descriptors.console !== undefined) {
