@@ -53,7 +53,7 @@ import { processOf, stoppedProcess, unknownProcess } from "./tasks_process.ts";
 /** What {@link TasksService} needs. */
 export interface TasksParts {
   readonly stores: Stores;
-  readonly tasks: Pick<TaskManager, "create" | "delete" | "get" | "list" | "remembered">;
+  readonly tasks: Pick<TaskManager, "create" | "delete" | "get" | "kill" | "list" | "remembered">;
 }
 
 interface Named {
@@ -169,7 +169,8 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
   async kill(request: KillRequest, context: CallContext): Promise<Empty> {
     const { id, task } = await this.#of(request, context);
     const { execId, signal, all } = request;
-    return await task.call("kill", { id, execId, signal, all }, context.signal);
+    await this.#tasks.kill(task, { id, execId, signal, all }, context.signal);
+    return {};
   }
 
   async exec(request: ExecProcessRequest, context: CallContext): Promise<Empty> {

@@ -19,6 +19,7 @@ const idle: TasksParts["tasks"] = {
   },
   list: () => [],
   create: ({ id, runtime }) => Promise.reject(new Failure("Unknown", `${id} by ${runtime}`)),
+  kill: (task) => Promise.reject(taskNotFound(task.id)),
   delete: (task) => Promise.reject(taskNotFound(task.id)),
 };
 

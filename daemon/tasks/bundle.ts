@@ -94,6 +94,12 @@ export class Bundle {
     return text === undefined || text.trim() === "" ? undefined : parseEndpoint(new TextEncoder().encode(text));
   }
 
+  /** The process that its shim was started as; undefined where nothing tells. */
+  shimProcess(): number | undefined {
+    const pid = Number(readText(`${this.path}/shim.pid`) ?? NaN);
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  }
+
   /** Whether it was noted that the exit was told to whoever listened. */
   exitTold(): boolean {
     return isThere(`${this.path}/exit-told`);

@@ -13,6 +13,7 @@ import type { Bundle } from "./bundle.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { isGone, type ShimChannels } from "./shim_channel.ts";
+import type { SilentShims } from "./silent_shims.ts";
 import type { ShimLog } from "./shim_log.ts";
 import { lingers } from "./shim_program.ts";
 import { type Task, type TaskExit, unknownExit } from "./task.ts";
@@ -33,10 +34,12 @@ const undoMsMax = 15_000;
 export class TaskCleanup {
   readonly #parts: CleanupParts;
   readonly #channels: ShimChannels;
+  readonly #silent: SilentShims;
 
-  constructor(parts: CleanupParts, channels: ShimChannels) {
+  constructor(parts: CleanupParts, channels: ShimChannels, silent: SilentShims) {
     this.#parts = parts;
     this.#channels = channels;
+    this.#silent = silent;
   }
 
   /** Undoes what a task was given. */
@@ -56,7 +59,9 @@ export class TaskCleanup {
         () => true,
         (error) => !isGone(error) && !isFailure(error, "DeadlineExceeded"),
       );
+      // One that does not answer may make what is cleaned up here when it does again.
       if (reachable) await this.shutDown(task);
+      else if (task.channel.open) this.#silent.end(task.channel, task);
       else if (this.#channels.users(task.channel) === 1) task.channel.kill();
       this.release(task);
     } else log?.[Symbol.dispose]();

@@ -7,11 +7,12 @@ import { isFailure, messageOf } from "../../api/errors.ts";
 import { Status } from "../../api/gen/types/task/task.ts";
 import type { EventExchange } from "../events/exchange.ts";
 import type { Logger } from "../log/logger.ts";
-import type { ShimEndpoint } from "./bootstrap.ts";
+import { type ShimEndpoint, socketOf } from "./bootstrap.ts";
 import { Bundle, type BundlePlaces, bundlesIn } from "./bundle.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { isGone } from "./shim_channel.ts";
+import { servesSocket } from "./shim_process.ts";
 import type { Task, TaskExit } from "./task.ts";
 import { tellDelete, tellExit } from "./task_events.ts";
 
@@ -126,7 +127,7 @@ async function find(
   } catch (error) {
     // It is there, and its containers are as well: what it does not say now it may say later.
     if (isFailure(error, "DeadlineExceeded")) {
-      log.warn("shim does not answer", fields);
+      noteProcess(bundle, task);
       return task;
     }
     // A shim that was to take it over may not have come to it.
@@ -141,6 +142,12 @@ async function find(
     actions.forget(task);
     return undefined;
   }
+}
+
+/** What the shim does not say is in the bundle; the process may be another one by now. */
+function noteProcess(bundle: Bundle, { channel }: Task): void {
+  const pid = bundle.shimProcess();
+  if (pid !== undefined && servesSocket(pid, socketOf(channel.endpoint.address))) channel.noteProcess(pid);
 }
 
 /** Tells the exit of a process that ended without a daemon, unless its shim does. */

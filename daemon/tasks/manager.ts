@@ -7,17 +7,17 @@
  *
  * @module
  */
-import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import { Failure, isFailure } from "../../api/errors.ts";
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import { TaskExit as TaskExitEvent } from "../../api/gen/events/task.ts";
-import type { CreateTaskRequest } from "../../api/gen/runtime/task/v3/shim.ts";
+import type { CreateTaskRequest, KillRequest } from "../../api/gen/runtime/task/v3/shim.ts";
 import { RuntimeInfo, RuntimeRequest } from "../../api/gen/types/introspection.ts";
 import type { Mount } from "../../api/gen/types/mount.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import type { EventExchange } from "../events/exchange.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Activation } from "../mounts/activation.ts";
 import type { MountManager } from "../mounts/mount_manager.ts";
+import { activateRootfs } from "./activate.ts";
 import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
 import { TaskCleanup } from "./cleanup.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
@@ -25,10 +25,12 @@ import { Deposit } from "./deposit.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
 import type { StartedShim } from "./own_shims.ts";
+import { prefixed, prefixing } from "./prefixed.ts";
 import { ShimGroups } from "./shim_groups.ts";
 import { type ShimChannel, ShimChannels } from "./shim_channel.ts";
 import { ShimLog } from "./shim_log.ts";
 import { lingers } from "./shim_program.ts";
+import { SilentShims } from "./silent_shims.ts";
 import { Succession } from "./succession.ts";
 import { abortable, type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
 import { exitTopic, tellDelete, tellExit } from "./task_events.ts";
@@ -61,6 +63,7 @@ export interface NewTask {
   readonly rootfs: readonly Mount[];
 }
 
+const SIGKILL = 9;
 const keyOf = (namespace: string, id: string) => `${namespace}/${id}`;
 /** How long clients that waited for a task whose shim died may take to ask how it ended, and to delete it. */
 const rememberMs = 10_000;
@@ -70,6 +73,7 @@ export class TaskManager implements Disposable {
   readonly #parts: TaskManagerParts;
   readonly #channels: ShimChannels;
   readonly #cleanup: TaskCleanup;
+  readonly #silent: SilentShims;
   readonly #groups: ShimGroups;
   readonly #deposit: Deposit;
   readonly #succession: Succession;
@@ -84,7 +88,12 @@ export class TaskManager implements Disposable {
   private constructor(parts: TaskManagerParts) {
     this.#parts = parts;
     this.#channels = new ShimChannels(parts.reactor, parts.log);
-    this.#cleanup = new TaskCleanup(parts, this.#channels);
+    this.#silent = new SilentShims({
+      log: parts.log,
+      tasks: () => [...this.#tasks.values()],
+      canAdopt: (task) => parts.deadShim === "adopt" && this.#succession.canAdopt(task.bundle, task.program),
+    });
+    this.#cleanup = new TaskCleanup(parts, this.#channels, this.#silent);
     this.#groups = new ShimGroups(this.#channels, parts.log);
     this.#deposit = new Deposit({
       reactor: parts.reactor,
@@ -203,7 +212,7 @@ export class TaskManager implements Disposable {
   }
 
   async #create(wanted: NewTask, signal: AbortSignal): Promise<Task> {
-    const { places, launcher, log, reactor } = this.#parts;
+    const { places, launcher, log, mounts, reactor } = this.#parts;
     const bundle = new Bundle(places, wanted.namespace, wanted.id);
     const program = prefixing(
       "failed to start shim: failed to resolve runtime path: ",
@@ -216,7 +225,7 @@ export class TaskManager implements Disposable {
     let task: Task | undefined;
     let rootfs: readonly Mount[];
     try {
-      rootfs = await this.#activate(wanted, signal);
+      rootfs = await activateRootfs(mounts, wanted, signal);
       bundle.writeShimPath(program);
       const { options } = wanted.request;
       const given = options !== undefined && options.value.length > 0 ? options : wanted.runtimeOptions;
@@ -252,19 +261,6 @@ export class TaskManager implements Disposable {
     if (shares) this.#groups.add(group, endpoint);
     if (started.leaves) this.#succession.noteLeaving(endpoint.address);
     return started;
-  }
-
-  async #activate({ namespace, id, rootfs }: NewTask, signal: AbortSignal): Promise<readonly Mount[]> {
-    if (rootfs.length === 0) return rootfs;
-    const { mounts } = this.#parts;
-    const options = { labels: { "containerd.io/gc.bref.container": id }, temporary: false };
-    try {
-      return systemMounts(await mounts.activate(namespace, id, rootfs, options, signal));
-    } catch (error) {
-      if (isFailure(error, "NotImplemented")) return rootfs;
-      if (isFailure(error, "AlreadyExists")) return systemMounts(mounts.info(namespace, id));
-      throw error;
-    }
   }
 
   async #createInShim(task: Task, wanted: NewTask, signal: AbortSignal): Promise<{ pid: number }> {
@@ -317,8 +313,8 @@ export class TaskManager implements Disposable {
   }
 
   /**
-   * Removes a task whose first process has ended, and gives how it ended. Throws what the shim says. A shim that does not
-   * answer and holds no other task is killed, and its program cleans up.
+   * Removes a task whose first process has ended, and gives how it ended. Throws what the shim says. One that does not
+   * answer is killed where that costs no other container, and its program cleans up after the task.
    */
   async delete(task: Task, signal: AbortSignal): Promise<TaskExit> {
     if (task.ending) throw taskNotFound(task.id);
@@ -329,14 +325,12 @@ export class TaskManager implements Disposable {
     }
     let exit: TaskExit | Failure;
     try {
-      // A shim that hangs is found out by a short question, as the end of streams may take its time.
-      await task.call("state", { id: task.id, execId: "" }, signal).catch((error) => {
-        if (isFailure(error, "DeadlineExceeded")) throw error;
-      });
+      // Another's shim that hangs is found out by a short question, as the end of streams may take its time.
+      if (!lingers(task.program)) await this.#ask(task, signal);
       exit = await task.call("delete", { id: task.id, execId: "" }, signal);
     } catch (error) {
       if (task.exit !== undefined) return task.exit;
-      if (isFailure(error, "DeadlineExceeded") && !signal.aborted) return await this.#deleteSick(task, signal, error);
+      if (isFailure(error, "DeadlineExceeded") && !signal.aborted) return await this.#deleteLate(task, signal, error);
       if (!isFailure(error, "NotFound")) throw error;
       exit = error;
     }
@@ -353,13 +347,40 @@ export class TaskManager implements Disposable {
     return exit;
   }
 
-  async #deleteSick(task: Task, signal: AbortSignal, error: Failure): Promise<TaskExit> {
-    if (this.#channels.users(task.channel) > 1) throw error;
-    this.#parts.log.warn("shim does not answer and is killed, as its task is to be deleted", { id: task.id });
-    task.condemned = true;
-    // Its end is noticed by the connection's; one whose process is not known is left alone and cleaned up after.
-    if (!task.channel.kill()) this.#lose(task);
+  async #ask(task: Task, signal: AbortSignal): Promise<void> {
+    await task.call("state", { id: task.id, execId: "" }, signal).catch((error) => {
+      if (isFailure(error, "DeadlineExceeded")) throw error;
+    });
+  }
+
+  async #deleteLate(task: Task, signal: AbortSignal, error: Failure): Promise<TaskExit> {
+    // One that answers others is not killed for a disk that takes its time.
+    const answersOthers = this.#channels.users(task.channel) > 1 && lingers(task.program) && !task.channel.isSilent;
+    if (answersOthers) throw error;
+    task.unwanted = true;
+    if (!this.#silent.end(task.channel)) {
+      if (this.#channels.users(task.channel) > 1) throw error;
+      // Its process is not known: it is left alone and cleaned up after.
+      task.condemned = true;
+      this.#lose(task);
+    }
     return await abortable(task.cleaned, signal);
+  }
+
+  /**
+   * Sends a signal to a process of the task. Throws what the shim says. A shim that does not answer is killed where
+   * another one takes its containers over and sends the signal, or where all of them are to end.
+   */
+  async kill(task: Task, request: KillRequest, signal: AbortSignal): Promise<void> {
+    try {
+      await task.call("kill", request, signal);
+    } catch (error) {
+      if (!isFailure(error, "DeadlineExceeded") || signal.aborted || !task.channel.isSilent) throw error;
+      const isLast = request.signal === SIGKILL && request.execId === "";
+      if (isLast && !this.#succession.canAdopt(task.bundle, task.program)) task.unwanted = true;
+      if (!this.#silent.end(task.channel)) throw error;
+      await task.call("kill", request, signal);
+    }
   }
 
   #lose(task: Task): void {
@@ -422,23 +443,5 @@ export class TaskManager implements Disposable {
     this.#deposit[Symbol.dispose]();
     this.#parts.launcher[Symbol.dispose]();
     this.#channels.close();
-  }
-}
-
-function systemMounts({ system }: Activation): Mount[] {
-  return system.map(({ type, source, target, options }) => ({ type, source, target, options: [...options] }));
-}
-
-function prefixed(prefix: string, error: unknown): unknown {
-  if (error instanceof Failure) return new Failure(error.code, `${prefix}${error.message}`, { cause: error });
-  if (error instanceof DOMException) return error;
-  return new Failure("Unknown", `${prefix}${messageOf(error)}`, { cause: error });
-}
-
-function prefixing<T>(prefix: string, body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    throw prefixed(prefix, error);
   }
 }

@@ -6,6 +6,7 @@
 import { Failure, isFailure, messageOf } from "../../api/errors.ts";
 import { TaskDefinition as TaskDefinition2 } from "../../api/gen/runtime/task/v2/shim.ts";
 import { TaskDefinition } from "../../api/gen/runtime/task/v3/shim.ts";
+import { GroupDefinition } from "../../api/gen/shim/v1/group.ts";
 import type { ClientOf, ServiceDefinition } from "../../api/rpc/definition.ts";
 import { connect, type TtrpcChannel } from "../../api/ttrpc/client.ts";
 import { Descriptor } from "../../ffi/descriptor.ts";
@@ -15,6 +16,7 @@ import type { Reactor } from "../../ffi/reactor.ts";
 import { connectStream } from "../../ffi/stream_socket.ts";
 import type { Logger } from "../log/logger.ts";
 import { type ShimEndpoint, socketOf } from "./bootstrap.ts";
+import { Pulse } from "./pulse.ts";
 
 /** A shim's answers. Both versions of the service have the same messages. */
 export type ShimClient = ClientOf<typeof TaskDefinition>;
@@ -23,6 +25,8 @@ export type ShimClient = ClientOf<typeof TaskDefinition>;
 const dialMsMax = 100_000;
 /** A shim that was told to end and has not after this time is killed. */
 const endMsMax = 5_000;
+/** One that was killed and gets hardly any of its processor ends within some seconds. */
+const deadMsMax = 20_000;
 const killSignal = 9;
 
 /** A connection to one shim. */
@@ -30,17 +34,22 @@ export class ShimChannel {
   /** Told when the shim is gone, each once. */
   readonly losers = new Set<() => void>();
   readonly #reactor: Reactor;
+  readonly #log: Logger;
   readonly #channel: TtrpcChannel;
+  readonly #pulse: Pulse;
   #client: ShimClient;
   #version: 2 | 3;
   #pidfd: Descriptor | undefined;
   #pid: number | undefined;
   #dead: Promise<void> | undefined;
   #open = true;
+  #isLate = false;
 
   /** Nothing is connected before the first call. Throws as {@link socketOf}. */
-  constructor(reactor: Reactor, readonly endpoint: ShimEndpoint) {
+  constructor(reactor: Reactor, log: Logger, readonly endpoint: ShimEndpoint) {
     this.#reactor = reactor;
+    this.#log = log;
+    this.#pulse = new Pulse((timeoutMs) => this.clientOf(GroupDefinition).info({}, { timeoutMs }));
     const socket = socketOf(endpoint.address);
     this.#channel = connect({
       open: () => connectStream(reactor, socket, AbortSignal.timeout(dialMsMax)),
@@ -65,6 +74,31 @@ export class ShimChannel {
   /** What answers for another of the shim's services. */
   clientOf<D extends ServiceDefinition>(definition: D): ClientOf<D> {
     return this.#channel.client(definition);
+  }
+
+  /** As {@link Pulse.watch}: for calls of barge's own shims. */
+  watch<T>(call: Promise<T>): Promise<T> {
+    return this.#pulse.watch(call);
+  }
+
+  /** Whether it is one of barge's own and did not answer anything when it was asked last. */
+  get isSilent(): boolean {
+    return this.#pulse.isSilent;
+  }
+
+  /** Notes that a call was not answered in time. */
+  noteLate(reason: string): void {
+    if (this.#isLate) return;
+    this.#isLate = true;
+    this.#log.warn("shim does not answer", { reason, address: this.endpoint.address });
+  }
+
+  /** Notes that a call was answered. */
+  noteAnswer(): void {
+    this.#pulse.heard();
+    if (!this.#isLate) return;
+    this.#isLate = false;
+    this.#log.info("shim answers again", { address: this.endpoint.address });
   }
 
   /** Whether calls still reach somebody. */
@@ -115,7 +149,7 @@ export class ShimChannel {
 
   async #die(): Promise<void> {
     if (!this.kill()) return;
-    const late = AbortSignal.timeout(endMsMax);
+    const late = AbortSignal.timeout(deadMsMax);
     try {
       await ended(this.#reactor, this.#pidfd!.number, late);
     } catch (error) {
@@ -180,7 +214,7 @@ export class ShimChannels {
       found.users++;
       return found.channel;
     }
-    const channel = new ShimChannel(this.#reactor, endpoint);
+    const channel = new ShimChannel(this.#reactor, this.#log, endpoint);
     this.#channels.set(address, { channel, users: 1 });
     return channel;
   }

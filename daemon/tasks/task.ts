@@ -10,6 +10,7 @@ import type { Bundle } from "./bundle.ts";
 import { shimDeadlinesMs } from "./deadlines.ts";
 import { isGone, type ShimChannel, type ShimClient } from "./shim_channel.ts";
 import type { ShimLog } from "./shim_log.ts";
+import { lingers } from "./shim_program.ts";
 
 /** How a process ended. */
 export type TaskExit = DeleteResponse;
@@ -49,6 +50,8 @@ export class Task {
   sick = false;
   /** Whether it is being removed by a client: what happens to the shim then is expected. */
   ending = false;
+  /** Whether a client wanted it to end since its shim has answered last. */
+  unwanted = false;
   /** Whether it is to be cleaned up, and not taken over, when its shim is lost. */
   condemned = false;
   /** How it ended, once it is cleaned up. */
@@ -157,8 +160,9 @@ export class Task {
       (request: RequestOf<M>, options: { signal: AbortSignal; timeoutMs?: number }) => Promise<ResponseOf<M>>
     >;
     try {
-      const response = await client[method](request, { signal, ...msMax === undefined ? {} : { timeoutMs: msMax } });
-      this.sick = false;
+      const called = client[method](request, { signal, ...msMax === undefined ? {} : { timeoutMs: msMax } });
+      const response = await (this.#isWatched(method) ? channel.watch(called) : called);
+      this.#answered(channel);
       return response;
     } catch (error) {
       if (isFailure(error, "DeadlineExceeded") && !signal.aborted) this.#late(method, msMax, error);
@@ -172,14 +176,28 @@ export class Task {
     }
   }
 
+  /** Shims of others may have methods that others of theirs wait for; an end may be waited for as long as it takes. */
+  #isWatched(method: keyof ShimClient): boolean {
+    return method !== "wait" && lingers(this.program);
+  }
+
+  #answered(channel: ShimChannel): void {
+    this.sick = false;
+    // Whoever wanted it to end has to say so again.
+    this.unwanted = false;
+    channel.noteAnswer();
+  }
+
   #late(method: string, msMax: number | undefined, cause: Failure): never {
     this.sick = true;
-    // A shim that has a deadline of its own says it in its own words.
-    if (msMax === undefined || cause.message !== "context deadline exceeded") throw cause;
+    this.#channel.noteLate(`${method} of task ${this.id}: ${cause.message}`);
     const shim = `the shim of task ${this.id}${
       this.#channel.pid === undefined ? "" : ` (process ${this.#channel.pid})`
     }`;
-    const text = `${shim} did not answer ${method} within ${msMax / 1000} s: ${cause.message}`;
+    const own = cause.message === "context deadline exceeded";
+    // A shim that has a deadline of its own says it in its own words.
+    if (msMax === undefined || !own && !this.#channel.isSilent) throw cause;
+    const text = `${shim} did not answer ${method}${own ? ` within ${msMax / 1000} s` : ""}: ${cause.message}`;
     throw new Failure("DeadlineExceeded", text, { cause });
   }
 
