@@ -11,6 +11,7 @@ import { imageRunRow } from "./image_run_row.ts";
 import type { Row } from "./measure.ts";
 import { ociCommandRows } from "./oci/command_rows.ts";
 import { ociLibraryRows } from "./oci/library_rows.ts";
+import { ociMachineRows } from "./oci/machine_rows.ts";
 import { pullRows } from "./pull_row.ts";
 import { startRow } from "./start/start_row.ts";
 import { describeMachine, formatTable } from "./table.ts";
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, () => Promise<Row | Row[]>>> = {
   "oci start": () => startRow(scratch, command, amount),
   "oci commands": () => ociCommandRows(scratch, command, amount),
   "oci library": () => ociLibraryRows(scratch, command, amount),
+  "oci in a virtual machine": () => ociMachineRows(amount),
   "image run": () => imageRunRow(scratch, command, amount),
   pull: () => pullRows(scratch, command, amount),
   daemon: () => daemonRows(scratch, command, amount),

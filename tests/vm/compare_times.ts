@@ -3,7 +3,7 @@
  * crun can be compared: it refuses hosts whose cgroups are a mixture of versions. The machine is emulated, so the times
  * say something beside each other only.
  *
- * `deno run -A tests/vm/compare_times.ts` prints them as JSON.
+ * `deno run -A tests/vm/compare_times.ts [ROUNDS]` prints them as JSON.
  *
  * @module
  */
@@ -11,61 +11,69 @@ import { runtimes } from "./cases/runtimes.ts";
 import { writeGuestBundle } from "./guest_bundle.ts";
 import { bootMachine, type Machine } from "./machine.ts";
 
-/** Medians of one runtime, in milliseconds. */
-export interface GuestTimes {
-  readonly runtime: string;
-  /** `run` of a container that ends at once. */
-  readonly runMs: number;
-  /** `create`, `start` and `delete --force`, three commands one after another. */
-  readonly lifeMs: number;
-  /** `exec` of a command that ends at once. */
-  readonly execMs: number;
+/** What is timed. */
+export interface GuestWork {
+  readonly name: string;
+  /** Shell text before the first round and after the last one; `$R` is the runtime, `$N` its name. */
+  readonly before: string;
+  readonly after: string;
+  /** Shell text that is timed, which must succeed. */
+  readonly body: string;
 }
 
-/** Times `body` as many times as asked for, each on a line in microseconds, after one that does not count. */
-function timed(count: number, body: string): string {
-  return `{ ${body}; } >/dev/null 2>&1 </dev/null
-for n in $(seq ${count}); do
-  before=$EPOCHREALTIME; { ${body}; } >/dev/null 2>&1 </dev/null || exit 1; after=$EPOCHREALTIME
-  echo $(( \${after/./} - \${before/./} ))
+/** Times of one work, in milliseconds, by the runtime's name. */
+export interface GuestTimes {
+  readonly name: string;
+  readonly times: ReadonlyMap<string, readonly number[]>;
+}
+
+const works: readonly GuestWork[] = [
+  { name: "`run`", before: "", body: "cd /guest/brief; $R run timed", after: "" },
+  {
+    name: "`create`, `start`, `delete --force`",
+    before: "",
+    body: "cd /guest/lasting; $R create timed && $R start timed && $R delete --force timed",
+    after: "",
+  },
+  {
+    name: "`exec`",
+    before: "cd /guest/lasting; $R run --detach timed-$N",
+    body: "$R exec timed-$N true",
+    after: "$R delete --force timed-$N",
+  },
+];
+
+/** Words of bash that take all runtimes through a work in turns; each line of the output is a name and microseconds. */
+function script({ before, body, after }: GuestWork, rounds: number): string {
+  const each = (text: string) => runtimes.map(([name, command]) => `N=${name} R="${command}"; ${text}`).join("\n");
+  const quiet = (text: string) => text === "" ? "" : `{ ${text}; } >/dev/null 2>&1 </dev/null || exit 1`;
+  return `${each(quiet(before))}
+for n in $(seq 0 ${rounds}); do
+${each(`t=$EPOCHREALTIME; ${quiet(body)}; u=$EPOCHREALTIME; [ $n = 0 ] || echo $N $(( \${u/./} - \${t/./} ))`)}
 done
+${each(quiet(after))}
 `;
 }
 
-function medianMs(lines: string): number {
-  const sorted = lines.trim().split("\n").map(Number).sort((one, other) => one - other);
-  return Math.round(sorted[sorted.length >> 1]! / 10) / 100;
-}
-
-/** Measures each runtime `count` times (default 7); takes about `count` × 20 s. */
-export async function compareTimes(machine: Machine, count = 7): Promise<GuestTimes[]> {
+/** Measures all works in so many rounds, after one that does not count; a round takes about 30 s. */
+export async function compareTimes(machine: Machine, rounds: number): Promise<GuestTimes[]> {
   await writeGuestBundle(machine, "/guest/brief", "true");
   await writeGuestBundle(machine, "/guest/lasting", "exec sleep 1000");
-  const times: GuestTimes[] = [];
-  for (const [runtime, command] of runtimes) {
-    const measure = async (prepare: string, body: string, end: string) => {
-      const script = `${prepare}\n${timed(count, body)}\n${end}`;
-      return medianMs(await machine.succeed(script, { seconds: 60 + count * 60 }));
-    };
-    times.push({
-      runtime,
-      runMs: await measure("cd /guest/brief", `${command} run timed`, "true"),
-      lifeMs: await measure(
-        "cd /guest/lasting",
-        `${command} create timed && ${command} start timed && ${command} delete --force timed`,
-        "true",
-      ),
-      execMs: await measure(
-        `cd /guest/lasting; ${command} run --detach timed >/dev/null 2>&1 </dev/null`,
-        `${command} exec timed true`,
-        `${command} delete --force timed`,
-      ),
-    });
+  const all: GuestTimes[] = [];
+  for (const work of works) {
+    const lines = (await machine.succeed(script(work, rounds), { seconds: 120 + rounds * 60 })).trim().split("\n");
+    const times = new Map<string, number[]>(runtimes.map(([name]) => [name, []]));
+    for (const line of lines) {
+      const [name, microseconds] = line.split(" ");
+      times.get(name!)!.push(Number(microseconds) / 1000);
+    }
+    all.push({ name: work.name, times });
   }
-  return times;
+  return all;
 }
 
 if (import.meta.main) {
   await using machine = await bootMachine();
-  console.log(JSON.stringify(await compareTimes(machine), null, 2));
+  const all = await compareTimes(machine, Number(Deno.args[0] ?? 5));
+  console.log(JSON.stringify(all.map(({ name, times }) => ({ name, ...Object.fromEntries(times) })), null, 2));
 }
