@@ -93,6 +93,11 @@ Deno.test("install() puts a tree below the prefix that runs wherever and by whom
       const script = 'mkdir "$1" && cd "$1" && rmdir "$1" && exec "$2" help';
       assertUsage(await run("sh", "-c", script, "sh", `${directory}/gone`, launcher));
     });
+    await t.step("with commands that are files of their own", async () => {
+      const { code, text } = await run(launcher, "oci", "--root", `${directory}/states`, "checkpoint", "missing");
+      assert.equal(code, 1);
+      assert.match(text, /container does not exist/);
+    });
     await t.step("through symbolic links", async () => {
       await Deno.symlink(launcher, `${directory}/first`);
       await Deno.symlink("first", `${directory}/second`);

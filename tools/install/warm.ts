@@ -30,7 +30,7 @@ const engineFlags = {
   long: "--v8-flags=--no-lazy,--max-semi-space-size=2",
   brief: "--v8-flags=--no-lazy,--no-sparkplug,--no-maglev,--no-opt,--single-threaded",
 };
-const briefScripts: ReadonlySet<string> = new Set(["start-oci.js", "start-runc.js"]);
+const briefScripts: ReadonlySet<string> = new Set(["start-oci.js", "start-runc.js", "checkpoint_commands.js"]);
 
 /** Parts of Deno that barge loads when it needs them; their code is cached as well. */
 const builtIns = ["node:sqlite", "node:crypto", "node:zlib", "node:https"];
