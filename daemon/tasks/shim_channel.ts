@@ -195,55 +195,6 @@ export class ShimChannel {
   }
 }
 
-/** The connections of a daemon, by address. */
-export class ShimChannels {
-  readonly #reactor: Reactor;
-  readonly #log: Logger;
-  readonly #channels = new Map<string, { channel: ShimChannel; users: number }>();
-
-  constructor(reactor: Reactor, log: Logger) {
-    this.#reactor = reactor;
-    this.#log = log;
-  }
-
-  /** The connection to that shim, for one more user. */
-  take(endpoint: ShimEndpoint): ShimChannel {
-    const { address } = endpoint;
-    const found = this.#channels.get(address);
-    if (found?.channel.open === true) {
-      found.users++;
-      return found.channel;
-    }
-    const channel = new ShimChannel(this.#reactor, this.#log, endpoint);
-    this.#channels.set(address, { channel, users: 1 });
-    return channel;
-  }
-
-  /** How many use it. */
-  users(channel: ShimChannel): number {
-    const found = this.#channels.get(channel.endpoint.address);
-    return found?.channel === channel ? found.users : 0;
-  }
-
-  /** Gives it back. With its last user the connection ends; `lingers` says that the shim decides itself when to end. */
-  give(channel: ShimChannel, lingers: boolean): void {
-    const { address } = channel.endpoint;
-    const found = this.#channels.get(address);
-    if (found?.channel === channel) {
-      if (--found.users > 0) return;
-      this.#channels.delete(address);
-    }
-    if (lingers) channel.close();
-    else void channel.end(this.#log);
-  }
-
-  /** Leaves all shims as they are. */
-  close(): void {
-    for (const { channel } of this.#channels.values()) channel.close();
-    this.#channels.clear();
-  }
-}
-
 /** Whether the call failed because there is nobody who could answer. */
 export function isGone(error: unknown): error is Failure {
   return isFailure(error, "Unavailable");

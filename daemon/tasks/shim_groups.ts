@@ -10,7 +10,8 @@ import { messageOf } from "../../api/errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { ShimEndpoint } from "./bootstrap.ts";
 import type { StartedShim } from "./own_shims.ts";
-import type { ShimChannels } from "./shim_channel.ts";
+import type { ShimChannel } from "./shim_channel.ts";
+import type { ShimChannels } from "./shim_channels.ts";
 
 /** A shim that takes longer for a call without work is not given a container. */
 const reserveMsMax = 2_000;
@@ -35,7 +36,7 @@ function keyOf({ namespace, program, options }: ShimGroup): string {
 export class ShimGroups {
   readonly #channels: ShimChannels;
   readonly #log: Logger;
-  readonly #endpoints = new Map<string, ShimEndpoint>();
+  readonly #endpoints = new Map<string, { endpoint: ShimEndpoint; channel: ShimChannel | undefined }>();
 
   constructor(channels: ShimChannels, log: Logger) {
     this.#channels = channels;
@@ -44,8 +45,14 @@ export class ShimGroups {
 
   /** Notes where a shim of the group listens. */
   add(group: ShimGroup, endpoint: ShimEndpoint): void {
-    if (this.#endpoints.size >= groupsMax) this.#endpoints.clear();
-    this.#endpoints.set(keyOf(group), endpoint);
+    if (this.#endpoints.size >= groupsMax) { for (const key of [...this.#endpoints.keys()]) this.#forget(key); }
+    this.#endpoints.set(keyOf(group), { endpoint, channel: undefined });
+  }
+
+  #forget(key: string): void {
+    const channel = this.#endpoints.get(key)?.channel;
+    if (channel !== undefined) this.#channels.drop(channel);
+    this.#endpoints.delete(key);
   }
 
   /**
@@ -54,16 +61,20 @@ export class ShimGroups {
    */
   async reserve(group: ShimGroup, id: string, signal: AbortSignal): Promise<StartedShim | undefined> {
     const key = keyOf(group);
-    const endpoint = this.#endpoints.get(key);
-    if (endpoint === undefined) return undefined;
+    const found = this.#endpoints.get(key);
+    if (found === undefined) return undefined;
+    const { endpoint } = found;
     const channel = this.#channels.take(endpoint);
     try {
       const { shimPid } = await channel.clientOf(GroupDefinition).reserve({ id }, { signal, timeoutMs: reserveMsMax });
+      // The next container comes soon, or the shim ends.
+      this.#channels.hold(channel);
+      found.channel = channel;
       return { endpoint, pid: shimPid };
     } catch (error) {
       signal.throwIfAborted();
       this.#log.debug("shim takes no further container", { reason: messageOf(error), address: endpoint.address });
-      this.#endpoints.delete(key);
+      this.#forget(key);
       return undefined;
     } finally {
       this.#channels.give(channel, true);

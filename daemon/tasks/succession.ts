@@ -14,7 +14,8 @@ import type { ShimEndpoint } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Deposit } from "./deposit.ts";
 import type { StartedShim } from "./own_shims.ts";
-import { isGone, type ShimChannel, type ShimChannels } from "./shim_channel.ts";
+import { isGone, type ShimChannel } from "./shim_channel.ts";
+import type { ShimChannels } from "./shim_channels.ts";
 import { lingers } from "./shim_program.ts";
 import { abortable, type Task } from "./task.ts";
 
