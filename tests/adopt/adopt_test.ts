@@ -10,7 +10,7 @@ import { makeScratch } from "../scratch.ts";
 
 const peers = ["busybox", "tar", "containerd", "ctr", "skopeo", "docker-registry"];
 // Nothing that a test has made without a name is collected before it is adopted.
-const config = '[plugins."io.containerd.gc.v1.scheduler"]\npause_threshold = 0.00001\n';
+const config = '[plugins."io.containerd.gc.v1.scheduler"]\npause_threshold = 0.00001\nstartup_delay = "1h"\n';
 
 /** Fills a stock daemon with some of everything; gives the image's name. */
 async function fill(stock: TestDaemon, registry: string): Promise<string> {

@@ -34,10 +34,10 @@ function normalized(text: string, { lines, unordered, unorderedWords }: Step, da
 }
 
 /**
- * After the first collection at the start, the next one comes minutes later, or when a command waits for one: else what
- * nothing keeps would be gone sooner or later by chance.
+ * None at the start; a collection comes minutes later, or when a command waits for one: else what nothing keeps would be
+ * gone sooner or later by chance.
  */
-const config = '[plugins."io.containerd.gc.v1.scheduler"]\npause_threshold = 0.00001\n';
+const config = '[plugins."io.containerd.gc.v1.scheduler"]\npause_threshold = 0.00001\nstartup_delay = "1h"\n';
 
 /** What a daemon printed at each step, and which events it announced meanwhile, in no particular order. */
 interface Performance {
