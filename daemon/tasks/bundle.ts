@@ -7,6 +7,7 @@
 import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { callOnThread } from "../../ffi/syscall.ts";
+import { isSmallTree } from "../snapshots/small_tree.ts";
 import { endpointJson, parseEndpoint, type ShimEndpoint } from "./bootstrap.ts";
 
 /** Where bundles are. */
@@ -124,8 +125,10 @@ export class Bundle {
     for (const directory of [this.path, this.workPath]) {
       const hidden = directory.replace(/([^/]+)$/, ".$1");
       try {
-        await Deno.rename(directory, hidden);
-        await Deno.remove(hidden, { recursive: true });
+        Deno.renameSync(directory, hidden);
+        // Another thread takes longer to be woken than a few files to be removed.
+        if (isSmallTree(hidden)) Deno.removeSync(hidden, { recursive: true });
+        else await Deno.remove(hidden, { recursive: true });
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
