@@ -3,7 +3,7 @@
  * those whose path begins with one of the PATHs), and prints `N passed, N failed[, N skipped]` as its last line.
  *
  * Unit tests run in several processes at once. The files of `tests/` run one after another, since they share the
- * machine's cgroups, mounts and clocks.
+ * machine's cgroups, mounts and clocks; those that boot virtual machines run beside all others, at the lowest priority.
  *
  * @module
  */
@@ -11,7 +11,9 @@ import { generatorsLack } from "./tidy/generated.ts";
 import { sourceFiles } from "./tidy/source_file.ts";
 import { installPeers } from "./test/install_peers.ts";
 import { countRun, type Counts, summary, sumOf } from "./test/junit.ts";
-import { type FileResult, runFile } from "./test/run_file.ts";
+import { divide } from "./test/lanes.ts";
+import { runFile } from "./test/run_file.ts";
+import { runLanes } from "./test/run_lanes.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -24,36 +26,6 @@ async function check(name: string, ...args: string[]): Promise<Counts> {
   heading(name);
   const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: root, stdin: "null" }).spawn().status;
   return countRun(success ? "<testcase/>" : undefined, success);
-}
-
-function report(result: FileResult): void {
-  console.log(`${result.path}: ${summary(result.counts)} (${result.seconds.toFixed(1)} s)`);
-}
-
-/** Runs files `width` at a time; what failed is shown in full. */
-async function runTogether(paths: readonly string[], width: number): Promise<Counts[]> {
-  const queue = [...paths];
-  const counts: Counts[] = [];
-  const worker = async () => {
-    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
-      const result = await runFile(root, path, false);
-      counts.push(result.counts);
-      if (result.counts.failed > 0) console.log(result.output);
-      report(result);
-    }
-  };
-  await Promise.all(Array.from({ length: width }, worker));
-  return counts;
-}
-
-async function runInTurn(paths: readonly string[]): Promise<Counts[]> {
-  const counts: Counts[] = [];
-  for (const path of paths) {
-    const result = await runFile(root, path, true);
-    counts.push(result.counts);
-    report(result);
-  }
-  return counts;
 }
 
 /** Everything that `deno task test` does; gives the number of failed cases. */
@@ -71,11 +43,12 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const paths = [...sourceFiles(root)].map(({ path }) => path).filter((path) => path.endsWith("_test.ts")).sort()
     .filter((path) => wanted.length === 0 || wanted.some((start) => path.startsWith(start)));
-  const isUnit = (path: string) => !path.startsWith("tests/");
-  heading("unit tests");
-  counts.push(...await runTogether(paths.filter(isUnit), Math.min(navigator.hardwareConcurrency, 4)));
-  heading("tests with peers");
-  counts.push(...await runInTurn(paths.filter((path) => !isUnit(path))));
+  counts.push(
+    ...await runLanes(divide(paths), {
+      run: (path, options) => runFile(root, path, options),
+      say: (text) => console.log(text),
+    }),
+  );
   const sum = sumOf(counts);
   console.log(`\n${summary(sum)}`);
   return sum.failed;

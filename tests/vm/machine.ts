@@ -8,12 +8,15 @@ import { type Image, machineImage } from "./build_image.ts";
 import { makeProgramDisk } from "./program_disk.ts";
 import { kernelCommandLine } from "./recipe.ts";
 
-/** From QEMU's start until the agent answers: 10 to 15 s where nothing else runs. */
-const bootMsMax = 180_000;
+/** From QEMU's start until the agent answers: 10 to 15 s where nothing else runs, minutes at the lowest priority. */
+const bootMsMax = 480_000;
+
+/** For scripts that take seconds where nothing else runs. */
+const scriptSecondsMax = 240;
 
 /** Options of {@link Machine.execute}. */
 export interface MachineExecuteOptions {
-  /** The script is killed after that many seconds. Default 60. */
+  /** The script is killed after that many seconds. Default 240. */
   readonly seconds?: number;
 }
 
@@ -79,7 +82,7 @@ export class Machine implements AsyncDisposable {
 
   /** Runs shell text (bash) as root to its end; 124 where its time was over. Throws where the machine has ended. */
   async execute(script: string, options: MachineExecuteOptions = {}): Promise<Finished> {
-    const answer = this.#turn.then(() => this.#ask(script, options.seconds ?? 60));
+    const answer = this.#turn.then(() => this.#ask(script, options.seconds ?? scriptSecondsMax));
     this.#turn = answer.catch(() => {});
     return await answer;
   }

@@ -16,7 +16,7 @@ import { runtimeFiles } from "./cases/runtime_files.ts";
 import { systemdCases } from "./cases/systemd.ts";
 import { missingImage } from "./build_image.ts";
 import { bootMachine } from "./machine.ts";
-import { notWanted, wantedCases } from "./wanted.ts";
+import { notWanted, runCases } from "./wanted.ts";
 
 const cases: readonly Case[] = [
   ...runtimeCases,
@@ -37,8 +37,6 @@ Deno.test({
   sanitizeResources: false,
   async fn(test) {
     await using machine = await bootMachine();
-    for (const { name, run } of cases.filter((one) => one.name.includes(wantedCases()))) {
-      await test.step(name, async () => await run(machine));
-    }
+    await runCases(test, machine, cases);
   },
 });

@@ -61,9 +61,7 @@ function canInstall(): boolean {
 /** Tries to make all peers be there, and gives those that are still missing. Says what it does; never throws. */
 export async function installPeers(): Promise<PeerName[]> {
   // The object has the names as keys by its type; Object.keys forgets that.
-  const all = (Object.keys(peers) as PeerName[])
-    // A hundred megabytes for tests that are run only where they are asked for.
-    .filter((name) => name !== "qemu-system-x86" || Deno.env.has("BARGE_VM"));
+  const all = Object.keys(peers) as PeerName[];
   const packages = (): string[] => [...new Set(missingPeers(...all).map((name) => peers[name].package))];
   if (packages().length === 0 || !canInstall()) return missingPeers(...all);
   const signal = AbortSignal.timeout(minutesMax * 60_000);

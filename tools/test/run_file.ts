@@ -6,9 +6,6 @@
  */
 import { countRun, type Counts } from "./junit.ts";
 
-/** No file's tests may take longer. */
-const minutesMax = 8;
-
 /** How a file's tests went. */
 export interface FileResult {
   readonly path: string;
@@ -28,24 +25,48 @@ async function textOf(stream: ReadableStream<Uint8Array>, show: boolean): Promis
   return text;
 }
 
-/** Runs one file; types have been checked before. `show` streams its output while it runs. */
-export async function runFile(root: URL, path: string, show: boolean): Promise<FileResult> {
+/** How a file is run. */
+export interface FileRunOptions {
+  /** Words in front of the command. */
+  readonly before: readonly string[];
+  /** A file that takes longer is killed. */
+  readonly msMax: number;
+  /** Whether its output goes to standard output while it runs. */
+  readonly show: boolean;
+  /** Asks it to leave out what it has not begun. */
+  readonly hurry?: AbortSignal;
+}
+
+/**
+ * Runs one file; types have been checked before. It finds in `BARGE_TEST_ENDS` when it will be killed, in milliseconds
+ * since 1970, and in `BARGE_TEST_HURRY` the path of a file that is there as soon as it is to hurry.
+ */
+export async function runFile(
+  root: URL,
+  path: string,
+  { before, msMax, show, hurry }: FileRunOptions,
+): Promise<FileResult> {
   const report = await Deno.makeTempFile({ prefix: "barge-junit-" });
+  const hurryFile = `${report}-hurry`;
+  const askToHurry = () => Deno.writeTextFileSync(hurryFile, "");
   const start = performance.now();
   try {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "-A", "--no-check", `--junit-path=${report}`, path],
+    if (hurry?.aborted) askToHurry();
+    else hurry?.addEventListener("abort", askToHurry);
+    const words = [...before, Deno.execPath(), "test", "-A", "--no-check", `--junit-path=${report}`, path];
+    const child = new Deno.Command(words[0]!, {
+      args: words.slice(1),
       cwd: root,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", BARGE_TEST_ENDS: String(Date.now() + msMax), BARGE_TEST_HURRY: hurryFile },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
     let late = "";
     const timer = setTimeout(() => {
-      late = `\n${path}: killed after ${minutesMax} minutes\n`;
+      late = `\n${path}: killed after ${Math.round(msMax / 60_000)} minutes\n`;
       child.kill("SIGKILL");
-    }, minutesMax * 60_000);
+    }, msMax);
     const [output, errors, { success }] = await Promise.all([
       textOf(child.stdout, show),
       textOf(child.stderr, show),
@@ -60,6 +81,8 @@ export async function runFile(root: URL, path: string, show: boolean): Promise<F
       seconds: (performance.now() - start) / 1000,
     };
   } finally {
+    hurry?.removeEventListener("abort", askToHurry);
     await Deno.remove(report);
+    await Deno.remove(hurryFile).catch(() => {}); // It is there only where the run was asked.
   }
 }

@@ -30,7 +30,7 @@ profile guest-box flags=(attach_disconnected,mediate_deleted) {
 export async function loadProfile(machine: Machine): Promise<void> {
   await machine.succeed("mkdir -p /guest");
   await machine.write("/guest/profile", profile);
-  await machine.succeed("apparmor_parser --replace --skip-cache /guest/profile", { seconds: 120 });
+  await machine.succeed("apparmor_parser --replace --skip-cache /guest/profile");
 }
 
 /** See the module. */
@@ -47,7 +47,6 @@ export const apparmorCases: readonly Case[] = [{
         `cd /guest/apparmor; R="${command}"; $R run -d armored </dev/null >out 2>&1; ` +
           "for i in $(seq 600); do test $(grep -c . out) -ge 2 && break; sleep 0.1; done; cat out; " +
           "$R exec armored cat /proc/self/attr/current; $R exec armored cat /etc/secret 2>&1; $R delete --force armored",
-        { seconds: 120 },
       );
       const label = "guest-box \\(enforce\\)\\n";
       const denied = "cat: can't open '/etc/secret': Permission denied\\n";

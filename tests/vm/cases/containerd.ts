@@ -19,13 +19,13 @@ address = "/guest/ctd/socket"
 const shell = `
 set -e
 export PATH=$PATH:/usr/local/bin
-C="timeout 120 ctr --address /guest/ctd/socket"
+C="timeout 300 ctr --address /guest/ctd/socket"
 `;
 
 const start = `
 mkdir -p /guest/ctd
 containerd --config /guest/ctd/config.toml >/guest/ctd/log 2>&1 & echo $! >/guest/ctd/pid
-for i in $(seq 100); do timeout 10 ctr --address /guest/ctd/socket version >/dev/null 2>&1 && exit; sleep 0.5; done
+for i in $(seq 100); do timeout 30 ctr --address /guest/ctd/socket version >/dev/null 2>&1 && exit; sleep 0.5; done
 cat /guest/ctd/log; exit 1
 `;
 
@@ -39,7 +39,7 @@ $C task pause long
 $C task ls | grep -o 'PAUSED'
 $C task resume long
 $C task kill --signal 9 long
-for i in $(seq 50); do $C task ls | grep -q STOPPED && break; sleep 0.2; done
+for i in $(seq 200); do $C task ls | grep -q STOPPED && break; sleep 0.2; done
 $C task rm long || echo "code $?"
 $C container rm long
 find /sys/fs/cgroup/default -name long 2>/dev/null
@@ -66,12 +66,12 @@ export const containerdCases: readonly Case[] = [{
     await writeGuestBundle(machine, "/guest/ctd", "true");
     await machine.write("/guest/ctd/config.toml", configuration);
     await loadProfile(machine);
-    await machine.succeed(start, { seconds: 120 });
+    await machine.succeed(start);
     try {
       const said: string[] = [];
       const counters: string[] = [];
       for (const shim of ["io.containerd.ts.v2", "io.containerd.runc.v2"]) {
-        said.push(await machine.succeed(`S=${shim}${life}`, { seconds: 400 }));
+        said.push(await machine.succeed(`S=${shim}${life}`, { seconds: 600 }));
         counters.push(await machine.succeed("cat /guest/ctd/metrics"));
       }
       assert.match(said[0]!, /^said\ncode 3\ndefault\/long\n0::\/default\/long\nPAUSED\nguest-box \(enforce\)\n$/);

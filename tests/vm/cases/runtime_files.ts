@@ -8,5 +8,5 @@ import { type Case, fileCase } from "../case.ts";
 
 /** See the module. */
 export const runtimeFiles: readonly Case[] = [
-  fileCase({ path: "shim/oci/cgroup/cgroup_test.ts", seconds: 240, testsMin: 10 }),
+  fileCase({ path: "shim/oci/cgroup/cgroup_test.ts", seconds: 400, testsMin: 10 }),
 ];

@@ -95,7 +95,7 @@ look() {
 }
 ${blocks.join("\n")}
 true`,
-    { seconds: 400 },
+    { seconds: 600 },
   );
 }
 
@@ -119,7 +119,7 @@ async function play(machine: Machine, path: string, script: string): Promise<str
     // Not the capability but the filter of devices is to be seen.
     for (const set of Object.values(spec.process.capabilities ?? {})) set.push("CAP_MKNOD");
   });
-  const { stdout, stderr } = await machine.execute(`cd ${directory}; R="barge oci"\n${script}`, { seconds: 400 });
+  const { stdout, stderr } = await machine.execute(`cd ${directory}; R="barge oci"\n${script}`, { seconds: 600 });
   return stdout + stderr;
 }
 
@@ -135,13 +135,13 @@ address = "${directory}/socket"
 const shimLife = `
 cd ${directory}; mkdir -p bin; ln -sf /usr/local/bin/barge bin/containerd-shim-runc-v2
 PATH=${directory}/bin:$PATH containerd --config config.toml >containerd.log 2>&1 & daemon=$!
-C="timeout 60 ctr --address ${directory}/socket"
+C="timeout 300 ctr --address ${directory}/socket"
 for i in $(seq 100); do $C version >/dev/null 2>&1 && break; sleep 0.2; done
 $C run --runc-systemd-cgroup --cgroup ab-cd.slice:ctr:unit --detach --rootfs /guest/rootfs unit /bin/sleep 1000
 systemctl show ctr-unit.scope -p ControlGroup
 $C task exec --exec-id more unit /bin/cat /proc/1/cgroup | grep -m1 -o '/ab.slice.*'
 $C task kill --signal 9 unit
-for i in $(seq 50); do $C task ls | grep -q STOPPED && break; sleep 0.2; done
+for i in $(seq 200); do $C task ls | grep -q STOPPED && break; sleep 0.2; done
 $C task rm unit >/dev/null 2>&1; $C container rm unit
 systemctl show ctr-unit.scope -p LoadState
 test -z "$(find /sys/fs/cgroup -name ctr-unit.scope)" && echo nothing left
@@ -184,7 +184,7 @@ $R exec life sh -c "$node" 2>&1 | cat; $R exec life sh -c 'cat /dev/null && echo
 $R pause life; $R state life | grep status; $R resume life
 $R --systemd-cgroup create other </dev/null 2>&1 | sed "s/.*cgroup is/cgroup is/"
 systemctl show box-life.scope -p ActiveState
-$R kill life KILL; for i in 1 2 3 4 5 6 7 8 9; do $R state life | grep stopped >/dev/null && break; sleep 0.5; done
+$R kill life KILL; for i in $(seq 60); do $R state life | grep stopped >/dev/null && break; sleep 0.5; done
 $R delete life; $R list --quiet
 systemctl show box-life.scope -p LoadState -p ActiveState; find /sys/fs/cgroup -name box-life.scope
 `,
@@ -246,7 +246,7 @@ systemctl show box-killed.scope -p LoadState; find /sys/fs/cgroup -name box-kill
   async run(machine) {
     await writeGuestBundle(machine, directory, "true");
     await machine.write(`${directory}/config.toml`, containerdConfiguration);
-    const { stdout, stderr } = await machine.execute(shimLife, { seconds: 400 });
+    const { stdout, stderr } = await machine.execute(shimLife, { seconds: 600 });
     const path = "/ab.slice/ab-cd.slice/ctr-unit.scope";
     assert.equal(
       stdout + stderr,

@@ -5,11 +5,11 @@
  * @module
  */
 import { needing } from "../peers.ts";
-import { missingImage } from "../vm/build_image.ts";
-import { hybridCases } from "../vm/cases/systemd.ts";
-import { bootMachine } from "../vm/machine.ts";
-import { kernelCommandLine } from "../vm/recipe.ts";
-import { notWanted } from "../vm/wanted.ts";
+import { missingImage } from "./build_image.ts";
+import { hybridCases } from "./cases/systemd.ts";
+import { bootMachine } from "./machine.ts";
+import { kernelCommandLine } from "./recipe.ts";
+import { notWanted, runCases } from "./wanted.ts";
 
 Deno.test({
   ...needing("in a virtual machine with cgroup version 1 and systemd", {
@@ -22,6 +22,6 @@ Deno.test({
   sanitizeResources: false,
   async fn(test) {
     await using machine = await bootMachine(`${kernelCommandLine} systemd.unified_cgroup_hierarchy=0`);
-    for (const { name, run } of hybridCases) await test.step(name, async () => await run(machine));
+    await runCases(test, machine, hybridCases);
   },
 });
