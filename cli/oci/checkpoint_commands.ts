@@ -35,6 +35,8 @@ interface Global {
 export async function checkpoint(root: string, args: string[], log: RuntimeLog, { criu }: Global): Promise<void> {
   const { flags, args: positionals } = parseFlags(checkpointFlags, args, dialect);
   const directory = new StateDirectory(root, oneId("checkpoint", positionals));
+  // Nothing is made for a container that is not there.
+  directory.read();
   const options = {
     ...commonOptions(flags, criu),
     leaveRunning: flags.leaveRunning,
@@ -45,15 +47,17 @@ export async function checkpoint(root: string, args: string[], log: RuntimeLog, 
   };
   using reactor = new Reactor();
   await checkpointContainer(reactor, directory, options, { alone: true });
-  if (flags.leaveRunning || flags.preDump) return;
+  if (flags.leaveRunning || flags.preDump || flags.keep) return;
   await deleteContainer(directory, { force: true, warn: (message) => log.warn(message) });
 }
 
-/** Throws in runc's words where it is absolute, or no directory. */
+/** Makes the directory that it is relative to. Throws in runc's words where it is absolute, or no directory. */
 function parentPathOf({ imagePath, parentPath }: FlagValues<typeof checkpointFlags>): string | undefined {
   if (parentPath === undefined || parentPath === "") return undefined;
   if (parentPath.startsWith("/")) throw new Failure("InvalidArgument", "--parent-path must be relative");
-  const path = `${imagesOf(imagePath)}/${parentPath}`;
+  const images = imagesOf(imagePath);
+  Deno.mkdirSync(images, { recursive: true, mode: 0o700 });
+  const path = `${images}/${parentPath}`;
   let isDirectory: boolean;
   try {
     ({ isDirectory } = Deno.statSync(path));

@@ -26,6 +26,7 @@ export const checkpointFlags = {
   leaveRunning: { kind: "boolean", help: "Let the container run on" },
   statusFd: { kind: "value", value: "N", parse: parseDescriptor, help: "Write a zero byte here when pages can be had" },
   pageServer: { kind: "value", value: "ADDRESS:PORT", parse: parsePageServer, help: "Send memory to this server" },
+  keep: { kind: "boolean", hidden: true, help: "Leave an ended container's state to who has made it" },
   preDump: { kind: "boolean", help: "Save memory alone, and let the container run on" },
 } as const satisfies FlagTable;
 

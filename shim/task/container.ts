@@ -21,11 +21,11 @@ import { deletedFile } from "../../ffi/launch.ts";
 import { signalPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { within } from "../../ffi/timer.ts";
-import { openStandardStreams, type StandardStreamsOptions } from "../io/standard_streams.ts";
+import { type ChildStreams, openStandardStreams, type StandardStreamsOptions } from "../io/standard_streams.ts";
 import type { StdioFields } from "../io/stdio_plan.ts";
 import type { EventQueue } from "../server/event_queue.ts";
 import type { ShimLog } from "../server/shim_log.ts";
-import type { AdoptedStatus, Engine, LiveProcess } from "./engine.ts";
+import type { AdoptedStatus, Engine, LiveProcess, RestoreSource } from "./engine.ts";
 import { type Exit, recordExit } from "./exits.ts";
 import type { Keeper } from "./keeper.ts";
 import { type OutOfMemoryWatch, watchOutOfMemory } from "./out_of_memory.ts";
@@ -53,6 +53,8 @@ export interface ContainerOptions {
   readonly mounted: string | undefined;
   /** Whether processes of the container may outlive init. */
   readonly sharesPidNamespace: boolean;
+  /** The checkpoint that its start restores; it begins anew without. */
+  readonly restoredFrom?: RestoreSource | undefined;
 }
 
 /** What all containers of a shim share. */
@@ -92,12 +94,17 @@ export class Container {
     this.init = new TaskProcess(options.id, "", options.stdio);
   }
 
-  /** Makes init. On failure nothing is left. */
+  /** Makes init, unless that is for the start to restore. On failure nothing is left. */
   async create(): Promise<void> {
-    const { engine, process } = this.options;
+    const { engine, process, restoredFrom } = this.options;
+    if (restoredFrom !== undefined) return;
+    await this.#make(process, (streams) => engine.create(streams));
+  }
+
+  async #make(process: Process | undefined, make: (streams: ChildStreams) => Promise<LiveProcess>): Promise<void> {
     const streams = await this.#openStreams(this.init, process);
     try {
-      const live = await engine.create(streams.child);
+      const live = await make(streams.child);
       this.init.streams = streams;
       this.#cgroups = cgroupsOf(live.pid);
       this.#watchMemory();
@@ -279,8 +286,9 @@ export class Container {
   }
 
   async #startInit(): Promise<void> {
-    const { id, engine } = this.options;
-    await engine.start();
+    const { id, engine, process, restoredFrom } = this.options;
+    if (restoredFrom === undefined) await engine.start();
+    else await this.#make(process, (streams) => engine.restore(restoredFrom, streams));
     this.init.status = "running";
     this.around.events.add("/tasks/start", "TaskStart", TaskStart, { containerId: id, pid: this.init.pid });
   }
@@ -413,6 +421,8 @@ export class Container {
   }
 
   async #endCreated(): Promise<void> {
+    // One that was to be restored has no process before its start.
+    if (this.init.pid === 0) return;
     try {
       await this.options.engine.kill(SIGKILL, false);
     } catch (error) {

@@ -10,7 +10,7 @@ import { readLaunch } from "../../ffi/launch.ts";
 import { parseSpec } from "../oci/spec/parse.ts";
 import type { Children } from "./children.ts";
 import { Container, type Owner, type Surroundings } from "./container.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, RestoreSource } from "./engine.ts";
 import { homeOf } from "./home.ts";
 import { LibraryEngine } from "./library_engine.ts";
 import { type PreparedRoot, prepareRoot, unmountAll } from "./root_mounts.ts";
@@ -77,7 +77,8 @@ export class Containers {
     const { id, bundle, terminal, stdin, stdout, stderr, rootfs: mounts } = request;
     const options = runtimeOptions(request.options);
     writeOptions(bundle, options);
-    const external = options.binaryName !== "";
+    const restoredFrom = restoreSource(request, options);
+    const external = options.binaryName !== "" || restoredFrom !== undefined;
     const spec = readSpec(bundle, terminal);
     const root = await prepare(() => prepareRoot({ spec, bundle, mounts, external }));
     try {
@@ -92,6 +93,7 @@ export class Containers {
         process: spec.process,
         mounted: root.mounted,
         sharesPidNamespace: sharesPidNamespace(spec),
+        restoredFrom,
       });
       await container.create();
       return container;
@@ -133,6 +135,18 @@ export class Containers {
     // A second call that came meanwhile has deleted it as well.
     if (this.#containers.delete(id)) this.observer.gone(id);
   }
+}
+
+/** The checkpoint that a request names; undefined where its container begins anew. */
+function restoreSource(
+  { bundle, checkpoint, parentCheckpoint }: CreateTaskRequest,
+  { criuWorkPath }: RuntimeOptions,
+): RestoreSource | undefined {
+  if (checkpoint === "") return undefined;
+  if (parentCheckpoint !== "") {
+    throw new Failure("NotImplemented", "a parent checkpoint cannot be named: images know their own");
+  }
+  return { imagePath: checkpoint, workPath: criuWorkPath === "" ? `${bundle}/criu-work` : criuWorkPath };
 }
 
 function readSpec(bundle: string, terminal: boolean): Spec {

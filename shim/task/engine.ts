@@ -21,6 +21,14 @@ export interface LiveProcess {
   failure(): string | undefined;
 }
 
+/** What a container is restored from. */
+export interface RestoreSource {
+  /** Directory of the images. */
+  readonly imagePath: string;
+  /** Directory of criu's logs. */
+  readonly workPath: string;
+}
+
 /** What a container that another process has made is doing. */
 export interface AdoptedStatus {
   /** Whether init was started, or has been told to. */
@@ -38,6 +46,8 @@ export interface Engine {
   /** Takes over a container that another process has made. Throws `NotFound` where there is none. */
   adopt(): Promise<AdoptedStatus>;
   start(): Promise<void>;
+  /** Makes init from a checkpoint, instead of `create` and `start`: it runs then. On failure nothing is left. */
+  restore(source: RestoreSource, streams: ChildStreams): Promise<LiveProcess>;
   exec(id: string, process: Process, streams: ChildStreams): Promise<LiveProcess>;
   /** Signals init, or with `all` every process. Throws `NotFound` where it has ended. */
   kill(signal: number, all: boolean): Promise<void>;
@@ -45,7 +55,8 @@ export interface Engine {
   resume(): Promise<void>;
   /** `resources` is the JSON of a `LinuxResources`. */
   update(resources: string): Promise<void>;
-  checkpoint(arguments_: readonly string[]): Promise<void>;
+  /** Saves all processes; the words are those of `runc checkpoint`. Unless they go on, they have ended then. */
+  checkpoint(words: readonly string[]): Promise<void>;
   /** Ids on the host of all processes. */
   pids(): Promise<number[]>;
   /** Removes what is left of the container. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import { Options } from "../../api/gen/types/runc/options/oci.ts";
 import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import type { ChildStreams } from "../io/standard_streams.ts";
@@ -20,7 +21,7 @@ import { parseResources } from "../oci/spec/parse.ts";
 import { startContainer } from "../oci/start.ts";
 import { updateContainer } from "../oci/update.ts";
 import type { Children } from "./children.ts";
-import type { AdoptedStatus, Engine, LiveProcess } from "./engine.ts";
+import type { AdoptedStatus, Engine, LiveProcess, RestoreSource } from "./engine.ts";
 
 /** What a container is made from. */
 export interface LibraryOptions {
@@ -136,13 +137,25 @@ export class LibraryEngine implements Engine {
     await updateContainer(this.#directory, parseResources(resources), this.options.warn);
   }
 
-  checkpoint(): Promise<void> {
-    return Promise.reject(
-      new Failure(
-        "NotImplemented",
-        "containers of this runtime cannot be checkpointed: name one that can as BinaryName",
-      ),
-    );
+  async restore(source: RestoreSource, streams: ChildStreams): Promise<LiveProcess> {
+    const live = await (await this.#program()).restore(source, streams);
+    await this.adopt();
+    return live;
+  }
+
+  async checkpoint(words: readonly string[]): Promise<void> {
+    // What is left of the container is removed as that of any other that has ended.
+    await (await this.#program()).checkpoint(["--keep", ...words]);
+  }
+
+  /** This program's own command line, which drives criu: no shim is to have that in its memory, or to wait for it. */
+  async #program(): Promise<Engine> {
+    const { id, bundle, stateRoot, systemdCgroup, noPivot = false } = this.options;
+    const { ownRuntime } = await import("./own_runtime.ts");
+    const { ProgramEngine } = await import("./program_engine.ts");
+    const options = Options.create({ systemdCgroup, noPivotRoot: noPivot });
+    const own = { words: ownRuntime(), stateRoot };
+    return new ProgramEngine(this.reactor, this.children, { id, bundle, options, namespace: "", own });
   }
 
   pids(): Promise<number[]> {

@@ -16,7 +16,7 @@ import { readable } from "../io/readable.ts";
 import type { ChildStreams } from "../io/standard_streams.ts";
 import { stringifyJson } from "../oci/spec/json.ts";
 import type { Children } from "./children.ts";
-import type { AdoptedStatus, Engine, LiveProcess } from "./engine.ts";
+import type { AdoptedStatus, Engine, LiveProcess, RestoreSource } from "./engine.ts";
 import { lastLogError } from "./runtime_log.ts";
 import { type ProgramEnd, runProgram } from "./run_program.ts";
 import type { RuntimeOptions } from "./runtime_options.ts";
@@ -27,11 +27,16 @@ export interface ProgramContainer {
   readonly bundle: string;
   readonly options: RuntimeOptions;
   readonly namespace: string;
+  /** Of this program's own runtime: the words that it is called by, and the directory of its states. */
+  readonly own?: { readonly words: readonly string[]; readonly stateRoot: string };
 }
 
 /** A runtime may wait for hooks and slow disks, but not for ever. */
 const commandMsMax = 110_000;
 const deleteMsMax = 10_000;
+/** Memory of many gigabytes may have to be written, or read. */
+const criuMsMax = 600_000;
+const criuCommands: ReadonlySet<string> = new Set(["checkpoint", "restore"]);
 const consoleMs = 10_000;
 
 /** See {@link Engine}. */
@@ -60,10 +65,20 @@ export class ProgramEngine implements Engine {
     ]).finally(() => Deno.removeSync(file));
   }
 
+  restore({ imagePath, workPath }: RestoreSource, streams: ChildStreams): Promise<LiveProcess> {
+    const { bundle, id, options } = this.container;
+    const pidFile = `${bundle}/init.pid`;
+    const paths = ["--image-path", imagePath, "--work-path", workPath, "--bundle", bundle, "--pid-file", pidFile];
+    const switches = ["--detach", "--no-subreaper", ...(options.noPivotRoot ? ["--no-pivot"] : [])];
+    return this.#makeProcess(streams, pidFile, "restore", (console) => [
+      ...["restore", ...paths, ...console, ...switches, id],
+    ]);
+  }
+
   #makeProcess(
     streams: ChildStreams,
     pidFile: string,
-    action: "create" | "exec",
+    action: "create" | "exec" | "restore",
     words: (console: string[]) => string[],
   ): Promise<LiveProcess> {
     return this.children.making(async () => {
@@ -83,7 +98,7 @@ export class ProgramEngine implements Engine {
 
   #run(words: readonly string[], options: { streams?: ChildStreams; input?: Uint8Array } = {}): Promise<ProgramEnd> {
     const all = [...globalWords(this.container), ...words];
-    const signal = AbortSignal.timeout(commandMsMax);
+    const signal = AbortSignal.timeout(criuCommands.has(words[0]!) ? criuMsMax : commandMsMax);
     return this.children.making(() => runProgram({ words: all, directory: this.container.bundle, signal, ...options }));
   }
 
@@ -127,7 +142,8 @@ export class ProgramEngine implements Engine {
   }
 
   async checkpoint(words: readonly string[]): Promise<void> {
-    await this.#succeed(["checkpoint", ...words, this.container.id]);
+    const end = await this.#run(["checkpoint", ...words, this.container.id]);
+    if (end.code !== 0) throw this.#failure("checkpoint", end);
   }
 
   async pids(): Promise<number[]> {
@@ -151,10 +167,16 @@ export class ProgramEngine implements Engine {
   }
 }
 
-function globalWords({ options, namespace, bundle }: ProgramContainer): string[] {
-  const root = `${options.root === "" ? "/run/containerd/runc" : options.root}/${namespace}`;
+function globalWords({ options, namespace, bundle, own }: ProgramContainer): string[] {
+  const root = own?.stateRoot ?? `${options.root === "" ? "/run/containerd/runc" : options.root}/${namespace}`;
   const log = ["--log", `${bundle}/log.json`, "--log-format", "json"];
-  return [options.binaryName, "--root", root, ...log, ...(options.systemdCgroup ? ["--systemd-cgroup"] : [])];
+  return [
+    ...own?.words ?? [options.binaryName],
+    "--root",
+    root,
+    ...log,
+    ...(options.systemdCgroup ? ["--systemd-cgroup"] : []),
+  ];
 }
 
 /** `delete --force`, for a container whose shim has gone. */

@@ -40,7 +40,6 @@ import type { CallContext } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { wireTime, zeroTime } from "../../api/timestamp.ts";
 import { parseProcess } from "../oci/spec/parse.ts";
-import { checkpointArguments } from "./checkpoint_arguments.ts";
 import type { Container } from "./container.ts";
 import type { Containers } from "./containers.ts";
 
@@ -63,9 +62,6 @@ export class TaskService implements ServiceOf<typeof TaskDefinition> {
   }
 
   async create(request: CreateTaskRequest): Promise<CreateTaskResponse> {
-    if (request.checkpoint !== "") {
-      throw new Failure("NotImplemented", "tasks cannot be restored from a checkpoint by this runtime");
-    }
     const container = await this.containers.create(request);
     const { pid } = container.init;
     const { id, bundle, rootfs, stdin, stdout, stderr, terminal, checkpoint } = request;
@@ -157,10 +153,8 @@ export class TaskService implements ServiceOf<typeof TaskDefinition> {
   }
 
   async checkpoint({ id, path, options }: CheckpointTaskRequest): Promise<Empty> {
-    const container = this.#container(id);
-    const decoded = CheckpointOptions.decode(options?.value ?? new Uint8Array());
-    const work = decoded.workPath === "" ? `${container.options.bundle}/work` : decoded.workPath;
-    await container.options.engine.checkpoint(checkpointArguments(path, work, decoded));
+    const { checkpointTask } = await import("./checkpoint_task.ts");
+    await checkpointTask(this.#container(id), path, CheckpointOptions.decode(options?.value ?? new Uint8Array()));
     return {};
   }
 

@@ -7,24 +7,9 @@
 import assert from "node:assert/strict";
 import { requestTypes } from "../../shim/oci/criu/messages.ts";
 import { type Bundle, type Runtime, runtimeTest } from "../bundle.ts";
-import { sourceRoot } from "../command.ts";
-import type { FakePlan, FakeRequest } from "../criu/fake_criu.ts";
+import type { FakePlan } from "../criu/fake_criu.ts";
+import { fakeCriu } from "../criu/install_fake.ts";
 import type { Scratch } from "../scratch.ts";
-
-/** A fake criu in the test's directory; gives what was asked of it. */
-async function fakeCriu(scratch: Scratch, plan: FakePlan) {
-  const directory = await Deno.makeTempDir({ dir: scratch.path });
-  await Deno.writeTextFile(`${directory}/plan.json`, JSON.stringify(plan));
-  const words = [Deno.execPath(), "run", "-A", "--no-lock", "--quiet", `${sourceRoot}/tests/criu/fake_criu.ts`];
-  const script = `#!/bin/sh\nexec ${words.map((word) => `'${word}'`).join(" ")} '${directory}' "$@"\n`;
-  await Deno.writeTextFile(`${directory}/criu`, script, { mode: 0o755 });
-  const requests = async (): Promise<FakeRequest[]> => {
-    const text = await Deno.readTextFile(`${directory}/requests.jsonl`);
-    // Written by the fake.
-    return text.trimEnd().split("\n").map((line) => JSON.parse(line) as FakeRequest);
-  };
-  return { program: `${directory}/criu`, requests };
-}
 
 /** Starts a container that waits. */
 async function startBox(bundle: Bundle, runtime: Runtime, scratch: Scratch): Promise<string> {
@@ -97,7 +82,6 @@ runtimeTest("checkpoint asks criu for what its flags say", async (bundle, runtim
   const { pid } = (await runtime.state(id))!;
   await Deno.mkdir(`${scratch.path}/before`);
   const flags = ["--image-path", `${scratch.path}/images`, "--work-path", `${scratch.path}/logs`];
-  await Deno.mkdir(`${scratch.path}/images`);
   await runtime.succeed([
     ...["--criu", program, "checkpoint", ...flags, "--parent-path", "../before", "--leave-running"],
     ...["--tcp-established", "--ext-unix-sk", "--shell-job", "--file-locks", "--auto-dedup", "--lazy-pages"],

@@ -59,6 +59,8 @@ export interface BareContainer {
   readonly stderr?: string;
   readonly terminal?: boolean;
   readonly options?: Any;
+  /** Directory of a checkpoint. */
+  readonly checkpoint?: string;
 }
 
 /** A spec with the parts that tests change. */
@@ -197,9 +199,9 @@ export class BareShim implements AsyncDisposable {
     const file = `${bundle}/config-${crypto.randomUUID()}`;
     await Deno.writeTextFile(file, JSON.stringify(spec));
     await Deno.rename(file, `${bundle}/config.json`);
-    const { stdin = "", stdout = "", stderr = "", terminal = false, options } = container;
+    const { stdin = "", stdout = "", stderr = "", terminal = false, options, checkpoint = "" } = container;
     const streams = { stdin, stdout, stderr, terminal };
-    const parts = { rootfs: [], checkpoint: "", parentCheckpoint: "", options };
+    const parts = { rootfs: [], checkpoint, parentCheckpoint: "", options };
     return (await this.task.create({ id, bundle, ...streams, ...parts })).pid;
   }
 

@@ -1,5 +1,5 @@
 /**
- * What containerd's own client never asks a shim for: limits by the API, a checkpoint, the shim's own cgroup, events by a
+ * What containerd's own client never asks a shim for: limits by the API, checkpoints, the shim's own cgroup, events by a
  * program, and what the shim says of itself.
  *
  * @module
@@ -7,15 +7,18 @@
 import assert from "node:assert/strict";
 import { Any } from "../../api/gen/google/protobuf/any.ts";
 import { RuntimeInfo } from "../../api/gen/types/introspection.ts";
-import { Options } from "../../api/gen/types/runc/options/oci.ts";
+import { CheckpointOptions, Options } from "../../api/gen/types/runc/options/oci.ts";
+import { requestTypes } from "../../shim/oci/criu/messages.ts";
 import { barge, systemTest } from "../command.ts";
+import type { FakePlan } from "../criu/fake_criu.ts";
+import { type FakeCriu, fakeCriu } from "../criu/install_fake.ts";
 import { makeScratch } from "../scratch.ts";
-import { eventually, withBareShim } from "./bare_shim.ts";
+import { type BareShim, eventually, withBareShim } from "./bare_shim.ts";
 
 const programs = ["busybox"];
 
 systemTest(
-  "the shim changes limits, and says that its own runtime makes no checkpoints",
+  "the shim changes limits, which are gone with the container",
   programs,
   () =>
     withBareShim(async (shim) => {
@@ -33,12 +36,78 @@ systemTest(
         }
       });
       assert.deepEqual(limits.filter((limit) => limit !== undefined), ["33"]);
-      await assert.rejects(
-        shim.task.checkpoint({ id: "c", path: `${shim.scratch.path}/image`, options: undefined }),
-        { code: "NotImplemented", message: /cannot be checkpointed/ },
-      );
       await shim.remove("c");
       await assert.rejects(shim.task.stats({ id: "c" }), { code: "NotFound" });
+    }),
+);
+
+/** Runs the body with a shim that finds a fake criu. */
+async function withFakeCriu(plan: FakePlan, body: (shim: BareShim, fake: FakeCriu) => Promise<void>): Promise<void> {
+  const path = await Deno.makeTempDir({ prefix: "barge-criu-" });
+  try {
+    const fake = await fakeCriu({ path }, plan);
+    const env = { PATH: `${fake.directory}:${Deno.env.get("PATH")}` };
+    await withBareShim((shim) => body(shim, fake), { env });
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+}
+
+const exiting = (options: Partial<CheckpointOptions>) => ({
+  typeUrl: "containerd.runc.v1.CheckpointOptions",
+  value: CheckpointOptions.encode(CheckpointOptions.create(options)).finish(),
+});
+
+systemTest(
+  "the shim has containers saved, which go on or end as they are asked to",
+  programs,
+  () =>
+    withFakeCriu({}, async (shim, fake) => {
+      const pid = await shim.run("c", { args: ["sleep", "1000"] });
+      const path = `${shim.scratch.path}/images`;
+      await shim.task.checkpoint({ id: "c", path, options: undefined });
+      assert.equal((await shim.task.state({ id: "c", execId: "" })).pid, pid);
+      const options = exiting({ exit: true, openTcp: true, imagePath: `${path}2`, cgroupsMode: "ignore" });
+      await shim.task.checkpoint({ id: "c", path, options });
+      assert.equal(await shim.wait("c"), 137);
+      await shim.delete("c");
+      await shim.tells("c", ["create", "start", "exit 137", "delete 137"]);
+      const dumps = (await fake.requests()).filter(({ request }) => request.type === requestTypes.dump);
+      assert.deepEqual(
+        dumps.map(({ images, request: { options } }) => [
+          ...[images, options?.pid, options?.leaveRunning, options?.tcpEstablished, options?.manageCgroupsMode],
+        ]),
+        [[path, pid, true, false, 6], [`${path}2`, pid, false, true, 0]],
+      );
+    }),
+);
+
+systemTest(
+  "the shim says why a container cannot be saved or restored, and both can be deleted",
+  programs,
+  () =>
+    withFakeCriu({ fails: "(1) Error (criu/x.c:1): no such thing\n" }, async (shim) => {
+      const path = `${shim.scratch.path}/images`;
+      await shim.run("c", { args: ["sleep", "1000"] });
+      const log = `${shim.bundle("c")}/criu-dump.log`;
+      const text = `OCI runtime checkpoint failed: criu failed: type DUMP errno 5: no such thing path= ${log}`;
+      await assert.rejects(shim.task.checkpoint({ id: "c", path, options: undefined }), {
+        code: "Unknown",
+        message: text,
+      });
+      assert.match(await Deno.readTextFile(log), /no such thing/);
+      await assert.rejects(Deno.stat(`${shim.bundle("c")}/criu-work`), Deno.errors.NotFound);
+      await shim.remove("c");
+      // As containerd's own shim has it, the start restores.
+      const pid = await shim.create("d", { args: ["sleep", "1000"], checkpoint: path });
+      assert.equal(pid, 0);
+      await assert.rejects(shim.task.checkpoint({ id: "d", path, options: undefined }), {
+        message: "cannot checkpoint a task in created state",
+      });
+      await assert.rejects(shim.task.start({ id: "d", execId: "" }), {
+        message: /^OCI runtime restore failed: criu failed: type RESTORE errno 5: no such thing\nlog file: /,
+      });
+      await shim.delete("d");
     }),
 );
 
