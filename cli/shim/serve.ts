@@ -11,10 +11,7 @@ import type { ServerSubject } from "../../shim/server/server_command.ts";
 import { inheritedSocket } from "../../shim/server/spawn_server.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
-import { groupingOf } from "../../shim/server/grouping.ts";
-
-/** Containers of one shim that holds those of a namespace: what an accident of it costs. */
-const placesMaxDefault = 50;
+import { groupingOf, placesOf } from "../../shim/server/grouping.ts";
 
 /** Serves until nobody needs the shim. Throws where there is no socket to serve on. */
 export async function serveAction(flags: FlagValues<typeof shimFlags>): Promise<void> {
@@ -32,6 +29,7 @@ export async function serveAction(flags: FlagValues<typeof shimFlags>): Promise<
     bundle: environment.get("BARGE_SHIM_BUNDLE") ?? flags.bundle,
     ttrpcAddress: environment.get("TTRPC_ADDRESS") ?? "",
     grouping: groupingOf(environment.get("BARGE_SHIM_GROUP")),
+    places: placesOf(environment.get("BARGE_SHIM_PLACES")),
   }, flags.debugSocket);
 }
 
@@ -43,7 +41,7 @@ export async function serveOn(
   debugSocket: string,
   deposit = "",
 ): Promise<void> {
-  const { namespace, bundle, address, ttrpcAddress, publishBinary, debug, grouping } = subject;
+  const { namespace, bundle, address, ttrpcAddress, publishBinary, debug, grouping, places } = subject;
   const { publishByProgram } = ttrpcAddress === "" && publishBinary !== ""
     ? await import("./publish.ts")
     : { publishByProgram: undefined };
@@ -55,7 +53,7 @@ export async function serveOn(
     deposit,
     ttrpcAddress,
     publish: publishByProgram?.({ program: publishBinary, address, namespace }),
-    placesMax: grouping === "namespace" ? placesMaxDefault : Infinity,
+    placesMax: grouping === "namespace" ? places : Infinity,
     lingers: grouping === "namespace",
     debugs: debug,
     // Beside the other one, where nobody has named it and the log is talkative as well.

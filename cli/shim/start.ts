@@ -16,7 +16,7 @@ import { accountIn, raiseScore } from "../../shim/server/settle_shim.ts";
 import { inProcessOf, startShim } from "../../shim/server/start_shim.ts";
 import type { FlagValues } from "../flags.ts";
 import type { shimFlags } from "./flags.ts";
-import { groupingOf } from "../../shim/server/grouping.ts";
+import { groupingOf, placesOf } from "../../shim/server/grouping.ts";
 import { readStartInput } from "./start_input.ts";
 
 /** As long as containerd waits for a connection. */
@@ -35,6 +35,7 @@ export async function start(
   const input = readStartInput(flags, environment);
   const bundle = Deno.cwd();
   const grouping = groupingOf(environment.get("BARGE_SHIM_GROUP"));
+  const places = placesOf(environment.get("BARGE_SHIM_PLACES"));
   const { namespace, id, address, socketDirectory, optionsKey } = input;
   let mine: NewShim | undefined;
   const serveHere = (place: NewShim): number => {
@@ -52,7 +53,7 @@ export async function start(
     reactor,
     { namespace, id, bundle, address, socketDirectory, grouping, optionsKey },
     startPipe === undefined
-      ? inProcessOf((socket) => serverCommand({ ...input, bundle, grouping }, socket))
+      ? inProcessOf((socket) => serverCommand({ ...input, bundle, grouping, places }, socket))
       : serveHere,
     late.signal,
   );
@@ -69,7 +70,7 @@ export async function start(
   call("close", startPipe);
   if (mine === undefined) return;
   const { serveOn } = await import("./serve.ts");
-  await serveOn(reactor, mine, { ...input, bundle, grouping }, flags.debugSocket);
+  await serveOn(reactor, mine, { ...input, bundle, grouping, places }, flags.debugSocket);
 }
 
 /** Gives the caller's pipes up, which it reads to their end, with all copies of them; and its directory. */

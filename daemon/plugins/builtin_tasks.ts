@@ -9,6 +9,7 @@ import { NamespacesDefinition } from "../../api/gen/services/namespaces/v1/names
 import { SnapshotsDefinition } from "../../api/gen/services/snapshots/v1/snapshots.ts";
 import { TasksDefinition } from "../../api/gen/services/tasks/v1/tasks.ts";
 import { namespaceKey } from "../../api/rpc/context.ts";
+import { groupingOf } from "../../shim/server/grouping.ts";
 import { restartPolicies } from "../tasks/restart_policy.ts";
 import { hostPlatform } from "./builtin_stores.ts";
 import { type Shared, types } from "./builtin_types.ts";
@@ -40,7 +41,10 @@ function shims({ reactor }: Shared): AnyPlugin {
       const { address } = config.plugin(grpcServerSchema);
       const ttrpcAddress = config.plugin(ttrpcServerSchema).address;
       const publishBinary = Deno.env.get("BARGE_ARGV0") ?? Deno.execPath();
-      const surroundings = { address, ttrpcAddress, publishBinary, debug: log.enabled("debug"), env: values.env };
+      const surroundings = {
+        ...{ address, ttrpcAddress, publishBinary, debug: log.enabled("debug"), env: values.env },
+        ...{ grouping: groupingOf(values.shimGroup), places: values.shimPlaces },
+      };
       return new ShimLauncher(surroundings, log, new OwnShims({ reactor, log, surroundings, spare: values.spareShim }));
     },
   });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { defaultPlaces, placesMax } from "../../shim/server/grouping.ts";
 import type { PluginSchema, Schema } from "../config/schema.ts";
 
 function schema<const S extends Schema>(uri: string, fields: S): PluginSchema<S> {
@@ -54,6 +55,19 @@ export const schedulerSchema = schema("gc.v1.scheduler", {
 export const shimManagerSchema = schema("shim.v1.manager", {
   env: { type: "strings", default: [], about: "environment of shims, besides the daemon's" },
   socket_dir: { type: "string", default: "", about: "directory of the shims' sockets; at most 42 characters" },
+  shim_group: {
+    type: "string",
+    default: "namespace",
+    choices: ["namespace", "pod", "container"],
+    about: "whose containers one of barge's own shims holds",
+  },
+  shim_places: {
+    type: "int",
+    default: defaultPlaces,
+    min: 1,
+    max: placesMax,
+    about: "containers of one shim that holds those of a namespace; further ones are in another shim",
+  },
   spare_shim: {
     type: "bool",
     default: true,

@@ -8,7 +8,7 @@
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import type { NewShim } from "../../shim/server/find_shim.ts";
-import { groupingOf } from "../../shim/server/grouping.ts";
+import { groupingOf, placesOf } from "../../shim/server/grouping.ts";
 import type { ServerCommand } from "../../shim/server/spawn_server.ts";
 import { startShim } from "../../shim/server/start_shim.ts";
 import { runtimeOptions } from "../../shim/task/runtime_options.ts";
@@ -83,11 +83,12 @@ export class OwnShims implements Disposable {
     const { reactor, surroundings } = this.#parts;
     const { address, ttrpcAddress, publishBinary, debug } = surroundings;
     const { id, namespace, path } = bundle;
-    const grouping = groupingOf(shimEnvironment(program, surroundings, "")["BARGE_SHIM_GROUP"]);
+    const variables = shimEnvironment(program, surroundings, "");
+    const grouping = groupingOf(variables["BARGE_SHIM_GROUP"]), places = placesOf(variables["BARGE_SHIM_PLACES"]);
     const given = options === undefined || options.typeUrl === "" && options.value.length === 0
       ? undefined
       : runtimeOptions(options);
-    const subject = { namespace, id, bundle: path, address, ttrpcAddress, publishBinary, debug, grouping };
+    const subject = { namespace, id, bundle: path, address, ttrpcAddress, publishBinary, debug, grouping, places };
     const serve = async ({ socket, listener }: NewShim): Promise<number> => {
       try {
         const work = { subject, socket, shimCgroup: given?.shimCgroup ?? "", deposit };

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import type { Grouping } from "../../shim/server/start_shim.ts";
 
 /** What all shims of a daemon are told. */
 export interface ShimSurroundings {
@@ -15,6 +16,10 @@ export interface ShimSurroundings {
   readonly publishBinary: string;
   /** Whether the daemon's log is that talkative. */
   readonly debug: boolean;
+  /** Which containers share one of barge's own shims. */
+  readonly grouping: Grouping;
+  /** How many of them one holds. */
+  readonly places: number;
   /** `KEY=VALUE`, from the configuration. */
   readonly env: readonly string[];
 }
@@ -55,7 +60,7 @@ export function shimArguments(
 /** The daemon's environment with what shims look for, without what tells barge's programs which of them they are. */
 export function shimEnvironment(
   program: string,
-  { address, ttrpcAddress, env }: ShimSurroundings,
+  { address, ttrpcAddress, grouping, places, env }: ShimSurroundings,
   namespace: string,
 ): Record<string, string> {
   const given = env.map((pair) => {
@@ -64,8 +69,8 @@ export function shimEnvironment(
   });
   const variables: Record<string, string> = {
     ...Deno.env.toObject(),
-    // Barge's own shim holds all containers of a namespace, unless the configuration's variables say otherwise.
-    BARGE_SHIM_GROUP: "namespace",
+    BARGE_SHIM_GROUP: grouping,
+    BARGE_SHIM_PLACES: String(places),
     ...Object.fromEntries(given),
     MAX_SHIM_VERSION: "2",
     TTRPC_ADDRESS: ttrpcAddress,
@@ -74,7 +79,10 @@ export function shimEnvironment(
     GOMAXPROCS: "2",
   };
   // By containerd's name it is treated as containerd's: told to end with each container, which must be its only one.
-  if (!lingers(program)) delete variables["BARGE_SHIM_GROUP"];
+  if (!lingers(program)) {
+    delete variables["BARGE_SHIM_GROUP"];
+    delete variables["BARGE_SHIM_PLACES"];
+  }
   delete variables["BARGE_ARGV0"];
   delete variables["NOTIFY_SOCKET"];
   return variables;

@@ -8,6 +8,8 @@ const surroundings = {
   ttrpcAddress: "/run/c.sock.ttrpc",
   publishBinary: "/bin/containerd",
   debug: true,
+  grouping: "namespace" as const,
+  places: 20,
   env: ["SCHED_CORE=1", "EMPTY="],
 };
 
@@ -30,8 +32,9 @@ Deno.test("shimArguments() and shimEnvironment() are containerd's", () => {
   );
   assert.match(shimArguments(surroundings, subject, "delete").join(" "), / -id one -bundle \/bundle -debug delete$/);
   const env = shimEnvironment("/bin/containerd-shim-ts-v2", surroundings, "ns");
-  assert.equal(env["BARGE_SHIM_GROUP"], "namespace");
-  assert.equal(shimEnvironment("/bin/containerd-shim-runc-v2", surroundings, "ns")["BARGE_SHIM_GROUP"], undefined);
+  assert.deepEqual([env["BARGE_SHIM_GROUP"], env["BARGE_SHIM_PLACES"]], ["namespace", "20"]);
+  const stock = shimEnvironment("/bin/containerd-shim-runc-v2", surroundings, "ns");
+  assert.deepEqual([stock["BARGE_SHIM_GROUP"], stock["BARGE_SHIM_PLACES"]], [undefined, undefined]);
   const { TTRPC_ADDRESS, GRPC_ADDRESS, NAMESPACE, MAX_SHIM_VERSION, GOMAXPROCS, SCHED_CORE, EMPTY, PATH } = env;
   assert.deepEqual(
     { TTRPC_ADDRESS, GRPC_ADDRESS, NAMESPACE, MAX_SHIM_VERSION, GOMAXPROCS, SCHED_CORE, EMPTY, PATH },

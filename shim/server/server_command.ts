@@ -22,11 +22,13 @@ export interface ServerSubject {
   readonly publishBinary: string;
   readonly debug: boolean;
   readonly grouping: Grouping;
+  /** Containers that it takes at once where it holds those of a namespace. */
+  readonly places: number;
 }
 
 /** See the module. `socket` is the path of the socket that the server inherits, and removes at its end. */
 export function serverCommand(subject: ServerSubject, socket: string): ServerCommand {
-  const { namespace, id, bundle, address, ttrpcAddress, publishBinary, debug, grouping } = subject;
+  const { namespace, id, bundle, address, ttrpcAddress, publishBinary, debug, grouping, places } = subject;
   const { argv0, environment } = readLaunch();
   const variables = new Map(environment);
   // What systemd tells containerd by these is not for its shims.
@@ -35,6 +37,7 @@ export function serverCommand(subject: ServerSubject, socket: string): ServerCom
   variables.set("BARGE_SHIM_SOCKET", socket);
   variables.set("BARGE_SHIM_BUNDLE", bundle);
   variables.set("BARGE_SHIM_GROUP", grouping);
+  variables.set("BARGE_SHIM_PLACES", String(places));
   const own = itself(argv0);
   const words = [
     ...own.words,

@@ -6,7 +6,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { ServerSubject } from "./server_command.ts";
-import { groupingOf } from "./grouping.ts";
+import { groupingOf, placesOf } from "./grouping.ts";
 
 /** What a spare shim becomes. */
 export interface SpareWork {
@@ -75,7 +75,7 @@ function workOf(fields: Fields): SpareWork {
     subject: {
       ...{ namespace: text("namespace"), id: text("id"), bundle: text("bundle"), address: text("address") },
       ...{ ttrpcAddress: text("ttrpcAddress"), publishBinary: text("publishBinary"), debug: given["debug"] === true },
-      grouping: groupingOf(text("grouping")),
+      ...{ grouping: groupingOf(text("grouping")), places: placesOf(String(given["places"])) },
     },
     ...{ socket: textOf(fields, "socket"), shimCgroup: textOf(fields, "shimCgroup") },
     deposit: textOf(fields, "deposit"),

@@ -4,7 +4,7 @@ import { parseSpare, type SpareMessage, spareText } from "./spare_message.ts";
 Deno.test("parseSpare() reads what spareText() has written, and nothing else", () => {
   const subject = {
     ...{ namespace: "n", id: "i", bundle: "/b", address: "/c.sock", ttrpcAddress: "/t", publishBinary: "/bin/barge" },
-    ...{ debug: true, grouping: "namespace" as const },
+    ...{ debug: true, grouping: "namespace" as const, places: 7 },
   };
   const messages: SpareMessage[] = [
     { says: "ready", version: "1" },
@@ -16,11 +16,10 @@ Deno.test("parseSpare() reads what spareText() has written, and nothing else", (
   for (const text of ["", "null", "[]", '{"says":"go"}', '{"says":"ready"}', '{"says":"serve","work":{"subject":1}}']) {
     assert.throws(() => parseSpare(text), { code: "InvalidArgument" }, text);
   }
-  const wrong = spareText({ says: "serve", work: { ...messages[1]!.says === "serve" ? messages[1]!.work : never() } })
-    .replace('"namespace"}', '"planet"}');
-  assert.throws(() => parseSpare(wrong), { code: "InvalidArgument", message: /planet/ });
+  const serve = spareText(messages[1]!);
+  assert.throws(() => parseSpare(serve.replace(':"namespace"', ':"planet"')), {
+    code: "InvalidArgument",
+    message: /planet/,
+  });
+  assert.throws(() => parseSpare(serve.replace('"places":7', '"places":0')), { message: /SHIM_PLACES is "0"/ });
 });
-
-function never(): never {
-  throw new Error("the second message is the one to serve");
-}

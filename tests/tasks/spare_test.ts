@@ -3,7 +3,17 @@
  */
 import assert from "node:assert/strict";
 import { systemTest } from "../command.ts";
-import { bundleOf, endShims, nothingLeft, programs, run, shimsOf, until, withOwnShim } from "./handover_fixture.ts";
+import {
+  bundleOf,
+  endShims,
+  listed,
+  nothingLeft,
+  programs,
+  run,
+  shimsOf,
+  until,
+  withOwnShim,
+} from "./handover_fixture.ts";
 import type { TaskBench } from "./task_fixture.ts";
 
 /** Processes of the daemon's that are nobody's shim yet, whatever they wait for. */
@@ -25,7 +35,7 @@ function wordsOf(pid: number): string[] {
 }
 
 /** Each container wants a shim of its own. */
-const alone = `[plugins."io.containerd.shim.v1.manager"]\nenv = ["BARGE_SHIM_GROUP=container"]\n`;
+const alone = `[plugins."io.containerd.shim.v1.manager"]\nshim_group = "container"\n`;
 
 /** Waits until there is one that is ready, and gives its process. */
 async function spareOf(bench: TaskBench, except?: number): Promise<number> {
@@ -141,6 +151,21 @@ systemTest(
       await remove(bench, "three");
       await nothingLeft(bench);
     }, { config: alone }),
+);
+
+systemTest(
+  "a container whose first shim is killed at once is taken over by the one that is ahead then",
+  programs,
+  () =>
+    withOwnShim(async (bench) => {
+      const first = await spareOf(bench);
+      await run(bench, "one", "sh", "-c", "trap '' TERM; sleep 1000");
+      Deno.kill(first, "SIGKILL");
+      await until("another shim has it", () => shimsOf(bench).some((pid) => pid !== first));
+      await listed(bench, /^one .*RUNNING$/m);
+      await remove(bench, "one");
+      await nothingLeft(bench);
+    }),
 );
 
 systemTest(
