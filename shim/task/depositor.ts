@@ -18,7 +18,7 @@ import { ProcessRecords } from "./process_records.ts";
 import type { TaskProcess } from "./task_process.ts";
 import { writeTaskRecord } from "./task_record.ts";
 
-/** What most execs do not outlive, so that nothing has to be said of them. */
+/** What most execs do not outlive, so that nothing has to be said of them: for what changes about a container. */
 const restMs = 10;
 
 /** What was left by a dead shim: something else takes its place, or it is dropped. */
@@ -32,6 +32,8 @@ type Wanted = Map<DepositName, Descriptor | TaskProcess>;
 export class Depositor implements Keeper {
   readonly #left = new Map<Container, Map<string, Left>>();
   readonly #changed = new Set<Container>();
+  /** Containers that something was left of, or is about to be. */
+  readonly #noted = new WeakSet<Container>();
   readonly #records = new ProcessRecords();
   #socket: Descriptor | undefined;
   #timer: Watch | undefined;
@@ -66,7 +68,17 @@ export class Depositor implements Keeper {
 
   changed(container: Container): void {
     this.#changed.add(container);
-    this.#timer ??= after(this.reactor, restMs, () => {
+    if (!this.#noted.has(container)) {
+      // Nobody could take it over yet: once its creation is answered, which this is called before.
+      this.#noted.add(container);
+      this.#timer?.close();
+      this.#timer = undefined;
+      this.#flushAfter(0);
+    } else if (this.#timer === undefined) this.#flushAfter(restMs);
+  }
+
+  #flushAfter(timeMs: number): void {
+    this.#timer = after(this.reactor, timeMs, () => {
       this.#timer = undefined;
       this.#flush();
     });
