@@ -7,7 +7,7 @@
 import { startRegistry, tarOf, writeLayout } from "../../tests/registry.ts";
 import { type BenchScratch, isInstalled, makeBenchBundle } from "../bench_scratch.ts";
 import { containerdPrograms } from "../containerd.ts";
-import { type Side, startSide } from "../daemon/sides.ts";
+import { startSide } from "../daemon/sides.ts";
 import { type Amount, inTurns, type Measured, type Row } from "../measure.ts";
 import { TaskCalls } from "./task_calls.ts";
 import { TaskSide } from "./task_side.ts";
@@ -51,6 +51,11 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
     ...{ bargeTimes: bargeTimes!, peerTimes: peerTimes! },
   });
   const rounds = amount.quick ? 5 : 30;
+  using ourCalls = new TaskCalls(bargeDaemon);
+  using stockCalls = new TaskCalls(stockDaemon);
+  await ourCalls.learn(await ours.create());
+  await stockCalls.learn(await stock.create());
+  const calls = [ourCalls, stockCalls];
   const pair = (barge: TaskSide): Promise<number[][]> => inTurns(rounds, [() => barge.run(), () => stock.run()]);
   const rows = [
     row("`ctr run --rm IMAGE true`", 1 / 3, await pair(ours)),
@@ -61,7 +66,7 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
       1,
       await inTurns(amount.quick ? 3 : 10, [() => ours.runInNewNamespace(), () => stock.runInNewNamespace()]),
     ),
-    ...await callRows(row, [[ours, bargeDaemon], [stock, stockDaemon]], amount),
+    ...await callRows(row, calls, amount),
   ];
   if (!amount.quick) {
     const many = (side: TaskSide) => () => side.runManyAndClear(20);
@@ -70,6 +75,13 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
   const count = amount.quick ? 20 : 100;
   rows.push(row(`${count} containers at once`, 1 / 4, [[await ours.runMany(count)], [await stock.runMany(count)]]));
   rows.push(row("`ctr tasks exec`", 1 / 3, await inTurns(rounds, [() => ours.exec(), () => stock.exec()])));
+  rows.push(
+    row(
+      "its calls, without its process",
+      1 / 3,
+      await inTurns(rounds, [() => ourCalls.exec(ours.running), () => stockCalls.exec(stock.running)]),
+    ),
+  );
   await new Promise((resolve) => setTimeout(resolve, calmMs));
   rows.push(
     row(
@@ -88,14 +100,7 @@ export async function taskRows(scratch: BenchScratch, barge: readonly string[], 
 type MakeRow = (work: string, ratioMax: number, times: number[][]) => Row;
 
 /** The rows in which no client is started: the client's own time is the same on both sides, and most of barge's. */
-async function callRows(row: MakeRow, sides: readonly [TaskSide, Side][], { quick }: Amount): Promise<Row[]> {
-  using all = new DisposableStack();
-  const calls: TaskCalls[] = [];
-  for (const [tasks, side] of sides) {
-    const made = all.use(new TaskCalls(side));
-    await made.learn(await tasks.create());
-    calls.push(made);
-  }
+async function callRows(row: MakeRow, calls: readonly TaskCalls[], { quick }: Amount): Promise<Row[]> {
   const rows = [
     row(
       "the calls of `ctr run --rm`, without its process",

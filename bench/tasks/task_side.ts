@@ -32,9 +32,9 @@ export class TaskSide {
     return timeOf(this.#ctr("run", "--rm", "--runtime", this.runtime, this.image, this.#name(), "true"));
   }
 
-  /** A container that is made and not started, of a program that ends at once; gives its name. */
+  /** Makes a container of a program that ends at once, and does not start it; gives its name. */
   async create(): Promise<string> {
-    const name = this.#name();
+    const name = "model";
     await outputOf(this.#ctr("containers", "create", "--runtime", this.runtime, this.image, name, "true"));
     return name;
   }
@@ -67,9 +67,14 @@ export class TaskSide {
     return performance.now() - begin;
   }
 
+  /** Name of a container that {@link runMany} has started. */
+  get running(): string {
+    return this.#running[0]!;
+  }
+
   /** A program in a container that runs, in milliseconds. */
   exec(): Promise<number> {
-    return timeOf(this.#ctr("tasks", "exec", "--exec-id", `e${this.#execs++}`, this.#running[0]!, "true"));
+    return timeOf(this.#ctr("tasks", "exec", "--exec-id", `e${this.#execs++}`, this.running, "true"));
   }
 
   /** Proportional share of memory of the daemon and of its shims, in MB. */
