@@ -124,7 +124,8 @@ export class SpareShim {
     try {
       await abortable(this.#ready, signal);
       this.#answer = Promise.withResolvers();
-      if (this.#hasEnded || !sendParcel(this.#socket.number, spareText({ says: "serve", work }), [listener])) {
+      // The number of a closed socket may be another one's by now.
+      if (!this.#socket.isOpen || !sendParcel(this.#socket.number, spareText({ says: "serve", work }), [listener])) {
         throw new Failure("Unavailable", "the shim ended before it was told whose it is");
       }
       const message = await this.#nextAnswer(serveMsMax);

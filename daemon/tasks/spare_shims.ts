@@ -69,7 +69,7 @@ export class SpareShims implements Disposable {
     // Nobody has one ahead, or it was dead or stopped.
     const shim = this.#start(program);
     if (shim !== undefined && await this.#tell(shim, work, listener, signal)) return shim.pid;
-    this.#unfit.add(program);
+    if (shim !== undefined) this.#judge(program, shim);
     return undefined;
   }
 
@@ -83,6 +83,14 @@ export class SpareShims implements Disposable {
       this.#parts.log.debug("a shim that was started ahead is of no use", { reason: messageOf(error), pid: shim.pid });
       return false;
     }
+  }
+
+  /** A host that has no room for a process may have it later; a program that never knows the word will not. */
+  #judge(program: string, shim: SpareShim): void {
+    this.#failures = shim.wasReady ? 0 : this.#failures + 1;
+    if (this.#failures < failuresMax || this.#unfit.has(program)) return;
+    this.#unfit.add(program);
+    this.#parts.log.info("shims are started by their own start, as they cannot be started ahead", { program });
   }
 
   #take(program: string): SpareShim | undefined {
@@ -123,8 +131,7 @@ export class SpareShims implements Disposable {
     void spare.ended.finally(() => {
       if (this.#spare !== spare || this.#closed) return;
       this.#spare = undefined;
-      this.#failures = spare.wasReady ? 0 : this.#failures + 1;
-      if (this.#failures === failuresMax) this.#unfit.add(program);
+      this.#judge(program, spare);
       if (performance.now() - begun > retryMsMax) this.#retryMs = retryMsMin;
       this.#parts.log.debug("the spare shim has ended, and another one is started", {
         pid: spare.pid,
