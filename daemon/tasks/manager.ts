@@ -33,7 +33,7 @@ import { ShimLog } from "./shim_log.ts";
 import { lingers } from "./shim_program.ts";
 import { SilentShims } from "./silent_shims.ts";
 import { Succession } from "./succession.ts";
-import { abortable, type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
+import { type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
 import { exitTopic, tellDelete, tellExit } from "./task_events.ts";
 
 /** What a manager needs. */
@@ -365,7 +365,7 @@ export class TaskManager implements Disposable {
       task.condemned = true;
       this.#lose(task);
     }
-    return await abortable(task.cleaned, signal);
+    return await task.cleaned(signal);
   }
 
   /**

@@ -33,6 +33,8 @@ const repeatable: ReadonlySet<keyof ShimClient> = new Set<keyof ShimClient>([
   ...["kill", "resizePty", "closeIO", "update", "delete"] as const,
 ]);
 
+/** A process that is stuck in the kernel ends when that lets it. */
+const cleanedMsMax = 60_000;
 /** Execs that have ended and that nobody has deleted. */
 const execsToldMax = 256;
 
@@ -114,9 +116,19 @@ export class Task {
     this.#settled();
   }
 
-  /** Resolves when the shim was lost and what it left is cleaned up. */
-  get cleaned(): Promise<TaskExit> {
-    return this.#cleaned.promise;
+  /**
+   * Waits until the shim that was killed is lost, and what it left is cleaned up. Throws the signal's reason, and
+   * `DeadlineExceeded`.
+   */
+  async cleaned(signal: AbortSignal): Promise<TaskExit> {
+    const late = AbortSignal.timeout(cleanedMsMax);
+    try {
+      return await abortable(this.#cleaned.promise, AbortSignal.any([signal, late]));
+    } catch (error) {
+      if (signal.aborted || !late.aborted) throw error;
+      const text = `the shim of task ${this.id} was killed, and has not ended within ${cleanedMsMax / 1000} s`;
+      throw new Failure("DeadlineExceeded", text, { cause: error });
+    }
   }
 
   #settled(): void {
