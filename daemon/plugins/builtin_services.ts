@@ -114,7 +114,7 @@ const tasks: AnyPlugin[] = [
   definePlugin({
     type: types.service,
     id: "tasks-service",
-    requires: [types.events, types.metadata, types.runtime],
+    requires: [types.differ, types.events, types.metadata, types.runtime],
     config: tasksServiceSchema,
     async init(context) {
       const { blockioConfigFile, rdtConfigFile } = context.values;
@@ -123,10 +123,14 @@ const tasks: AnyPlugin[] = [
       }
       const { TasksDefinition } = await import("../../api/gen/services/tasks/v1/tasks.ts");
       const { TasksService } = await import("../services/tasks.ts");
-      return entry(
-        TasksDefinition,
-        new TasksService({ stores: context.one(types.metadata), tasks: context.one(types.runtime) }),
-      );
+      const parts = { stores: context.one(types.metadata), tasks: context.one(types.runtime) };
+      const checkpoints = async () => {
+        const { CheckpointBlobs } = await import("../services/checkpoint_blobs.ts");
+        const [differ] = context.working(types.differ).values();
+        if (differ === undefined) throw new Failure("NotFound", "checkpoints that are blobs need a differ");
+        return new CheckpointBlobs({ stores: parts.stores, events: context.one(types.events), differ });
+      };
+      return entry(TasksDefinition, new TasksService({ ...parts, checkpoints }));
     },
   }),
   offered("tasks", types.service, "tasks-service"),

@@ -47,13 +47,16 @@ import type { Stores } from "../store.ts";
 import type { TaskManager } from "../tasks/manager.ts";
 import type { Task } from "../tasks/task.ts";
 import { anyOf } from "./any_bytes.ts";
-import { checkpointPath, restorePath } from "./tasks_checkpoint.ts";
+import type { CheckpointBlobs } from "./checkpoint_blobs.ts";
+import { checkpointPath, restorePath, UnpackedCheckpoints } from "./tasks_checkpoint.ts";
 import { processOf, stoppedProcess, unknownProcess } from "./tasks_process.ts";
 
 /** What {@link TasksService} needs. */
 export interface TasksParts {
   readonly stores: Stores;
   readonly tasks: Pick<TaskManager, "create" | "delete" | "get" | "kill" | "list" | "remembered">;
+  /** Checkpoints that are blobs; without it they are refused. Loaded when the first one comes. */
+  readonly checkpoints?: () => Promise<CheckpointBlobs>;
 }
 
 interface Named {
@@ -64,10 +67,13 @@ interface Named {
 export class TasksService implements ServiceOf<typeof TasksDefinition> {
   readonly #stores: Stores;
   readonly #tasks: TasksParts["tasks"];
+  readonly #checkpoints: TasksParts["checkpoints"];
+  readonly #unpacked = new UnpackedCheckpoints();
 
-  constructor({ stores, tasks }: TasksParts) {
+  constructor({ stores, tasks, checkpoints }: TasksParts) {
     this.#stores = stores;
     this.#tasks = tasks;
+    this.#checkpoints = checkpoints;
   }
 
   /** Throws `NotFound` without the container's record, in the words of Containers.Get. */
@@ -99,8 +105,8 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
     if (request.taskApiAddress !== "") {
       throw new Failure("NotImplemented", "task_api_address: tasks in a sandbox's shim are not supported");
     }
-    const checkpoint = restorePath(runtime, request);
-    const task = await this.#tasks.create({
+    const checkpoint = restorePath(runtime, request) || await this.#unpack(request, context);
+    const make = this.#tasks.create({
       namespace,
       id: containerId,
       runtime,
@@ -109,12 +115,41 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
       rootfs: request.rootfs,
       request: { stdin, stdout, stderr, terminal, options, checkpoint, parentCheckpoint: "" },
     }, context.signal);
-    return { containerId, pid: task.pid };
+    if (this.#unpacked.isEmpty) return { containerId, pid: (await make).pid };
+    try {
+      return { containerId, pid: (await make).pid };
+    } catch (error) {
+      await this.#unpacked.remove(namespace, containerId);
+      throw error;
+    }
+  }
+
+  /** Unpacks the checkpoint that a task is to be restored from; gives its directory, or nothing without one. */
+  async #unpack({ containerId, checkpoint }: CreateTaskRequest, context: CallContext): Promise<string> {
+    if (checkpoint === undefined) return "";
+    const blobs = await this.#blobs();
+    const namespace = namespaceOf(context);
+    const directory = await this.#unpacked.make(namespace, containerId);
+    try {
+      await blobs.unpack(checkpoint, directory, context);
+    } catch (error) {
+      await this.#unpacked.remove(namespace, containerId);
+      throw error;
+    }
+    return directory;
+  }
+
+  #blobs(): Promise<CheckpointBlobs> {
+    if (this.#checkpoints !== undefined) return this.#checkpoints();
+    throw new Failure("NotImplemented", "checkpoints that are blobs need the content store and a differ");
   }
 
   async start(request: StartRequest, context: CallContext): Promise<StartResponse> {
     const { id, task } = await this.#of(request, context);
-    return await task.call("start", { id, execId: request.execId }, context.signal);
+    const started = await task.call("start", { id, execId: request.execId }, context.signal);
+    // It was read by the start.
+    if (!this.#unpacked.isEmpty && request.execId === "") await this.#unpacked.remove(namespaceOf(context), id);
+    return started;
   }
 
   async #of(request: Named, context: CallContext): Promise<{ id: string; task: Task }> {
@@ -123,7 +158,9 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
 
   async delete(request: DeleteTaskRequest, context: CallContext): Promise<DeleteResponse> {
     const task = await this.#endedTask(request, context);
-    return { id: "", ...await this.#tasks.delete(task, context.signal) };
+    const deleted = await this.#tasks.delete(task, context.signal);
+    if (!this.#unpacked.isEmpty) await this.#unpacked.remove(namespaceOf(context), request.containerId);
+    return { id: "", ...deleted };
   }
 
   async deleteProcess(request: DeleteProcessRequest, context: CallContext): Promise<DeleteResponse> {
@@ -216,9 +253,21 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
     const record = await this.#record(request.containerId, context);
     const task = this.#tasks.get(namespaceOf(context), record.id);
     const path = checkpointPath(record.runtime ?? "", request);
-    await task.call("checkpoint", { id: record.id, path, options: request.options }, context.signal);
-    // Who names a directory finds the checkpoint there, and no blobs.
-    return { descriptors: [] };
+    const save = (to: string) =>
+      task.call("checkpoint", { id: record.id, path: to, options: request.options }, context.signal);
+    if (path !== "") {
+      // Who names a directory finds the checkpoint there, and no blobs.
+      await save(path);
+      return { descriptors: [] };
+    }
+    const blobs = await this.#blobs();
+    const directory = await Deno.makeTempDir({ prefix: "ctrd-checkpoint" });
+    try {
+      await save(directory);
+      return { descriptors: await blobs.pack(directory, anyOf(record.spec), context) };
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
   }
 
   async update(request: UpdateTaskRequest, context: CallContext): Promise<Empty> {

@@ -13,42 +13,52 @@ const checkpointOptionsType = "containerd.runc.v1.CheckpointOptions";
 const nameOf = (typeUrl: string) => typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
 
 /**
- * Directory that a new task is restored from; empty where it begins anew. Throws `Unknown` in containerd's words for
- * options of another runtime, and `NotImplemented` for a checkpoint that is a blob.
+ * Directory that a new task is restored from; empty where none is named. Throws `Unknown` in containerd's words for
+ * options of another runtime.
  */
-export function restorePath(runtime: string, { options, checkpoint }: CreateTaskRequest): string {
-  let path = "";
-  if (options !== undefined && runtime.startsWith("io.containerd.runc.")) {
-    if (nameOf(options.typeUrl) !== optionsType) {
-      throw new Failure("Unknown", `invalid task create option for ${runtime}`);
-    }
-    path = Options.decode(options.value).criuImagePath;
+export function restorePath(runtime: string, { options }: CreateTaskRequest): string {
+  if (options === undefined || !runtime.startsWith("io.containerd.runc.")) return "";
+  if (nameOf(options.typeUrl) !== optionsType) {
+    throw new Failure("Unknown", `invalid task create option for ${runtime}`);
   }
-  if (path === "" && checkpoint !== undefined) {
-    throw new Failure(
-      "NotImplemented",
-      `restore from checkpoint ${checkpoint.digest}: checkpoints that are blobs are not supported, name a directory ` +
-        `by the option criu_image_path`,
-    );
-  }
-  return path;
+  return Options.decode(options.value).criuImagePath;
 }
 
 /**
- * Directory that a checkpoint goes to. Throws `Unknown` in containerd's words for options of another runtime, and
- * `NotImplemented` where none is named: the checkpoint was to become a blob.
+ * Directory that a checkpoint goes to; empty where none is named, and it is to become a blob. Throws `Unknown` in
+ * containerd's words for options of another runtime.
  */
 export function checkpointPath(runtime: string, { options }: CheckpointTaskRequest): string {
-  let path = "";
-  if (options !== undefined) {
-    if (nameOf(options.typeUrl) !== checkpointOptionsType) {
-      throw new Failure("Unknown", `invalid task checkpoint option for ${runtime}`);
-    }
-    path = CheckpointOptions.decode(options.value).imagePath;
+  if (options === undefined) return "";
+  if (nameOf(options.typeUrl) !== checkpointOptionsType) {
+    throw new Failure("Unknown", `invalid task checkpoint option for ${runtime}`);
   }
-  if (path !== "") return path;
-  throw new Failure(
-    "NotImplemented",
-    "checkpoint: checkpoints that become blobs are not supported, name a directory by the option image_path",
-  );
+  return CheckpointOptions.decode(options.value).imagePath;
+}
+
+/** Directories of checkpoints that were unpacked for tasks: their starts read them. */
+export class UnpackedCheckpoints {
+  readonly #directories = new Map<string, string>();
+
+  /** Makes one for a task. One that an earlier task of this name has left is removed. */
+  async make(namespace: string, id: string): Promise<string> {
+    await this.remove(namespace, id);
+    const directory = await Deno.makeTempDir({ prefix: "ctrd-checkpoint" });
+    this.#directories.set(`${namespace}/${id}`, directory);
+    return directory;
+  }
+
+  /** Removes that of a task, if there is one. */
+  async remove(namespace: string, id: string): Promise<void> {
+    const key = `${namespace}/${id}`;
+    const directory = this.#directories.get(key);
+    if (directory === undefined) return;
+    this.#directories.delete(key);
+    await Deno.remove(directory, { recursive: true });
+  }
+
+  /** Whether there are any: most calls need not ask further. */
+  get isEmpty(): boolean {
+    return this.#directories.size === 0;
+  }
 }

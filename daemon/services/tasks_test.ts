@@ -63,7 +63,7 @@ Deno.test("TasksService.create() takes the runtime of the record, or the path th
     const options = { typeUrl: "some.Options", value: new Uint8Array(1) };
     await assert.rejects(create("there", { options }), fails("Unknown", /^invalid task create option for io\./));
     const checkpoint = { mediaType: "x", digest: "sha256:1", size: 1 };
-    await assert.rejects(create("there", { checkpoint }), fails("NotImplemented", /^restore from checkpoint sha256:1/));
+    await assert.rejects(create("there", { checkpoint }), fails("NotImplemented", /^checkpoints that are blobs need/));
   }));
 
 Deno.test("TasksService has empty lists, in a namespace", () =>
