@@ -3,10 +3,23 @@
  *
  * @module
  */
+import { Failure, messageOf } from "../../api/errors.ts";
 
 /** Reports what happens in one call. */
 export class RuntimeLog {
-  constructor(readonly file: string | undefined, readonly format: "text" | "json", readonly debugs: boolean) {}
+  readonly file: string | undefined;
+
+  /** Makes the file where it is missing. Throws `InvalidArgument` where it cannot be opened: nothing is done then. */
+  constructor(file: string | undefined, readonly format: "text" | "json", readonly debugs: boolean) {
+    // An empty name stands for none, as with runc.
+    if (!file) return;
+    this.file = file;
+    try {
+      Deno.openSync(file, { append: true, create: true, mode: 0o644 }).close();
+    } catch (error) {
+      throw new Failure("InvalidArgument", `cannot open the log "${file}": ${messageOf(error)}`, { cause: error });
+    }
+  }
 
   /** Appends the error to the log; where that is a file, prints it on standard error as well. */
   error(message: string): void {

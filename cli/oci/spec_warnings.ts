@@ -15,11 +15,19 @@ export function processWarnings({ capabilities }: Process): string[] {
   return unknown.length === 0 ? [] : [`ignoring unknown or unavailable capabilities: [${unknown.join(" ")}]`];
 }
 
-/** Sentences on the whole spec: those of its process, and mounts whose places are counted from the root. */
-export function specWarnings({ process, mounts }: Spec): string[] {
+/** Sentences on the whole spec: those of its process, flags of its execution domain, and mounts whose places are
+ * counted from the root. */
+export function specWarnings({ process, mounts, linux }: Spec): string[] {
   const relative = (mounts ?? []).filter(({ destination }) => !destination.startsWith("/"));
+  const flags = linux?.personality?.flags ?? [];
   return [
     ...process === undefined ? [] : processWarnings(process),
+    // The specification names none; runc passes over them with these words.
+    ...flags.length === 0 ? [] : [
+      `ignoring unsupported personality flags: [${
+        flags.join(" ")
+      }] because personality flag has not supported at this time`,
+    ],
     ...relative.map(({ destination }) =>
       `mount destination ${destination} is not absolute: it is counted from the root`
     ),

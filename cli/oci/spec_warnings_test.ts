@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { specWarnings } from "./spec_warnings.ts";
 
-Deno.test("specWarnings() names unknown capabilities and relative destinations, each once", () => {
+Deno.test("specWarnings() names unknown capabilities, flags without effect and relative destinations, each once", () => {
   const spec = {
     ociVersion: "1.2.1",
     process: {
@@ -10,9 +10,12 @@ Deno.test("specWarnings() names unknown capabilities and relative destinations, 
       capabilities: { bounding: ["CAP_KILL", "CAP_FLY"], permitted: ["CAP_FLY", "CAP_SWIM"] },
     },
     mounts: [{ destination: "/proc" }, { destination: "data" }],
+    linux: { personality: { domain: "LINUX32" as const, flags: ["ADDR_NO_RANDOMIZE", "SHORT_INODE"] } },
   };
   assert.deepEqual(specWarnings(spec), [
     "ignoring unknown or unavailable capabilities: [CAP_FLY CAP_SWIM]",
+    "ignoring unsupported personality flags: [ADDR_NO_RANDOMIZE SHORT_INODE] because personality flag has not supported " +
+    "at this time",
     "mount destination data is not absolute: it is counted from the root",
   ]);
 });
