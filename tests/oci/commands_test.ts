@@ -138,3 +138,12 @@ runtimeTest(
   },
   { only: "barge" },
 );
+
+runtimeTest("a log that cannot be opened is said at once, and nothing is done", async (bundle, runtime, scratch) => {
+  const log = `${scratch.path}/none/log`;
+  const words = ["--log", log, "run", "--bundle", bundle.path, scratch.id("c")];
+  const { code, stdout, stderr } = await runtime.execute(words);
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.ok(stderr.includes(log), stderr);
+  assert.match(stderr, /[Nn]o such file or directory/);
+});
