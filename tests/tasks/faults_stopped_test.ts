@@ -10,7 +10,7 @@ import { count, listed, listen, until } from "./handover_fixture.ts";
 import { ownRuntime, type OwnShimBench, startOwnShimBench } from "./own_shim_fixture.ts";
 import { image } from "./task_fixture.ts";
 
-const chosen = 1;
+const chosen = 2;
 const stubborn = "trap '' TERM; (sleep 1000 &); sleep 1000 & wait; sleep 1000";
 
 /**
@@ -84,12 +84,12 @@ systemTest(
     const random = randomNumbers("stop the shim before a step of a task");
     const steps = await stepsOf();
     assert(steps.length > 20, `${steps.length} steps`);
-    for (const at of chosenSteps(steps.length, chosen, random)) {
-      try {
-        await tryStep(at);
-      } catch (error) {
+    // Most of the time is spent waiting: all at once.
+    const tried = chosenSteps(steps.length, chosen, random).map((at) =>
+      tryStep(at).catch((error) => {
         throw new Error(`stopped before step ${at} of ${steps.length}, ${steps[at - 1]}`, { cause: error });
-      }
-    }
+      })
+    );
+    for (const result of await Promise.allSettled(tried)) if (result.status === "rejected") throw result.reason;
   },
 );
