@@ -106,7 +106,7 @@ export function spec(args: string[]): void {
   const path = `${bundleOf(flags.bundle)}/config.json`;
   const isPure = readHierarchies().some(({ version, name }) => version === 2 && name === "");
   const made = flags.rootless
-    ? rootlessSpec({ uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 })
+    ? rootlessSpec({ uid: Deno.uid() ?? 0, gid: Deno.gid() ?? 0 }, isPure ? 2 : 1)
     : defaultSpec(isPure ? 2 : 1);
   const text = JSON.stringify(made, null, "\t");
   try {

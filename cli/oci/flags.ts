@@ -5,10 +5,13 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { FlagTable } from "../flags.ts";
+import { isOrdinaryUser } from "../../shim/oci/ordinary_user.ts";
 import { parseSize } from "./size.ts";
 
-/** Where states are kept unless `--root` says otherwise. */
-export const defaultRoot = "/run/barge/oci";
+/** Where states are kept unless `--root` says otherwise; as with runc, ordinary users have a place of their own. */
+export const defaultRoot: string = isOrdinaryUser()
+  ? `${Deno.env.get("XDG_RUNTIME_DIR") ?? "/run"}/barge/oci`
+  : "/run/barge/oci";
 
 /** Flags before the command. */
 export const globalFlags = {
@@ -21,11 +24,16 @@ export const globalFlags = {
     kind: "choice",
     choices: ["true", "false", "auto"],
     default: "auto",
-    help: "Go on without the right to make cgroups; true is refused",
+    help: "Go on without the right to make cgroups; auto does so for all users but root",
   },
   debug: { kind: "boolean", help: "Log each command with the time that it took" },
   version: { kind: "boolean", short: "v", help: "Print the version" },
 } as const satisfies FlagTable;
+
+/** Whether a container goes without cgroups and device rules that its user has no right to make. */
+export function isRootless(flag: "true" | "false" | "auto"): boolean {
+  return flag === "true" || flag === "auto" && isOrdinaryUser();
+}
 
 const bundle = {
   kind: "value",

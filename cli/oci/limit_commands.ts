@@ -31,7 +31,11 @@ export function resume(root: string, args: string[]): void {
 export async function ps(root: string, args: string[]): Promise<string> {
   const { flags, args: [id, ...rest] } = parseFlags(psFlags, args, { ...dialect, interspersed: false });
   const directory = new StateDirectory(root, oneId("ps", id === undefined ? [] : [id]));
-  const pids = Cgroup.fromRecord(directory.read().cgroup).processes().sort((a, b) => a - b);
+  const cgroup = Cgroup.fromRecord(directory.read().cgroup);
+  if (cgroup.places.length === 0) {
+    throw new Failure("FailedPrecondition", "unable to get all container pids: the container has no cgroup of its own");
+  }
+  const pids = cgroup.processes().sort((a, b) => a - b);
   // Callers put the flag behind the id as well.
   const late = parseLateFormat(rest);
   if ((late.format ?? flags.format) === "json") return `${pids.length === 0 ? "null" : JSON.stringify(pids)}\n`;

@@ -58,13 +58,6 @@ const failures: Readonly<Record<string, { prefix: string; code: number }>> = {
 
 const description = `An OCI runtime. Commands: ${Object.keys(commands).join(", ")}.`;
 
-/** Refuses what runc has and this runtime does not. */
-function refuseGlobalFlags(flags: FlagValues<typeof globalFlags>): void {
-  if (flags.rootless === "true") {
-    throw new Failure("NotImplemented", "--rootless true is not supported: barge oci needs root; leave it out");
-  }
-}
-
 /** Whether it is worth a closer look. */
 const maybeHelp = (word: string): boolean => word === "-h" || word === "--help" || word === "-help";
 
@@ -96,7 +89,6 @@ export async function main(args: string[]): Promise<number> {
     }
     name = command;
     log = new RuntimeLog(flags.log, flags.logFormat, flags.debug);
-    refuseGlobalFlags(flags);
     const perform = commands[command];
     if (perform === undefined) {
       throw new Failure("NotImplemented", `"${command}" is no command of this runtime; ${description}`);

@@ -23,19 +23,22 @@ import { parseProcess } from "../../shim/oci/spec/parse.ts";
 import { type FlagValues, parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
 import { giveStreams } from "./give_streams.ts";
-import { createFlags, execFlags, runFlags } from "./flags.ts";
+import { createFlags, execFlags, type globalFlags, isRootless, runFlags } from "./flags.ts";
 import type { RuntimeLog } from "./log.ts";
 import { oneId, UsageFailure } from "./one_id.ts";
 import { processWarnings, specWarnings } from "./spec_warnings.ts";
 
 const dialect = { singleDashLong: true } as const;
 
+/** Flags before the command that decide how a container is made. */
+type CreationFlags = Pick<FlagValues<typeof globalFlags>, "systemdCgroup" | "rootless">;
+
 /** `create ID`: returns when init waits for its start. */
 export async function create(
   root: string,
   args: string[],
   log: RuntimeLog,
-  { systemdCgroup }: { systemdCgroup: boolean },
+  { systemdCgroup, rootless }: CreationFlags,
 ): Promise<void> {
   const { flags, args: positionals } = parseFlags(createFlags, args, dialect);
   const id = oneId("create", positionals);
@@ -60,6 +63,7 @@ export async function create(
     noPivot: flags.noPivot,
     preserved: preservedDescriptors(flags.preserveFds),
     systemdCgroup,
+    rootless: isRootless(rootless),
   });
   warnOf(created, log);
   await tellOf(reactor, created, flags.pidfdSocket, pidFile);
@@ -88,7 +92,7 @@ export async function run(
   root: string,
   args: string[],
   log: RuntimeLog,
-  { systemdCgroup }: { systemdCgroup: boolean },
+  { systemdCgroup, rootless }: CreationFlags,
 ): Promise<number> {
   const { flags, args: positionals } = parseFlags(runFlags, args, dialect);
   const id = oneId("run", positionals);
@@ -116,6 +120,7 @@ export async function run(
     noPivot: flags.noPivot,
     preserved: preservedDescriptors(flags.preserveFds),
     systemdCgroup,
+    rootless: isRootless(rootless),
   });
   const { launched } = created;
   warnOf(created, log);

@@ -24,8 +24,11 @@ export interface Hygiene {
   descriptors: readonly Placement[];
   /** How many of them, from 0 on, are open after `execve` too; the standard streams unless it is said otherwise. */
   kept?: number;
-  /** Number, in the child, of the sealed file that `/proc/self/exe` becomes. */
-  stub: number;
+  /**
+   * Number, in the child, of the sealed file that `/proc/self/exe` becomes. Left out by who has no right to that before it
+   * has joined a user namespace, and adds {@link swapExecutable} there.
+   */
+  stub?: number;
   /** Signals that this process ignores; the child gets their default back. */
   ignoredSignals: readonly number[];
 }
@@ -49,7 +52,7 @@ export function addHygiene(program: Program, hygiene: Hygiene): void {
   placeDescriptors(program, hygiene.descriptors, hygiene.kept ?? 3);
   resetSignals(program, hygiene.ignoredSignals);
   unmapParent(program, hygiene.arch);
-  swapExecutable(program, hygiene.stub);
+  if (hygiene.stub !== undefined) swapExecutable(program, hygiene.stub);
 }
 
 /** Moves the wanted descriptors to their numbers, by way of higher ones so that none is overwritten, and closes all others. */
@@ -106,8 +109,11 @@ function unmapParent(program: Program, arch: Arch): void {
   program.bind(done);
 }
 
-/** Makes `/proc/self/exe` the stub (prctl(2) PR_SET_MM_MAP; needs CONFIG_CHECKPOINT_RESTORE). */
-function swapExecutable(program: Program, stub: number): void {
+/**
+ * Makes `/proc/self/exe` the stub (prctl(2) PR_SET_MM_MAP; needs CONFIG_CHECKPOINT_RESTORE, and CAP_CHECKPOINT_RESTORE or
+ * CAP_SYS_ADMIN in the user namespace).
+ */
+export function swapExecutable(program: Program, stub: number): void {
   const code = new Given("code.address");
   const end = new Given("code.end");
   // struct prctl_mm_map: code, data, brk, stack, arguments, environment, auxv, {auxv_size, exe_fd}.

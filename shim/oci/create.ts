@@ -12,6 +12,7 @@ import { call } from "../../ffi/syscall.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
 import { endUnit } from "./cgroup/end_unit.ts";
 import { readHierarchies } from "./cgroup/hierarchies.ts";
+import { permittedPlaces } from "./cgroup/permitted.ts";
 import { settingsWithoutEffect } from "./cgroup/settings.ts";
 import { type ContainerState, StateDirectory } from "./container_state.ts";
 import { gatherFacts } from "./gather_facts.ts";
@@ -56,6 +57,8 @@ export interface CreateOptions {
   noPivot?: boolean | undefined;
   /** Whether systemd makes the cgroups; `linux.cgroupsPath` then names a unit. */
   systemdCgroup?: boolean | undefined;
+  /** Whether cgroups and device rules are left out where this user has no right to make them, and no limit asks for them. */
+  rootless?: boolean | undefined;
   /** Called when a phase is over, to measure it. */
   phase?: ((name: CreatePhase) => void) | undefined;
 }
@@ -85,9 +88,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   const { spec, id, bundle } = options;
   refuseUnsupported(spec);
   const unit = options.systemdCgroup ? await unitFor(spec, id) : undefined;
-  const cgroup = unit === undefined
-    ? Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id)
-    : Cgroup.fromRecord(unit.directories);
+  const cgroup = unit === undefined ? cgroupOf(options) : Cgroup.fromRecord(unit.directories);
   if (unit !== undefined) cgroup.refuseInUse();
   const filter = options.filter ?? await filterOf(spec);
   // Hooks of the start need a created container.
@@ -134,7 +135,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     if (unit === undefined) {
       cgroup.create();
       state.cgroup = cgroup.toRecord();
-      cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices);
+      cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices, options.rootless);
     }
     options.phase?.("cgroup");
     using start = waits ? makeFifo(directory.fifo) : undefined;
@@ -165,7 +166,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     for (const stop of planned.stops) {
       const { performStop } = await import("./perform_stop.ts");
       await launched.settled(reactor, true);
-      await performStop(stop, { spec, state, launched, cgroup, unit });
+      await performStop(stop, { spec, state, launched, cgroup, unit, rootless: options.rootless });
       writeOnce(go!.write.number, new Uint8Array([0x67]));
     }
     await launched.settled(reactor, waits);
@@ -192,6 +193,12 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     }
     throw error;
   }
+}
+
+/** A path that the spec names is made, or is an error. */
+function cgroupOf({ spec, id, rootless }: CreateOptions): Cgroup {
+  const cgroup = Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id);
+  return rootless && !spec.linux?.cgroupsPath ? Cgroup.fromRecord(permittedPlaces(cgroup.places)) : cgroup;
 }
 
 /** Loaded only where it is asked for: other starts are not to wait for it. */

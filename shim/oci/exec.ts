@@ -14,6 +14,7 @@ import { gatherExecFacts } from "./exec_facts.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit } from "./plan/facts.ts";
 import { unifiedCgroup } from "./plan/plan.ts";
+import { isOrdinaryUser } from "./ordinary_user.ts";
 import { type ExecFacts, execProcess, mayBeTraced, planExec } from "./plan/plan_exec.ts";
 import { isAlive, statusOf } from "./status.ts";
 
@@ -55,34 +56,47 @@ export async function execInContainer(
   const known = await gatherExecFacts(spec, state, process, options.openFiles);
   const facts = options.subCgroups === undefined ? known : await withSubCgroups(known, options.subCgroups);
   const { preserved } = options;
-  const planned = planExec(spec, process, {
-    ...facts,
-    shielded: mayBeTraced(spec, process),
-    ...(preserved === undefined ? {} : { preserved }),
-  });
+  const planIn = (cgroups: typeof facts.cgroups) =>
+    planExec(spec, process, {
+      ...facts,
+      cgroups,
+      // No ordinary user may join a pid namespace before he is in its user namespace.
+      shielded: mayBeTraced(spec, process) || isOrdinaryUser(),
+      ...(preserved === undefined ? {} : { preserved }),
+    });
+  let planned = planIn(facts.cgroups);
   using go = planned.stops.length > 0 ? makeGo() : undefined;
-  const wanted = {
-    program: planned.program,
-    streams: options.streams,
-    dieWithParent: false,
-    alone: options.alone,
-    cgroup: unifiedCgroup(facts)?.path,
-    init,
-    preserved,
-    ...(go === undefined ? {} : { go: go.read }),
-    ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
-  };
+  const launchIn = (cgroup: string | undefined) =>
+    launch({
+      program: planned.program,
+      streams: options.streams,
+      dieWithParent: false,
+      alone: options.alone,
+      cgroup,
+      init,
+      preserved,
+      ...(go === undefined ? {} : { go: go.read }),
+      ...(planned.joinsPidNamespace ? { pidNamespace: init } : {}),
+    });
   let launched: Launched;
   try {
-    launched = launch(wanted);
+    launched = launchIn(unifiedCgroup(facts)?.path);
   } catch (error) {
-    if (options.subCgroups !== undefined || !isErrno(error, "EBUSY")) throw error;
-    launched = launch({ ...wanted, cgroup: await innerCgroup(state) });
+    if (isOrdinaryUser() && isErrno(error, "EACCES")) {
+      // His own session is outside of what his service manager may divide: the process stays there, as with runc.
+      planned = planIn([]);
+      launched = launchIn(undefined);
+    } else {
+      if (options.subCgroups !== undefined || !isErrno(error, "EBUSY")) throw error;
+      launched = launchIn(await innerCgroup(state));
+    }
   }
   try {
     if (planned.generation !== undefined) {
       const { nextGeneration } = await import("./next_generation.ts");
-      launched = await nextGeneration(reactor, launched, planned.generation, state.pid);
+      // No container of an ordinary user may trace it, and this process may not look at it before its execve.
+      const init = isOrdinaryUser() ? undefined : state.pid;
+      launched = await nextGeneration(reactor, launched, planned.generation, init);
     }
     for (const stop of planned.stops) {
       const { tellListener } = await import("./tell_listener.ts");

@@ -8,6 +8,7 @@ import { hostArch } from "../../ffi/arch.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
 import type { ContainerState } from "./container_state.ts";
 import { ignoredSignals, lastCapability } from "./gather_facts.ts";
+import { isOrdinaryUser } from "./ordinary_user.ts";
 import type { Limit } from "./plan/facts.ts";
 import type { ExecFacts } from "./plan/plan_exec.ts";
 import { readInRoot } from "./read_in_root.ts";
@@ -33,5 +34,6 @@ export async function gatherExecFacts(
     passwd: hasHome ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
     dieWithParent: false,
     newKeyring: state.noNewKeyring !== true,
+    ...(isOrdinaryUser() ? { isOrdinaryUser: true } : {}),
   };
 }

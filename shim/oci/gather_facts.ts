@@ -11,6 +11,7 @@ import { attempt, call } from "../../ffi/syscall.ts";
 import type { Preserved } from "./launch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { ownedByJoinedUser } from "./namespace_owners.ts";
+import { isOrdinaryUser } from "./ordinary_user.ts";
 import { joinsUserNamespace } from "./plan/join.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -52,6 +53,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     ...(known.nullStreams === undefined ? {} : { nullStreams: known.nullStreams }),
     ...(known.inUnit === true ? { inUnit: true } : {}),
     ...(joinsUserNamespace(spec) ? { ownedByJoined: ownedByJoinedUser(spec) } : {}),
+    ...(isOrdinaryUser() ? { isOrdinaryUser: true } : {}),
     newKeyring: known.newKeyring ?? true,
     noPivot: known.noPivot ?? false,
     ...(known.idMapped === undefined ? {} : { idMapped: known.idMapped }),

@@ -96,7 +96,7 @@ async function openUserNamespace(
   const streams = { stdin: 0, stdout: 1, stderr: 2 };
   const launched = launch({ program, streams, dieWithParent: false, alone: false, go: go.read });
   try {
-    writeIdMaps(launched.child.pid, uids, gids);
+    await writeIdMaps(launched.child.pid, uids, gids);
     return openFile(`/proc/${launched.child.pid}/ns/user`, flags("O_RDONLY"));
   } finally {
     await launched.kill(reactor);

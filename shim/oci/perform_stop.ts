@@ -26,16 +26,19 @@ export interface Stopped {
   cgroup: Cgroup;
   /** The unit to start, for the stop that is for it. */
   unit: PlannedUnit | undefined;
+  /** See `CreateOptions`. */
+  rootless?: boolean | undefined;
 }
 
 /** Does it. Throws {@link Failure} with what did not succeed; the process is to be killed then. */
-export async function performStop(stop: Stop, { spec, state, launched, cgroup, unit }: Stopped): Promise<void> {
+export async function performStop(stop: Stop, stopped: Stopped): Promise<void> {
+  const { spec, state, launched, cgroup, unit } = stopped;
   const { child } = launched;
   if (stop.kind === "unit") {
     // Who plans this stop has planned a unit.
     await unit!.start(child.pid);
     cgroup.createInUnit();
-    cgroup.apply(unit!.resources, spec.linux?.devices);
+    cgroup.apply(unit!.resources, spec.linux?.devices, stopped.rootless);
     return;
   }
   if (stop.kind === "listener") {
@@ -46,7 +49,7 @@ export async function performStop(stop: Stop, { spec, state, launched, cgroup, u
   if (stop.kind === "id maps") {
     // One that was joined has its maps.
     if (!joinsUserNamespace(spec)) {
-      writeIdMaps(child.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
+      await writeIdMaps(child.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
     }
     raiseLimits(spec, child.pid);
     return;

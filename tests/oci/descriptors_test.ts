@@ -46,6 +46,8 @@ runtimeTest("global flags of runc that would change the container are refused", 
   const systemd = await runtime.execute(["--systemd-cgroup", "create", "--bundle", bundle.path, "x"]);
   assert.equal(systemd.code, 1);
   assert.match(systemd.stderr, /expected cgroupsPath to be of format \S*slice:prefix:name\S* for systemd cgroups/);
-  assert.equal((await runtime.execute(["--rootless", "auto", "list"])).code, 0);
+  for (const mode of ["auto", "true", "false"]) {
+    assert.equal((await runtime.execute(["--rootless", mode, "list"])).code, 0);
+  }
   assert.equal((await runtime.execute(["--rootless", "maybe", "list"])).code, 1);
 }, { only: "barge" });

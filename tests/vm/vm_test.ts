@@ -11,6 +11,7 @@ import { needing } from "../peers.ts";
 import type { Case } from "./case.ts";
 import { apparmorCases } from "./cases/apparmor.ts";
 import { containerdCases } from "./cases/containerd.ts";
+import { rootlessCases } from "./cases/rootless.ts";
 import { runtimeCases } from "./cases/runtimes.ts";
 import { runtimeFiles } from "./cases/runtime_files.ts";
 import { systemdCases } from "./cases/systemd.ts";
@@ -23,6 +24,7 @@ const cases: readonly Case[] = [
   ...apparmorCases,
   ...containerdCases,
   ...systemdCases,
+  ...rootlessCases,
   ...runtimeFiles,
 ];
 

@@ -11,7 +11,7 @@ import { call } from "../../../ffi/syscall.ts";
 import { applySettings } from "./apply_settings.ts";
 import { readControlIfThere, writeControl } from "./control_file.ts";
 import { filterByList, filterByProgram } from "./device_filter.ts";
-import { allowsEverything, devicePolicy } from "./device_rules.ts";
+import { allowsEverything, type DevicePolicy, devicePolicy } from "./device_rules.ts";
 import {
   type CgroupDirectory,
   delegateControllers,
@@ -128,11 +128,20 @@ export class Cgroup {
   /**
    * Sets limits and device rules of a new container. `configured` is the spec's `linux.devices`, see `devicePolicy`.
    *
-   * Throws {@link Failure}: what is wrong in the resources themselves before anything is written.
+   * Throws {@link Failure}: what is wrong in the resources themselves before anything is written. With `rootless` device
+   * rules that cannot be set are no failure: no ordinary user can, and the devices' own modes hold him.
    */
-  apply(resources: Resources, configured: readonly Pick<Device, "path">[] = []): void {
+  apply(resources: Resources, configured: readonly Pick<Device, "path">[] = [], rootless = false): void {
     const policy = devicePolicy(resources.devices ?? [], configured);
     this.update(resources);
+    try {
+      this.#restrictDevices(policy);
+    } catch (error) {
+      if (!rootless || !(error instanceof Failure)) throw error;
+    }
+  }
+
+  #restrictDevices(policy: DevicePolicy): void {
     const list = this.#withController("devices");
     const unified = this.#unified();
     if (list !== undefined) filterByList(list.path, policy);

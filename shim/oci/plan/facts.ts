@@ -87,6 +87,8 @@ export interface Facts {
   nullStreams?: readonly number[];
   /** The types among the joined namespaces that belong to the joined user namespace. */
   ownedByJoined?: ReadonlySet<NamespaceType>;
+  /** Whether the runtime is not root: a user namespace is all that gives the container rights. */
+  isOrdinaryUser?: boolean;
   /** Whether the container gets a session keyring of its own. */
   newKeyring: boolean;
   /** Whether the root is changed without pivot_root(2). */

@@ -31,7 +31,10 @@ export interface FinishDescriptors {
 /** What the last steps need besides the process. */
 export interface FinishInput {
   process: Process;
-  facts: Pick<Facts, "arch" | "filter" | "openFiles" | "lastCapability" | "passwd" | "dieWithParent">;
+  facts: Pick<
+    Facts,
+    "arch" | "filter" | "openFiles" | "lastCapability" | "passwd" | "isOrdinaryUser" | "dieWithParent"
+  >;
   descriptors: FinishDescriptors;
   /** The file to execute, where the arguments do not name it. */
   executable?: string | undefined;
@@ -116,23 +119,25 @@ function addIdentity(program: Program, process: Process, facts: FinishInput["fac
   const refused = new Label("enter_as_user");
   const done = new Label("user_set");
   enterDirectory(program, process.cwd, facts.arch, refused);
-  addUser(program, process, done);
+  addUser(program, process, facts, done);
   program.bind(refused);
-  addUser(program, process);
+  addUser(program, process, facts);
   enterDirectory(program, process.cwd, facts.arch);
   program.bind(done);
   program.add({ call: "prctl", args: [flag("PR_SET_KEEPCAPS"), 0, 0, 0, 0], does: "become the user" });
 }
 
 /** Keeps the capabilities over the change of user; they are reduced afterwards. */
-function addUser(program: Program, { user }: Process, then?: Label): void {
+function addUser(program: Program, { user }: Process, { isOrdinaryUser }: FinishInput["facts"], then?: Label): void {
   const does = `become user ${user.uid}:${user.gid}`;
   program.add({ call: "prctl", args: [flag("PR_SET_KEEPCAPS"), 1, 0, 0, 0], does });
   const groups = user.additionalGids ?? [];
   const list = room(groups.length * 4, `[${groups.join(", ")}]`);
   const view = new DataView(list.bytes.buffer);
   groups.forEach((gid, index) => view.setUint32(index * 4, gid, true));
-  program.add({ call: "setgroups", args: [groups.length, list], does });
+  // In the namespace of an ordinary user nobody may leave a group: it can be one that shuts him out.
+  const allow = isOrdinaryUser && groups.length === 0 ? ["EPERM"] as const : [];
+  program.add({ call: "setgroups", args: [groups.length, list], does, allow });
   program.add({ call: "setresgid", args: [user.gid, user.gid, user.gid], does });
   const step = { call: "setresuid" as const, args: [user.uid, user.uid, user.uid], does };
   program.add(then === undefined ? step : { ...step, then });

@@ -22,7 +22,7 @@ import { Paths } from "./paths.ts";
 import { addMoveRoot, addPivot, addPropagation, addRoot, addRootPropagation } from "./root.ts";
 import { addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { type Stop, Stops } from "./stops.ts";
-import { addNamespaceRoot, hasUserNamespace, openSources } from "./user_namespace.ts";
+import { addIdMaps, addNamespaceRoot, hasUserNamespace, openSources } from "./user_namespace.ts";
 
 /** The child's descriptors, by what they are for. */
 export interface Descriptors {
@@ -78,11 +78,15 @@ function numberDescriptors(
   return { placements, kept, report, start, life, console, init, go, idmaps, stub, firstUnwanted };
 }
 
-/** A program that clones a child into its cgroup and makes it nobody's memory, with the descriptors that it keeps. */
+/**
+ * A program that clones a child into its cgroup and makes it nobody's memory, with the descriptors that it keeps. With
+ * `swapLater` its executable is still to be exchanged.
+ */
 export function beginChild(
   namespaces: readonly ConstantName[],
   facts: Pick<Facts, "arch" | "cgroups" | "inUnit" | "ignoredSignals">,
   wanted: Parameters<typeof numberDescriptors>[0],
+  swapLater = false,
 ): { program: ChildProgram; descriptors: Descriptors } {
   const program = new ChildProgram(namespaces, unifiedCgroup(facts) !== undefined);
   const descriptors = numberDescriptors(wanted);
@@ -90,7 +94,7 @@ export function beginChild(
     arch: facts.arch,
     descriptors: descriptors.placements,
     kept: descriptors.kept,
-    stub: descriptors.stub,
+    ...(swapLater ? {} : { stub: descriptors.stub }),
     ignoredSignals: facts.ignoredSignals,
   });
   return { program, descriptors };
@@ -183,7 +187,7 @@ function stopsWhenFilled(spec: Spec): boolean {
 /** The root file system, and whatever else only the host's root may open before it becomes another. */
 function addRoots(program: Program, spec: Spec, facts: Facts, stops: Stops) {
   const isUser = hasUserNamespace(spec);
-  if (isUser) stops.add({ kind: "id maps" }, "the maps of the user namespace");
+  if (isUser) addIdMaps(program, stops, facts);
   program.add({ call: "umask", args: [0], does: "make files with the modes that are asked for" });
   addPropagation(program, spec.linux?.rootfsPropagation || "rslave", facts.root);
   const root = addRoot(program, facts.root);

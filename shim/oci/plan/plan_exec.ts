@@ -7,6 +7,7 @@ import { Failure } from "../../../api/errors.ts";
 import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 import type { ChildProgram } from "../../../ffi/program/spawn.ts";
 import { type Data, flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import { swapExecutable } from "../../../ffi/program/hygiene.ts";
 import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
@@ -30,6 +31,7 @@ export type ExecFacts =
     | "openFiles"
     | "lastCapability"
     | "passwd"
+    | "isOrdinaryUser"
     | "dieWithParent"
     | "preserved"
     | "newKeyring"
@@ -78,14 +80,16 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
     goLate: listens,
     console: process.terminal === true,
     preserved: facts.preserved?.numbers.length ?? 0,
-  });
+  }, facts.isOrdinaryUser);
   addOomScore(program, process.oomScoreAdj);
   addAffinity(program, process.execCPUAffinity?.initial);
   addCgroups(program, facts);
   addAffinity(program, process.execCPUAffinity?.final);
   addLabels(program, process);
   const types = new Set((spec.linux?.namespaces ?? []).map(({ type }) => type));
-  const flags = joined.filter((type) => types.has(type)).map((type) => namespaceFlags[type]);
+  if (facts.isOrdinaryUser) addRights(program, descriptors);
+  const flags = joined.filter((type) => types.has(type) && !(type === "user" && facts.isOrdinaryUser))
+    .map((type) => namespaceFlags[type]);
   const inTwo = types.has("pid") && facts.shielded === true;
   if (inTwo) flags.push("CLONE_NEWPID");
   program.add({
@@ -108,6 +112,13 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   const stops = new Stops(program, descriptors.report, descriptors.go);
   addFinish(program, { process: withListening(process, facts), facts, descriptors, executable, stops });
   return { program, joinsPidNamespace: types.has("pid") && !inTwo, generation, stops: stops.list };
+}
+
+/** Joins the user namespace, where an ordinary user has the rights that the rest takes; nobody there sees the process yet. */
+function addRights(program: ChildProgram, { init, stub }: { init: number | undefined; stub: number }): void {
+  const does = "join the container's user namespace";
+  program.add({ call: "setns", args: [init!, flag("CLONE_NEWUSER")], does });
+  swapExecutable(program, stub);
 }
 
 /** Closes what the plan has opened on the host, and clones the process that the container sees. */

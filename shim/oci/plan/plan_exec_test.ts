@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Process, Spec } from "../../../api/oci/runtime_spec.ts";
-import { returnStep, type Step } from "../../../ffi/program/program.ts";
+import { Flags, returnStep, type Step } from "../../../ffi/program/program.ts";
 import { type ExecFacts, mayBeTraced, planExec } from "./plan_exec.ts";
 
 const process: Process = { cwd: "/", args: ["/bin/true"], user: { uid: 0, gid: 0 } };
@@ -70,4 +70,17 @@ Deno.test("mayBeTraced() looks at the container's capabilities and the process's
     mayBeTraced({ ...container("pid", "user"), process: { ...process, capabilities: traces } }, process),
     false,
   );
+});
+
+/** The names of an argument's flags, as in a plan's text. */
+const namesOf = (arg: unknown): string => arg instanceof Flags ? arg.names.join("|") : "";
+
+Deno.test("planExec() takes an ordinary user into the user namespace before all that needs rights there", () => {
+  const all = steps(container("user", "pid", "mount"), { ...facts, isOrdinaryUser: true, shielded: true });
+  const joins = all.filter(({ call, args }) => call === "setns" || namesOf(args[0]) === "PR_SET_MM");
+  assert.deepEqual(joins.map(({ call }) => call), ["setns", "prctl", "setns"]);
+  assert.deepEqual([joins[0], joins[2]].map((join) => namesOf(join?.args[1])), [
+    "CLONE_NEWUSER",
+    "CLONE_NEWNS|CLONE_NEWPID",
+  ]);
 });

@@ -3,7 +3,7 @@ import type { Spec } from "../../../api/oci/runtime_spec.ts";
 import { isFailure } from "../../../api/errors.ts";
 import { formatProgram } from "../../../ffi/program/format.ts";
 import { Assembly } from "../../../ffi/program/assemble.ts";
-import { returnStep, Slot, type Step } from "../../../ffi/program/program.ts";
+import { Flags, returnStep, Slot, type Step } from "../../../ffi/program/program.ts";
 import { capabilityBits } from "./capabilities.ts";
 import { commandCandidates } from "./command.ts";
 import { containerEnvironment } from "./environment.ts";
@@ -224,4 +224,13 @@ Deno.test("sysctlPath() takes the first separator for the path's", () => {
 Deno.test("cleanPath() cannot leave the root", () => {
   assert.equal(cleanPath("/a/../../b//./c/"), "/b/c");
   assert.equal(cleanPath(".."), "/");
+});
+
+Deno.test("plan() lets an ordinary user write id maps, and hides the process again", () => {
+  const spec = specOf({ linux: { namespaces: [{ type: "mount" }, { type: "user" }] } });
+  const shown = (changes: Partial<Facts>) =>
+    steps(spec, changes).filter(({ args }) => args[0] instanceof Flags && args[0].names[0] === "PR_SET_DUMPABLE").map((
+      { args },
+    ) => args[1]);
+  assert.deepEqual([shown({}), shown({ isOrdinaryUser: true })], [[0], [0, 1, 0]]);
 });

@@ -12,10 +12,23 @@ import { flag, type Program, room, type Slot } from "../../../ffi/program/progra
 import type { Facts } from "./facts.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import type { Paths } from "./paths.ts";
+import type { Stops } from "./stops.ts";
 
 /** Whether the container has another user namespace than the runtime. */
 export function hasUserNamespace({ linux }: Spec): boolean {
   return linux?.namespaces?.some(({ type }) => type === "user") ?? false;
+}
+
+/**
+ * Waits for the maps of the user namespace. An ordinary user can write them only while the process shows what it is; its
+ * memory has nothing of the runtime's any more.
+ */
+export function addIdMaps(program: Program, stops: Stops, { isOrdinaryUser }: Pick<Facts, "isOrdinaryUser">): void {
+  const show = (yes: number, does: string) =>
+    program.add({ call: "prctl", args: [flag("PR_SET_DUMPABLE"), yes, 0, 0, 0], does });
+  if (isOrdinaryUser) show(1, "let the runtime's user write the maps of the user namespace");
+  stops.add({ kind: "id maps" }, "the maps of the user namespace");
+  if (isOrdinaryUser) show(0, "hide the child's memory from other processes");
 }
 
 /** Becomes the root of the user namespace, with no other groups. */

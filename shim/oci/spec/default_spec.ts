@@ -79,8 +79,11 @@ export function defaultSpec(cgroupVersion: 1 | 2 = hostCgroupVersion()): Spec {
  * The same for a container of an unprivileged user: a user namespace that has the caller as its root, the host's
  * network, and nothing that needs rights outside.
  */
-export function rootlessSpec(caller: { uid: number; gid: number }): Spec {
-  const spec = defaultSpec(1);
+export function rootlessSpec(
+  caller: { uid: number; gid: number },
+  cgroupVersion: 1 | 2 = hostCgroupVersion(),
+): Spec {
+  const spec = defaultSpec(cgroupVersion);
   const { resources: _, ...linux } = spec.linux ?? {};
   const mounts = (spec.mounts ?? []).map((mount) => {
     if (mount.destination === "/sys") {
