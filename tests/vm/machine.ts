@@ -71,7 +71,6 @@ export class Machine implements AsyncDisposable {
   constructor(
     private readonly qemu: Running,
     private readonly connection: Deno.Conn,
-    private readonly directory: string,
     private readonly reader = new Reader(connection),
   ) {}
 
@@ -124,7 +123,6 @@ export class Machine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.connection.close();
     await this.qemu[Symbol.asyncDispose]();
-    await Deno.remove(this.directory, { recursive: true });
   }
 }
 
@@ -166,12 +164,14 @@ export async function bootMachine(commandLine = kernelCommandLine): Promise<Mach
   await makeProgramDisk(`${directory}/program.tar`, directory);
   const qemu = new Running(qemuCommand(image, directory, commandLine), { timeoutMs: 1_500_000 });
   try {
-    const machine = new Machine(qemu, await connect(`${directory}/agent`, qemu), directory);
+    const machine = new Machine(qemu, await connect(`${directory}/agent`, qemu));
+    // QEMU has all of it open: nothing is left then, however this ends.
+    await Deno.remove(directory, { recursive: true });
     await machine.succeed("true", { seconds: bootMsMax / 1000 });
     return machine;
   } catch (error) {
     await qemu[Symbol.asyncDispose]();
-    await Deno.remove(directory, { recursive: true });
+    await Deno.remove(directory, { recursive: true }).catch(() => {}); // It may have gone already.
     throw error;
   }
 }
