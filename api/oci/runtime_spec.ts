@@ -198,7 +198,8 @@ export interface Linux {
   intelRdt?: unknown;
   /** `set_mempolicy(2)`; nodes as a list such as `0-1`. */
   memoryPolicy?: { mode: string; nodes?: string; flags?: string[] };
-  netDevices?: Record<string, unknown>;
+  /** Devices of the host by their names, with those that they have in the container; the same unless there is one. */
+  netDevices?: Record<string, { name?: string }>;
 }
 
 /** A container's `config.json`. */

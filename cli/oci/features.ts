@@ -41,7 +41,7 @@ export function features(): string {
           intelRdt: { enabled: false },
           memoryPolicy: { modes: memoryPolicyModes, flags: memoryPolicyFlags },
           mountExtensions: { idmap: { enabled: true } },
-          netDevices: { enabled: false },
+          netDevices: { enabled: true },
         },
         annotations: {
           "org.opencontainers.runc.version": `${version}+barge`,

@@ -62,6 +62,11 @@ export async function performStop(stop: Stop, stopped: Stopped): Promise<void> {
       throw new Failure("Aborted", `${does}: cannot copy what it covers: ${cause}`, { cause });
     }
   }
+  const devices = spec.linux?.netDevices ?? {};
+  if (Object.keys(devices).length > 0) {
+    const { moveNetDevices } = await import("./net_devices.ts");
+    moveNetDevices(devices, child.pid);
+  }
   if (spec.hooks === undefined) return;
   const { runCreateContainerHooks, runRuntimeHooks } = await import("./hooks/run_hooks.ts");
   await runRuntimeHooks("prestart", { spec, state });

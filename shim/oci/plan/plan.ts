@@ -181,7 +181,8 @@ function needsStops(spec: Spec): boolean {
 /** Whether that is when everything is mounted. */
 function stopsWhenFilled(spec: Spec): boolean {
   const copies = spec.mounts?.some(({ options }) => options?.includes("tmpcopyup") ?? false) ?? false;
-  return copies || hasHooks(spec, "prestart", "createRuntime", "createContainer");
+  const moves = Object.keys(spec.linux?.netDevices ?? {}).length > 0;
+  return copies || moves || hasHooks(spec, "prestart", "createRuntime", "createContainer");
 }
 
 /** The root file system, and whatever else only the host's root may open before it becomes another. */

@@ -145,7 +145,7 @@ const linux = object({
   personality: object({ domain: text, flags: texts }, ["domain"]),
   intelRdt: anything,
   memoryPolicy: object({ mode: text, nodes: text, flags: texts }, ["mode"]),
-  netDevices: map(anything),
+  netDevices: map(object({ name: text })),
 });
 
 /** Checks a whole `config.json`. */

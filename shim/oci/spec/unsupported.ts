@@ -63,5 +63,4 @@ function isSet(value: unknown): boolean {
 
 function checkLinux(linux: Linux, check: Check): void {
   check("linux.intelRdt", linux.intelRdt !== undefined, "Intel RDT is not supported or not enabled");
-  check("linux.netDevices", Object.keys(linux.netDevices ?? {}), "moving network devices is not supported yet");
 }

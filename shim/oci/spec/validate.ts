@@ -30,6 +30,7 @@ export function validateSpec(spec: Spec): void {
     }
   }
   validateMappings(linux, namespaces);
+  validateNetDevices(linux, namespaces);
   validateMounts(spec);
   validateDevices(linux);
   validateSysctl(linux, namespaces);
@@ -92,6 +93,22 @@ function validateMappings(linux: Linux, namespaces: ReadonlySet<NamespaceType>):
   }
   if (Object.keys(linux.timeOffsets ?? {}).length > 0 && (!namespaces.has("time") || joined("time"))) {
     throw fail("linux.timeOffsets", "offsets need a new time namespace: want one without path in linux.namespaces");
+  }
+}
+
+/** A name that the kernel takes (dev_valid_name), as runc checks it. */
+const isDeviceName = (name: string): boolean => /^[^/:\s\0]{1,15}$/.test(name) && name !== "." && name !== "..";
+
+function validateNetDevices({ netDevices = {} }: Linux, namespaces: ReadonlySet<NamespaceType>): void {
+  const devices = Object.entries(netDevices);
+  if (devices.length === 0) return;
+  if (!namespaces.has("network")) {
+    throw fail("linux.netDevices", "unable to move network devices without a network namespace: want one");
+  }
+  for (const [name, { name: wanted }] of devices) {
+    for (const one of [name, wanted || name]) {
+      if (!isDeviceName(one)) throw fail("linux.netDevices", `invalid network device name ${JSON.stringify(one)}`);
+    }
   }
 }
 
