@@ -10,6 +10,7 @@
 import { needing } from "../peers.ts";
 import type { Case } from "./case.ts";
 import { apparmorCases } from "./cases/apparmor.ts";
+import { checkpointCases } from "./cases/checkpoint.ts";
 import { containerdCases } from "./cases/containerd.ts";
 import { rootlessCases } from "./cases/rootless.ts";
 import { runtimeCases } from "./cases/runtimes.ts";
@@ -23,6 +24,7 @@ const cases: readonly Case[] = [
   ...runtimeCases,
   ...apparmorCases,
   ...containerdCases,
+  ...checkpointCases,
   ...systemdCases,
   ...rootlessCases,
   ...runtimeFiles,
