@@ -41,8 +41,8 @@ callerTest(
     withContainerd(caller, async (ctr, [run = "", ...flags]) => {
       const { scratch } = caller;
       const start = (id: string, ...args: string[]) => ctr.run(run, "--rm", ...flags, scratch.id(id), ...args);
-      const first = await start("a", "sh", "-c", "echo out; echo err >&2; exit 5");
-      // Stock ctr 1.6 may end before it has copied what came on standard error.
+      const first = await start("a", "sh", "-c", "echo out; echo err >&2; sleep 1; exit 5");
+      // Stock ctr 1.6 may end before it has copied what came: commands give it a second.
       assert.deepEqual([first.code, first.stdout], [5, "out\n"]);
       const missing = await start("b", "nosuch");
       assert.equal(missing.code, 1);
@@ -56,7 +56,7 @@ callerTest(
         scratch.id("c"),
         "sh",
         "-c",
-        "test -t 0 && echo a tty",
+        "test -t 0 && echo a tty; sleep 1",
       ];
       const terminal = await execute(["script", "-qec", command.map((word) => `'${word}'`).join(" "), "/dev/null"]);
       assert.match(terminal.stdout, /a tty/);
@@ -78,7 +78,7 @@ callerTest(
       assert.equal(said, "in\n");
       assert.equal((await ctr.run("task", "exec", "--exec-id", "e2", id, "sh", "-c", "exit 7")).code, 7);
       const user = ["--exec-id", "e3", "--user", "1000:50", "--cwd", "/tmp"];
-      assert.equal(await ctr.ask("task", "exec", ...user, id, "sh", "-c", "id -u; pwd"), "1000\n/tmp\n");
+      assert.equal(await ctr.ask("task", "exec", ...user, id, "sh", "-c", "id -u; pwd; sleep 1"), "1000\n/tmp\n");
       assert.match(await ctr.ask("task", "ps", id), /^PID +INFO\n\d+/);
       assert.match(await ctr.ask("task", "metrics", id), /memory\.usage|memory/);
       await ctr.ask("task", "pause", id);
