@@ -81,16 +81,6 @@ runtimeTest("run names what is missing of a script or program", async (bundle, r
   }
 }, { only: "barge" });
 
-runtimeTest("what is not supported is refused by name, and nothing is made", async (bundle, runtime, scratch) => {
-  await bundle.edit((spec) => {
-    // A property of the specification that barge does not know yet.
-    (spec.linux as Record<string, unknown>).intelRdt = { closID: "x", l3CacheSchema: "L3:0=f" };
-  });
-  const { code, stderr } = await runtime.execute(["run", "--bundle", bundle.path, scratch.id("c")]);
-  assert.equal(code, 1);
-  assert.match(stderr, /intelRdt/);
-}, { only: "barge" });
-
 runtimeTest("a configuration that is wrong is refused in one sentence", async (bundle, runtime, scratch) => {
   const text = await Deno.readTextFile(`${bundle.path}/config.json`);
   const cases: [change: (spec: Record<string, Record<string, unknown>>) => void, says: RegExp][] = [

@@ -179,6 +179,20 @@ export interface TimeOffset {
   nanosecs?: number;
 }
 
+/** The class of cache and memory bandwidth that the processes are in, see config-linux.md. */
+export interface IntelRdt {
+  /** Name of the class; `/` is the one of all processes. Without one it is made for the container alone. */
+  closID?: string;
+  schemata?: string[];
+  l3CacheSchema?: string;
+  memBwSchema?: string;
+  enableMonitoring?: boolean;
+  /** Until version 1.2 of the specification, for what `enableMonitoring` is. */
+  enableCMT?: boolean;
+  /** As `enableCMT`. */
+  enableMBM?: boolean;
+}
+
 /** The `linux` object. */
 export interface Linux {
   namespaces?: Namespace[];
@@ -195,7 +209,7 @@ export interface Linux {
   readonlyPaths?: string[];
   mountLabel?: string;
   personality?: { domain: string; flags?: string[] };
-  intelRdt?: unknown;
+  intelRdt?: IntelRdt;
   /** `set_mempolicy(2)`; nodes as a list such as `0-1`. */
   memoryPolicy?: { mode: string; nodes?: string; flags?: string[] };
   /** Devices of the host by their names, with those that they have in the container; the same unless there is one. */

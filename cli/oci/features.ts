@@ -7,11 +7,11 @@ import { version } from "../../api/version.ts";
 import { hookPlaces } from "../../shim/oci/hooks/hook_state.ts";
 import { knownMountOptions } from "../../shim/oci/plan/mount_options.ts";
 import { capabilityNames } from "../../shim/oci/plan/capabilities.ts";
+import { namespaceFlags } from "../../shim/oci/plan/join.ts";
 import { memoryPolicyFlags, memoryPolicyModes } from "../../shim/oci/plan/scheduling.ts";
 import { knownActions, knownFlags } from "../../shim/oci/seccomp/action.ts";
 import { knownArchitectures } from "../../shim/oci/seccomp/architecture.ts";
 import { knownOperators } from "../../shim/oci/seccomp/condition.ts";
-import { supportedNamespaces } from "../../shim/oci/spec/unsupported.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
 
 /** The JSON, indented by four spaces as runc prints it. */
@@ -25,7 +25,7 @@ export function features(): string {
         hooks: hookPlaces,
         mountOptions: knownMountOptions(),
         linux: {
-          namespaces: supportedNamespaces,
+          namespaces: Object.keys(namespaceFlags).toSorted(),
           capabilities: capabilityNames,
           cgroup: { v1: true, v2: true, systemd: true, systemdUser: false, rdma: true },
           seccomp: {
@@ -38,7 +38,7 @@ export function features(): string {
           },
           apparmor: { enabled: true },
           selinux: { enabled: true },
-          intelRdt: { enabled: false },
+          intelRdt: { enabled: true, schemata: true, monitoring: true },
           memoryPolicy: { modes: memoryPolicyModes, flags: memoryPolicyFlags },
           mountExtensions: { idmap: { enabled: true } },
           netDevices: { enabled: true },

@@ -82,13 +82,29 @@ export async function update(root: string, args: string[], log: RuntimeLog): Pro
   const request = flags.resources === undefined
     ? resourcesFromFlags(flags)
     : parseResources(await readResources(flags.resources));
-  if (flags.l3CacheSchema !== undefined || flags.memBwSchema !== undefined) {
-    throw new Failure("FailedPrecondition", "Intel RDT: its file system is not in use for this container");
-  }
+  const setSchemata = flags.l3CacheSchema || flags.memBwSchema ? await schemataSetter(directory, flags) : undefined;
   for (const name of ["kernelMemory", "kernelMemoryTcp"] as const) {
     if (flags[name] !== undefined) log.warn("Kernel memory settings are ignored and will be removed");
   }
   await updateContainer(directory, request, (message) => log.warn(message));
+  setSchemata?.();
+}
+
+/** Checks that the container's class can be changed, before anything is; what is given back does it. */
+async function schemataSetter(
+  directory: StateDirectory,
+  { l3CacheSchema, memBwSchema }: FlagValues<typeof updateFlags>,
+): Promise<() => void> {
+  const [{ readResctrl }, { updatableGroup, updateSchemata }] = await Promise.all([
+    import("../../shim/oci/resctrl/host.ts"),
+    import("../../shim/oci/resctrl/group.ts"),
+  ]);
+  const change = {
+    ...(l3CacheSchema === undefined ? {} : { l3CacheSchema }),
+    ...(memBwSchema === undefined ? {} : { memBwSchema }),
+  };
+  const group = updatableGroup(directory.read().resctrl, change, readResctrl());
+  return () => updateSchemata(group, change);
 }
 
 async function readResources(path: string): Promise<string> {

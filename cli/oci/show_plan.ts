@@ -14,8 +14,9 @@ import { bindSources, kernelFiles, lastCapability, linkedDestinations } from "..
 import { idMappedKeys } from "../../shim/oci/id_mapped_mounts.ts";
 import { ownedByJoinedUser } from "../../shim/oci/namespace_owners.ts";
 import { plan } from "../../shim/oci/plan/plan.ts";
+import { planGroup } from "../../shim/oci/resctrl/group.ts";
+import { readResctrl } from "../../shim/oci/resctrl/host.ts";
 import { filterOf } from "../../shim/oci/seccomp/filter_of.ts";
-import { refuseUnsupported } from "../../shim/oci/spec/unsupported.ts";
 import { parseFlags } from "../flags.ts";
 import { bundleOf, loadBundle } from "./bundle.ts";
 import { planFlags } from "./flags.ts";
@@ -30,8 +31,8 @@ export async function showPlan(args: string[], { systemdCgroup }: { systemdCgrou
   if (more.length > 0) throw new Failure("InvalidArgument", "plan takes one bundle");
   const bundle = bundleOf(given ?? flags.bundle);
   const { spec, root } = loadBundle(bundle);
-  refuseUnsupported(spec);
   const id = "ID";
+  const rdt = spec.linux?.intelRdt;
   const cgroups = systemdCgroup
     ? (await (await import("../../shim/oci/cgroup/systemd/unit.ts")).planUnit(spec, id)).directories
     : Cgroup.at(readHierarchies(), spec.linux?.cgroupsPath, id).places;
@@ -51,6 +52,7 @@ export async function showPlan(args: string[], { systemdCgroup }: { systemdCgrou
     ownedByJoined: ownedByJoinedUser(spec),
     canMakeNodes: true,
     cgroups,
+    ...(rdt === undefined ? {} : { resctrl: planGroup(rdt, id, readResctrl()).record.joins }),
     inUnit: systemdCgroup,
     ignoredSignals: [],
     lastCapability: lastCapability(),

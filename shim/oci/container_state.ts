@@ -7,6 +7,7 @@ import { Failure } from "../../api/errors.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import type { CgroupRecord } from "./cgroup/cgroup.ts";
 import type { UnitRecord } from "./cgroup/systemd/unit.ts";
+import type { ResctrlRecord } from "./resctrl/group.ts";
 import { parseJson, stringifyJson } from "./spec/json.ts";
 
 /** Contents of `state.json`. */
@@ -25,6 +26,8 @@ export interface ContainerState {
   cgroup: CgroupRecord;
   /** The systemd unit that the cgroups belong to, where they do. */
   unit?: UnitRecord;
+  /** The groups of resctrl that its processes are in, where the spec asks for any. */
+  resctrl?: ResctrlRecord;
   /** Whether processes of the container have the caller's session keyring. */
   noNewKeyring?: true;
   /** Names of its standard streams in `/proc/PID/fd` as it was given them: what a checkpoint knows pipes by. */

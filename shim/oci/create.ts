@@ -4,7 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import type { Spec } from "../../api/oci/runtime_spec.ts";
+import type { IntelRdt, Spec } from "../../api/oci/runtime_spec.ts";
 import { flags } from "../../ffi/constants.ts";
 import { type Descriptor, openFile, writeOnce } from "../../ffi/descriptor.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
@@ -22,7 +22,6 @@ import type { Limit, RootSource } from "./plan/facts.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
-import { refuseUnsupported } from "./spec/unsupported.ts";
 import { processStat } from "./status.ts";
 import { streamNames } from "./stream_names.ts";
 
@@ -81,12 +80,12 @@ export interface Created {
  * Creates the container, with the hooks that belong to it. With `start: "at once"` it returns when the user's command
  * runs. On failure nothing is left.
  *
- * Throws `AlreadyExists` for an id in use, `NotImplemented` for what the spec asks for and this runtime does not know,
+ * Throws `AlreadyExists` for an id in use, `FailedPrecondition` for what the spec asks for and this host does not have,
  * {@link ProgramFailure} for a step that failed in the new process.
  */
 export async function createContainer(reactor: Reactor, options: CreateOptions): Promise<Created> {
   const { spec, id, bundle } = options;
-  refuseUnsupported(spec);
+  const resctrl = spec.linux?.intelRdt === undefined ? undefined : await groupFor(spec.linux.intelRdt, id);
   const unit = options.systemdCgroup ? await unitFor(spec, id) : undefined;
   const cgroup = unit === undefined ? cgroupOf(options) : Cgroup.fromRecord(unit.directories);
   if (unit !== undefined) cgroup.refuseInUse();
@@ -106,6 +105,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     start: waits ? "fifo" : "at once",
     cgroups: cgroup.places,
     inUnit: unit !== undefined,
+    resctrl: resctrl?.record.joins,
     ...(filter === undefined ? {} : { filter }),
   });
   options.phase?.("facts");
@@ -115,6 +115,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   directory.create();
   let launched: Launched | undefined;
   let state: ContainerState | undefined;
+  let hasGroup = false;
   try {
     state = {
       id,
@@ -126,6 +127,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       // A runtime that is killed from here on leaves what `delete` needs, cgroups that are not made yet included.
       cgroup: cgroup.toRecord().map((place) => ({ ...place, made: true })),
       ...(unit === undefined ? {} : { unit: unit.record }),
+      ...(resctrl === undefined ? {} : { resctrl: resctrl.record }),
       ...(options.newKeyring === false ? { noNewKeyring: true } : {}),
       specFile: options.specFile ?? directory.writeSpec(spec),
       ...(names === undefined ? {} : { streams: names }),
@@ -136,6 +138,10 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       cgroup.create();
       state.cgroup = cgroup.toRecord();
       cgroup.apply(spec.linux?.resources ?? {}, spec.linux?.devices, options.rootless);
+    }
+    if (resctrl !== undefined) {
+      resctrl.make();
+      hasGroup = true;
     }
     options.phase?.("cgroup");
     using start = waits ? makeFifo(directory.fifo) : undefined;
@@ -185,6 +191,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     }
     if (unit !== undefined && cgroup.places.some(({ made }) => made)) await endUnit(unit.record);
     await cgroup.remove();
+    if (hasGroup) resctrl?.undo();
     directory.remove();
     if (state !== undefined && hasHooks(spec, "poststop")) {
       const { runPoststopHooks } = await import("./hooks/run_hooks.ts");
@@ -205,6 +212,16 @@ function cgroupOf({ spec, id, rootless }: CreateOptions): Cgroup {
 async function unitFor(spec: Spec, id: string) {
   const { planUnit } = await import("./cgroup/systemd/unit.ts");
   return await planUnit(spec, id);
+}
+
+/** Loaded only where it is asked for. */
+async function groupFor(rdt: IntelRdt, id: string) {
+  const [{ readResctrl }, { makeGroup, planGroup, undoGroup }] = await Promise.all([
+    import("./resctrl/host.ts"),
+    import("./resctrl/group.ts"),
+  ]);
+  const planned = planGroup(rdt, id, readResctrl());
+  return { record: planned.record, make: () => makeGroup(planned), undo: () => undoGroup(planned) };
 }
 
 /** Whether a mount of the spec has ids mapped. */

@@ -11,6 +11,7 @@ import { type ContainerState, specOf, type StateDirectory } from "./container_st
 import type { Created } from "./create.ts";
 import { hasHooks } from "./hooks/hook_state.ts";
 import { killContainer } from "./kill.ts";
+import type { ResctrlRecord } from "./resctrl/group.ts";
 import { isAlive, statusOf } from "./status.ts";
 
 /** How long a killed init may take to end: 10 s, as runc waits. */
@@ -57,6 +58,7 @@ export async function deleteContainer(directory: StateDirectory, options: Delete
   if (cgroup.processes().length > 0) cgroup.signalAll(9);
   if (state.unit !== undefined) await endUnit(state.unit);
   await cgroup.remove();
+  if (state.resctrl !== undefined) await leaveResctrl(state.resctrl);
   const spec = specIfThere(state);
   directory.remove();
   if (spec !== undefined) await afterStop(spec, state, options.warn);
@@ -83,8 +85,15 @@ export async function releaseContainer(
   if (cgroup.processes().length > 0) cgroup.signalAll(9);
   if (state.unit !== undefined) await endUnit(state.unit);
   await cgroup.remove();
+  if (state.resctrl !== undefined) await leaveResctrl(state.resctrl);
   directory.remove();
   await afterStop(spec, state, warn);
+}
+
+/** Loaded only where there is something to remove: other deletions are not to wait for it. */
+async function leaveResctrl(record: ResctrlRecord): Promise<void> {
+  const { removeGroup } = await import("./resctrl/group.ts");
+  removeGroup(record);
 }
 
 async function afterStop(spec: Spec, state: ContainerState, warn: DeleteOptions["warn"]): Promise<void> {

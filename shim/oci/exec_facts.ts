@@ -28,6 +28,7 @@ export async function gatherExecFacts(
     id: state.id,
     ...(filter === undefined ? {} : { filter }),
     cgroups: Cgroup.fromRecord(state.cgroup).places,
+    ...(state.resctrl === undefined ? {} : { resctrl: state.resctrl.joins }),
     ignoredSignals: ignoredSignals(),
     ...(openFiles === undefined ? {} : { openFiles }),
     lastCapability: lastCapability(),

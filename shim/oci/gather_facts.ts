@@ -27,6 +27,7 @@ export interface KnownFacts {
   root: RootSource;
   cgroups: readonly CgroupPlace[];
   inUnit?: boolean | undefined;
+  resctrl?: readonly string[] | undefined;
   filter?: CompiledFilter | undefined;
   openFiles?: Limit | undefined;
   start: "fifo" | "at once";
@@ -51,6 +52,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     dieWithParent,
     ...(known.preserved === undefined ? {} : { preserved: known.preserved }),
     ...(known.nullStreams === undefined ? {} : { nullStreams: known.nullStreams }),
+    ...(known.resctrl === undefined ? {} : { resctrl: known.resctrl }),
     ...(known.inUnit === true ? { inUnit: true } : {}),
     ...(joinsUserNamespace(spec) ? { ownedByJoined: ownedByJoinedUser(spec) } : {}),
     ...(isOrdinaryUser() ? { isOrdinaryUser: true } : {}),

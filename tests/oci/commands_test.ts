@@ -124,13 +124,15 @@ runtimeTest("plan prints every step for machines too, and does nothing", async (
 }, { only: "barge" });
 
 runtimeTest(
-  "what this runtime does not serve is refused, and the container goes on",
+  "update refuses classes of caches where the container has none, and the container goes on",
   async (bundle, runtime, scratch) => {
     await bundle.command("sleep", "100");
     const id = scratch.id("c");
     await runtime.detached(`${scratch.path}/out`, ["run", "--detach", "--bundle", bundle.path, id]);
     for (const words of [["--l3-cache-schema", "L3:0=f"], ["--mem-bw-schema", "MB:0=10"]]) {
-      assert.match((await runtime.execute(["update", ...words, id])).stderr, /Intel RDT/);
+      const { code, stderr } = await runtime.execute(["update", ...words, id]);
+      assert.equal(code, 1);
+      assert.match(stderr, /Intel RDT/);
     }
     assert.equal((await runtime.state(id))?.status, "running");
     await runtime.succeed(["delete", "--force", id]);

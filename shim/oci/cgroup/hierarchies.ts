@@ -124,7 +124,11 @@ function cgroupMounts(mountinfo: string): { v1: MountLine[]; v2: MountLine[] } {
     const [type, , options] = line.slice(dash + 3).split(" ");
     const [, , , root, mountpoint] = line.split(" ", 5);
     if (root === undefined || mountpoint === undefined || options === undefined) continue;
-    const mount = { root: unescape(root), mountpoint: unescape(mountpoint), options: options.split(",") };
+    const mount = {
+      root: unescapeMountField(root),
+      mountpoint: unescapeMountField(mountpoint),
+      options: options.split(","),
+    };
     if (type === "cgroup") mounts.v1.push(mount);
     else if (type === "cgroup2") mounts.v2.push(mount);
   }
@@ -144,8 +148,8 @@ function inJoinOrder(hierarchies: Hierarchy[]): Hierarchy[] {
   return hierarchies.toSorted((a, b) => rank(a) - rank(b));
 }
 
-/** The kernel writes space, tab, newline and backslash in mount paths as `\040` and the like. */
-function unescape(field: string): string {
+/** A path of `/proc/self/mountinfo`: the kernel writes space, tab, newline and backslash there as `\040` and the like. */
+export function unescapeMountField(field: string): string {
   if (!field.includes("\\")) return field;
   return field.replace(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -18,7 +18,6 @@ import type { PlannedUnit } from "../cgroup/systemd/unit.ts";
 import { type ContainerState, StateDirectory } from "../container_state.ts";
 import type { Streams } from "../launch.ts";
 import { resolveInRoot } from "../resolve_in_root.ts";
-import { refuseUnsupported } from "../spec/unsupported.ts";
 import { processStat } from "../status.ts";
 import { streamNames } from "../stream_names.ts";
 import { criuVersion, requireFeature } from "./criu_abilities.ts";
@@ -70,7 +69,9 @@ const changesLsm = 31_600;
  */
 export async function restoreContainer(reactor: Reactor, options: RestoreOptions): Promise<Restored> {
   const { flags: asked, id, spec, bundle, root } = options;
-  refuseUnsupported(spec);
+  if (spec.linux?.intelRdt !== undefined) {
+    throw new Failure("NotImplemented", "linux.intelRdt: restored processes cannot be put into a class of resctrl");
+  }
   const version = await criuVersion(reactor, asked.program, options.alone);
   for (const [flag, value] of [["lsm-profile", asked.lsmProfile], ["lsm-mount-context", asked.lsmMountContext]]) {
     if (value !== undefined && version < changesLsm) {

@@ -64,6 +64,8 @@ export interface Facts {
   /** Whether device nodes can be made; the host's are bound otherwise. */
   canMakeNodes: boolean;
   cgroups: readonly CgroupPlace[];
+  /** Directories of resctrl whose `tasks` the new process writes itself to, in this order. */
+  resctrl?: readonly string[];
   /** Whether a service manager makes the cgroups, and moves the new process into those that it knows. */
   inUnit?: boolean;
   /** Signals that the runtime ignores. */

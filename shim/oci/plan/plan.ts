@@ -222,22 +222,25 @@ export function unifiedCgroup(facts: Pick<Facts, "cgroups" | "inUnit">): CgroupP
 }
 
 /**
- * Joins the container's cgroups of version 1; "0" is the writer itself.
+ * Joins the container's cgroups of version 1, and its groups of resctrl; "0" is the writer itself.
  *
  * By `tasks`, not `cgroup.procs`: a single thread that moves itself is moved without the lock that keeps all of the system's
  * processes from forking and ending meanwhile, which takes the kernel 5 to 10 ms to get. A child has one thread only.
  */
-export function addCgroups(program: Program, facts: Pick<Facts, "cgroups">): void {
+export function addCgroups(program: Program, facts: Pick<Facts, "cgroups" | "resctrl">): void {
   for (const { version, path } of facts.cgroups) {
-    if (version === 2) continue;
-    const does = `join the cgroup "${path}"`;
-    const file = program.result("cgroup", {
-      call: "openat",
-      args: [flag("AT_FDCWD"), `${path}/tasks`, flag("O_WRONLY", "O_CLOEXEC"), 0],
-      does,
-    });
-    program.add({ call: "write", args: [file, "0", 1], does, expect: 1 });
+    if (version !== 2) addTask(program, path, `join the cgroup "${path}"`);
   }
+  for (const path of facts.resctrl ?? []) addTask(program, path, `join the resctrl group "${path}"`);
+}
+
+function addTask(program: Program, path: string, does: string): void {
+  const file = program.result("cgroup", {
+    call: "openat",
+    args: [flag("AT_FDCWD"), `${path}/tasks`, flag("O_WRONLY", "O_CLOEXEC"), 0],
+    does,
+  });
+  program.add({ call: "write", args: [file, "0", 1], does, expect: 1 });
 }
 
 /** Mounts, devices and everything that is done to paths, in runc's order. */

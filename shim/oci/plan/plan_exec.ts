@@ -27,6 +27,7 @@ export type ExecFacts =
     | "id"
     | "filter"
     | "cgroups"
+    | "resctrl"
     | "ignoredSignals"
     | "openFiles"
     | "lastCapability"

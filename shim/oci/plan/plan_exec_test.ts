@@ -36,6 +36,12 @@ Deno.test("planExec() shows a shielded process only when everything of the host 
   assert.equal(planExec(spec, process, { ...facts, shielded: true }).joinsPidNamespace, false);
 });
 
+Deno.test("planExec() joins the groups of resctrl before the container's namespaces", () => {
+  const all = steps(container("pid", "mount"), { ...facts, resctrl: ["/resctrl/gold"] });
+  const joins = all.findIndex(({ args }) => args[1] === "/resctrl/gold/tasks");
+  assert.ok(joins >= 0 && joins < all.findIndex(({ call }) => call === "setns"));
+});
+
 Deno.test("planExec() writes labels and scores to the host's proc, before it joins the container", () => {
   const labelled: Process = { ...process, apparmorProfile: "p", selinuxLabel: "l", oomScoreAdj: 5 };
   const operations = planExec(container("pid", "mount"), labelled, facts).program.operations;

@@ -157,6 +157,15 @@ Deno.test("plan() gives the caller's own limit of open files back, unless the sp
   assert.deepEqual(limits(steps(specOf({ process }), { openFiles })), [`set RLIMIT_NOFILE to 7:${2n ** 64n - 1n}`]);
 });
 
+Deno.test("plan() joins the groups of resctrl in their order, with the paths of the host", () => {
+  const list = steps(specOf(), { resctrl: ["/resctrl/gold", "/resctrl/gold/mon_groups/one"] });
+  const files = list.filter(({ args }) => /^\/resctrl/.test(String(args[1]))).map(({ args }) => args[1]);
+  assert.deepEqual(files, ["/resctrl/gold/tasks", "/resctrl/gold/mon_groups/one/tasks"]);
+  const last = indexOf(list, "openat", ({ args }) => args[1] === files[1]);
+  assert.deepEqual([list[last + 1]?.call, list[last + 1]?.args[1]], ["write", "0"]);
+  assert.ok(last < indexOf(list, "setsid"));
+});
+
 Deno.test("plan() makes the cgroup namespace only after the cgroups were joined", () => {
   const list = steps(specOf({ linux: { namespaces: [{ type: "mount" }, { type: "cgroup" }] } }), {
     cgroups: [{ version: 1, name: "pids", path: "/sys/fs/cgroup/pids/one" }],

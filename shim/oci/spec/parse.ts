@@ -10,7 +10,7 @@ import { processShape, resourcesShape, specShape } from "./spec_shape.ts";
 import { validateProcess, validateSpec } from "./validate.ts";
 
 /**
- * The spec of a `config.json`. What it wants may still be more than this version does: see `unsupportedProperties()`.
+ * The spec of a `config.json`. What it wants may still be more than the host has.
  * Throws `InvalidArgument` that names the property.
  */
 export function parseSpec(text: string): Spec {

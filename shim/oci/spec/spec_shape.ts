@@ -143,7 +143,15 @@ const linux = object({
   readonlyPaths: texts,
   mountLabel: text,
   personality: object({ domain: text, flags: texts }, ["domain"]),
-  intelRdt: anything,
+  intelRdt: object({
+    closID: text,
+    schemata: texts,
+    l3CacheSchema: text,
+    memBwSchema: text,
+    enableMonitoring: boolean,
+    enableCMT: boolean,
+    enableMBM: boolean,
+  }),
   memoryPolicy: object({ mode: text, nodes: text, flags: texts }, ["mode"]),
   netDevices: map(object({ name: text })),
 });

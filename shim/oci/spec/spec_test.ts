@@ -3,7 +3,6 @@ import { isFailure } from "../../../api/errors.ts";
 import type { Spec } from "../../../api/oci/runtime_spec.ts";
 import { defaultSpec } from "./default_spec.ts";
 import { parseProcess, parseResources, parseSpec } from "./parse.ts";
-import { refuseUnsupported, unsupportedProperties } from "./unsupported.ts";
 
 type Change = (spec: Spec) => void;
 
@@ -27,8 +26,6 @@ function refusal(source: string): string {
 Deno.test("parseSpec() takes the default spec as it is", () => {
   const spec = parseSpec(text());
   equal(spec, defaultSpec(2));
-  equal(unsupportedProperties(spec), []);
-  refuseUnsupported(spec);
 });
 
 Deno.test("parseSpec() treats null as absent and ignores what it does not know", () => {
@@ -143,22 +140,15 @@ Deno.test("parseResources() reads limits as update sends them", () => {
   throws(() => parseResources('{"cpu":{"shares":-1}}'), /linux\.resources\.cpu\.shares: want a whole number/);
 });
 
-Deno.test("unsupportedProperties() names everything that this version does not do", () => {
-  const wishes: Record<string, Change> = {
-    "linux.intelRdt": (spec) => spec.linux!.intelRdt = {},
-  };
-  for (const [property, change] of Object.entries(wishes)) {
-    const spec = parseSpec(text(change));
-    equal(unsupportedProperties(spec).map((found) => found.property), [property]);
-    throws(
-      () => refuseUnsupported(spec),
-      (error) => isFailure(error, "NotImplemented") && error.message.includes(property),
-    );
-  }
+Deno.test("parseSpec() reads the class of cache and memory bandwidth", () => {
+  const intelRdt = { closID: "gold", schemata: ["L3:0=f"], enableMonitoring: true };
+  equal(parseSpec(text((spec) => spec.linux!.intelRdt = intelRdt)).linux?.intelRdt, intelRdt);
+  const wrong = text().replace('"linux":{', '"linux":{"intelRdt":{"schemata":"L3:0=f"},');
+  ok(refusal(wrong).startsWith("linux.intelRdt.schemata: "), refusal(wrong));
 });
 
-Deno.test("unsupportedProperties() takes dockerd's zeros and empty values as not set", () => {
-  const spec = parseSpec(text((spec) => {
+Deno.test("parseSpec() takes dockerd's zeros and empty values", () => {
+  parseSpec(text((spec) => {
     spec.hooks = { prestart: [] };
     spec.process!.apparmorProfile = "";
     spec.linux!.rootfsPropagation = "rslave";
@@ -166,7 +156,6 @@ Deno.test("unsupportedProperties() takes dockerd's zeros and empty values as not
     spec.linux!.resources!.blockIO = { weight: 0, throttleReadBpsDevice: [] };
     spec.linux!.resources!.network = { classID: 0, priorities: [] };
   }));
-  equal(unsupportedProperties(spec), []);
 });
 
 async function runcSpec(): Promise<Spec | undefined> {
