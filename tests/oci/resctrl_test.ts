@@ -30,6 +30,20 @@ runtimeTest("classes of caches are refused by name, and nothing is made", async 
 });
 
 runtimeTest(
+  "restore refuses a container in a class of caches, and nothing is made",
+  async (bundle, runtime, scratch) => {
+    await bundle.edit((spec) => spec.linux.intelRdt = { closID: "gold" });
+    const id = scratch.id("c");
+    const words = ["restore", "--image-path", scratch.path, "--bundle", bundle.path, id];
+    const { code, stderr } = await runtime.execute(words);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /linux\.intelRdt: restored processes cannot be put into a class/);
+    assert.equal(await runtime.state(id), undefined);
+  },
+  { only: "barge" },
+);
+
+runtimeTest(
   "exec joins the groups of the state, in order, and a delete by force removes the container's own",
   async (bundle, runtime, scratch) => {
     await bundle.command("sleep", "100");
