@@ -25,7 +25,11 @@ const dialect = { singleDashLong: true } as const;
 /** `start ID` */
 export async function start(root: string, args: string[]): Promise<void> {
   const id = oneId("start", parseFlags({}, args, dialect).args);
-  await startContainer(new StateDirectory(root, id), readLaunch().nofile);
+  const { nofile, environment } = readLaunch();
+  const directory = new StateDirectory(root, id);
+  const host = environment.get("NOTIFY_SOCKET");
+  if (host) await (await import("./notify.ts")).startAndTell(directory, host);
+  else await startContainer(directory, nofile);
 }
 
 /** What `state` and `list` show of a container. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import type { Process } from "../../api/oci/runtime_spec.ts";
+import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { readLaunch } from "../../ffi/launch.ts";
 import { exitCode, OrphanReaper, waitForChild } from "../../ffi/process.ts";
@@ -25,6 +25,7 @@ import { bundleOf, loadBundle } from "./bundle.ts";
 import { giveStreams } from "./give_streams.ts";
 import { createFlags, execFlags, type globalFlags, isRootless, runFlags } from "./flags.ts";
 import type { RuntimeLog } from "./log.ts";
+import type { Notified } from "./notify.ts";
 import { oneId, UsageFailure } from "./one_id.ts";
 import { processWarnings, specWarnings } from "./spec_warnings.ts";
 
@@ -45,6 +46,7 @@ export async function create(
   const pidFile = absolute(flags.pidFile);
   const bundle = bundleOf(flags.bundle);
   const { spec, root: rootSource } = loadBundle(bundle);
+  const notified = await notifiedOf(root, id, spec, false);
   using reactor = new Reactor();
   using console = openConsole(spec.process?.terminal === true, flags.consoleSocket, true);
   if (console === undefined && spec.process !== undefined) giveStreams(spec.process.user, spec);
@@ -64,6 +66,7 @@ export async function create(
     preserved: preservedDescriptors(flags.preserveFds),
     systemdCgroup,
     rootless: isRootless(rootless),
+    stateMount: notified?.stateMount,
   });
   warnOf(created, log);
   await tellOf(reactor, created, flags.pidfdSocket, pidFile);
@@ -80,6 +83,14 @@ async function tellOf(reactor: Reactor, created: Created, pidfdSocket?: string, 
     await releaseContainer(created);
     throw error;
   }
+}
+
+/** The container's way to say that it is ready, where the caller's service manager wants to know. Changes the spec. */
+async function notifiedOf(root: string, id: string, spec: Spec, listens: boolean): Promise<Notified | undefined> {
+  const host = readLaunch().environment.get("NOTIFY_SOCKET");
+  if (!host || spec.process === undefined) return undefined;
+  const { Notified } = await import("./notify.ts");
+  return new Notified(absolute(root) ?? root, id, spec, host, listens);
 }
 
 function warnOf({ spec, withoutEffect }: Created, log: RuntimeLog): void {
@@ -99,6 +110,7 @@ export async function run(
   const pidFile = absolute(flags.pidFile);
   const bundle = bundleOf(flags.bundle);
   const { spec, root: rootSource } = loadBundle(bundle);
+  const notified = await notifiedOf(root, id, spec, true);
   const terminal = spec.process?.terminal === true;
   const reactor = new Reactor();
   using console = openConsole(terminal, flags.consoleSocket, flags.detach);
@@ -121,14 +133,23 @@ export async function run(
     preserved: preservedDescriptors(flags.preserveFds),
     systemdCgroup,
     rootless: isRootless(rootless),
+    stateMount: notified?.stateMount,
   });
   const { launched } = created;
   warnOf(created, log);
   await tellOf(reactor, created, flags.pidfdSocket, pidFile);
-  if (foreground === undefined || signals === undefined) return 0;
+  if (foreground === undefined || signals === undefined) {
+    await notified?.forwardUntilEnd(reactor, launched.child, (message) => log.warn(message));
+    return 0;
+  }
   // Without a pid namespace of its own the container's orphans are ours to reap.
   using _reaper = flags.noSubreaper ? undefined : new OrphanReaper(reactor, (pid) => pid === launched.child.pid);
+  const end = new AbortController();
+  // The manager is to watch this process: it ends as the container does, and with its exit code.
+  const forwarding = notified?.forward(reactor, Deno.pid, end.signal, (message) => log.warn(message));
   const code = await follow(reactor, launched.child.pidfd, foreground, signals);
+  end.abort();
+  await forwarding;
   if (!flags.keep) await releaseContainer(created, (message) => log.warn(message));
   return code;
 }

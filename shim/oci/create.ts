@@ -58,6 +58,8 @@ export interface CreateOptions {
   systemdCgroup?: boolean | undefined;
   /** Whether cgroups and device rules are left out where this user has no right to make them, and no limit asks for them. */
   rootless?: boolean | undefined;
+  /** A directory that a mount of the spec names, and that `prepare` makes once that of the state is there. */
+  stateMount?: { source: string; prepare: () => void } | undefined;
   /** Called when a phase is over, to measure it. */
   phase?: ((name: CreatePhase) => void) | undefined;
 }
@@ -133,6 +135,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       ...(names === undefined ? {} : { streams: names }),
     };
     directory.write(state);
+    options.stateMount?.prepare();
     options.phase?.("state");
     if (unit === undefined) {
       cgroup.create();

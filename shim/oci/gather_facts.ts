@@ -37,12 +37,16 @@ export interface KnownFacts {
   nullStreams?: readonly number[] | undefined;
   newKeyring?: boolean | undefined;
   noPivot?: boolean | undefined;
+  /** A directory among the sources that will be there by the time of the start. */
+  stateMount?: { source: string } | undefined;
 }
 
 /** Reads the rest. Never throws for what is missing: the plan says what it needs. */
 export function gatherFacts(known: KnownFacts): Facts {
   const { spec, id, bundle, root, cgroups, start, dieWithParent, openFiles, filter } = known;
   const destinations = linkedDestinations(spec, root);
+  const sources = bindSources(spec, bundle);
+  if (known.stateMount !== undefined) sources.set(known.stateMount.source, "directory");
   return {
     id,
     bundle,
@@ -61,7 +65,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     ...(known.idMapped === undefined ? {} : { idMapped: known.idMapped }),
     ...(filter === undefined ? {} : { filter }),
     arch: hostArch,
-    sources: bindSources(spec, bundle),
+    sources,
     destinations,
     coveredModes: coveredModes(spec, root, destinations),
     kernelFiles: kernelFiles(spec),
