@@ -126,7 +126,7 @@ async function look(daemon: TestDaemon, image: string): Promise<Record<string, s
     const words = (line: string) => line.split(/[\s,]+/).sort().join(" ");
     const plain = text.replace(/\b(\d+|About an?|Less than a) (second|minute)s?\b/g, "AGE")
       // Our times are of milliseconds.
-      .replace(/(:\d\d)(\.\d+)?Z/g, (_, second, part = "") => `${second}${part.padEnd(4, "0").slice(0, 4)}Z`);
+      .replace(/(:\d\d)(\.\d+)?Z/g, (_, second, part = ".") => `${second}${part.padEnd(4, "0").slice(0, 4)}Z`);
     seen[command.join(" ")] = plain.split("\n").map(words).sort().join(
       "\n",
     );
