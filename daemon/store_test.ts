@@ -302,9 +302,9 @@ Deno.test("OwnedLease.endInside() ends the lease with what it held in one transa
     const snapshots = store.snapshotter("native");
     await snapshots.prepare("rootfs", { lease: lease.id });
     await store.containers.create({ id: "c1", snapshotter: "native", snapshotKey: "rootfs", lease: lease.id });
-    const after = await store.database.transaction((undo) => {
+    const after = await store.database.transaction(() => {
       store.containers.deleteInside("c1");
-      return [snapshots.removeInside("rootfs", undo), lease.endInside()];
+      return [snapshots.removeInside("rootfs"), lease.endInside()];
     }, { durable: false });
     for (const step of after) await step();
     await lease.end();

@@ -238,9 +238,9 @@ class Run {
     const lease = this.#lease;
     const snapshot = this.#snapshot;
     if (lease === undefined) return;
-    const cleaning = await store.database.transaction((undo) => {
+    const cleaning = await store.database.transaction(() => {
       if (this.#hasRow) store.containers.deleteInside(this.#id);
-      const files = snapshot && store.snapshotter(snapshot.snapshotter).removeInside(snapshot.key, undo);
+      const files = snapshot && store.snapshotter(snapshot.snapshotter).removeInside(snapshot.key);
       return { files, unlock: lease.endInside() };
     }, { durable: false });
     await cleaning.files?.();

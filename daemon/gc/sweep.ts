@@ -137,7 +137,7 @@ function removeInside(stores: Stores, object: DeadObject, undo: Undo): (() => Pr
       return store.content.deleteInside(parseDigest(object.key), undo);
     case "snapshot": {
       const slash = object.key.indexOf("/");
-      return store.snapshotter(object.key.slice(0, slash)).removeInside(object.key.slice(slash + 1), undo);
+      return store.snapshotter(object.key.slice(0, slash)).removeInside(object.key.slice(slash + 1));
     }
     case "ingest":
       return undefined;

@@ -5,7 +5,6 @@
  */
 import type { ContentStore } from "../content/content_store.ts";
 import type { ContainerInfo, ContainerStore } from "../metadata/container_store.ts";
-import type { Undo } from "../metadata/database.ts";
 import type { Trash } from "../metadata/trash.ts";
 import type { DirectorySnapshotter } from "../snapshots/directory_snapshotter.ts";
 import { FileLock } from "./file_lock.ts";
@@ -89,7 +88,7 @@ function deadContainers(store: StoreParts, id: string): Promise<ContainerInfo[]>
 async function reapLease(store: StoreParts, id: string): Promise<ContainerInfo[] | "in use" | undefined> {
   const { database } = store.leases.objects;
   const cleaning: (() => Promise<void>)[] = [];
-  const reaped = await database.transaction((undo) => {
+  const reaped = await database.transaction(() => {
     if (!store.leases.existsInside(id)) return undefined;
     const resources = store.leases.resources(id);
     // Somebody else works in its file system, such as the one that inherited its container.
@@ -102,7 +101,7 @@ async function reapLease(store: StoreParts, id: string): Promise<ContainerInfo[]
       store.containers.deleteInside(key);
     }
     for (const { kind, key } of resources) {
-      if (kind === "snapshot") cleaning.push(...reapSnapshot(store, id, key, undo));
+      if (kind === "snapshot") cleaning.push(...reapSnapshot(store, id, key));
     }
     store.leases.deleteInside(id);
     return gone;
@@ -121,7 +120,7 @@ function isLocked(store: StoreParts, objectKey: string): boolean {
   return snapshotter?.isLockedInside(key) ?? false;
 }
 
-function reapSnapshot(store: StoreParts, lease: string, objectKey: string, undo: Undo): (() => Promise<void>)[] {
+function reapSnapshot(store: StoreParts, lease: string, objectKey: string): (() => Promise<void>)[] {
   const { snapshotter, key } = locate(store, objectKey);
   const info = snapshotter?.findInside(key);
   // Committed ones are layers, which are garbage or not by what refers to them.
@@ -134,5 +133,5 @@ function reapSnapshot(store: StoreParts, lease: string, objectKey: string, undo:
     objectKey,
     lease,
   );
-  return user === undefined ? [snapshotter.removeInside(key, undo)] : [];
+  return user === undefined ? [snapshotter.removeInside(key)] : [];
 }

@@ -5,7 +5,6 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { FileLock } from "../leases/file_lock.ts";
-import type { Undo } from "../metadata/database.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
 import { checkLabels, type Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
@@ -261,12 +260,12 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async remove(key: string): Promise<void> {
-    const clean = await this.objects.database.transaction((undo) => this.removeInside(key, undo));
+    const clean = await this.objects.database.transaction(() => this.removeInside(key));
     await clean();
   }
 
   async removeSoon(key: string, signal?: AbortSignal): Promise<void> {
-    const take = await this.objects.database.transaction((undo) => this.#removeInside(key, undo), { signal });
+    const take = await this.objects.database.transaction(() => this.#removeInside(key), { signal });
     if (this.options.syncRemove === true) await this.trash.remove(take());
     else this.trash.removeLater(take());
   }
@@ -274,25 +273,22 @@ export class DirectorySnapshotter implements Snapshotter {
   /**
    * As {@link remove}, inside a transaction of the caller's. Gives what is to be done after it: removing the files.
    *
-   * Where somebody is killed before the commit, an active snapshot may have a row and no files, which its second removal
-   * or that of its dead lease does not mind. A layer may not, as the next pull would build on it: its directory stays
-   * until the commit, and is found by {@link discardLeftovers} if need be. Ids never come back.
+   * The directory stays until the commit: where somebody is killed before that, nothing has happened, and after it
+   * {@link discardLeftovers} finds the directory. Ids never come back.
    */
-  removeInside(key: string, undo: Undo): () => Promise<void> {
-    const take = this.#removeInside(key, undo);
+  removeInside(key: string): () => Promise<void> {
+    const take = this.#removeInside(key);
     return async () => await this.trash.remove(take());
   }
 
   /** Gives what takes the files into the trash, and says where. */
-  #removeInside(key: string, undo: Undo): () => string | undefined {
+  #removeInside(key: string): () => string | undefined {
     const row = this.#rows.get(key);
     this.#rows.delete(row);
-    const path = this.#place(row.id);
-    const taken = row.kind === "committed" ? undefined : this.trash.take(path, undo);
     return () => {
       this.#locks.forget(row.id);
       // Nothing in the database is about it any more, so there is no transaction that could take it back.
-      return row.kind === "committed" ? this.trash.take(path, []) : taken;
+      return this.trash.take(this.#place(row.id), []);
     };
   }
 

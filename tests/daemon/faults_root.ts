@@ -25,7 +25,10 @@ export function debris(root: string): string[] {
   const rows = count("SELECT count(DISTINCT digest) AS n FROM blobs");
   if (files !== rows) found.push(files > rows ? "a file without a row" : "a row without a file");
   const snapshotRows = count("SELECT count(*) AS n FROM snapshots");
-  if (snapshots.filter((name) => /^\d+$/.test(name)).length !== snapshotRows) found.push("a directory without a row");
+  const directories = snapshots.filter((name) => /^\d+$/.test(name)).length;
+  if (directories !== snapshotRows) {
+    found.push(directories > snapshotRows ? "a directory without a row" : "a row without a directory");
+  }
   return found;
 }
 
