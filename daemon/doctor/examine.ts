@@ -10,6 +10,7 @@ import { verifyBlob } from "../content/verify.ts";
 import type { Reader } from "../gc/reader.ts";
 import { stockDatabase } from "../root_lock.ts";
 import type { Finding } from "./finding.ts";
+import { isThere } from "../../ffi/is_there.ts";
 
 /** Options of {@link examine}. */
 export interface ExamineOptions {
@@ -89,7 +90,7 @@ function unknownBlobFiles(root: string, reader: Reader): Finding[] {
   const known = new Set(
     reader.all<{ digest: string }>("SELECT DISTINCT digest FROM blobs").map(({ digest }) => digest),
   );
-  const isStock = exists(`${root}/${stockDatabase}`);
+  const isStock = isThere(`${root}/${stockDatabase}`);
   const findings: Finding[] = [];
   for (const algorithm of entries(`${root}/${contentPart}/blobs`)) {
     for (const hex of entries(`${root}/${contentPart}/blobs/${algorithm}`)) {
@@ -116,7 +117,7 @@ function missingSnapshots(root: string, reader: Reader): Finding[] {
       "AND NOT (kind = 'view' AND parent IS NOT NULL)",
   );
   return rows.filter(({ id, snapshotter }) =>
-    !exists(`${root}/io.containerd.snapshotter.v1.${snapshotter}/snapshots/${directoryNumber(id)}`)
+    !isThere(`${root}/io.containerd.snapshotter.v1.${snapshotter}/snapshots/${directoryNumber(id)}`)
   )
     .filter(({ snapshotter }) => !hasOtherRoot(reader, snapshotter))
     .map(({ namespace, snapshotter, key }): Finding => ({
@@ -164,16 +165,6 @@ function entries(directory: string): string[] {
     return [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

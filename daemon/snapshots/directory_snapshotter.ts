@@ -24,6 +24,7 @@ import {
   targetLabel,
   type Usage,
 } from "./snapshotter.ts";
+import { isThere } from "../../ffi/is_there.ts";
 
 /** Options of {@link DirectorySnapshotter}. */
 export interface DirectoryOptions {
@@ -183,7 +184,7 @@ export class DirectorySnapshotter implements Snapshotter {
     const { database } = this.objects;
     foreignMax(database, this.#root);
     const id = this.#rows.insert(key, kind, parent, labels);
-    if (!exists(this.#place(id))) return id;
+    if (!isThere(this.#place(id))) return id;
     // A stranger's, or that of a row which a power cut took: nobody can tell, so it stays.
     yieldToStrangers(database, this.#root);
     return this.#rows.renumber(id);
@@ -415,14 +416,4 @@ export class DirectorySnapshotter implements Snapshotter {
 /** The text is that of containerd's database. */
 function emptyKey(): Failure {
   return new Failure("Unknown", "bucket name required");
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -7,6 +7,7 @@ import { Failure } from "../../api/errors.ts";
 import type { SnapshotForm } from "./form.ts";
 import { bindMount } from "./form.ts";
 import { idMappingOf, kernelMapsLayers } from "./id_mapping.ts";
+import { isThere } from "../../ffi/is_there.ts";
 
 /** Options of {@link makeOverlayForm}: the settings of containerd's overlayfs plugin. */
 export interface OverlayOptions {
@@ -29,18 +30,8 @@ function completeOptions(configured: readonly string[]): string[] {
   if (!options.includes("userxattr") && inUserNamespace()) options.push("userxattr");
   // With an index, lower directories that were used by another overlay before are refused.
   const setsIndex = options.some((option) => option.startsWith("index="));
-  if (!setsIndex && exists("/sys/module/overlay/parameters/index")) options.push("index=off");
+  if (!setsIndex && isThere("/sys/module/overlay/parameters/index")) options.push("index=off");
   return options;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 function inUserNamespace(): boolean {

@@ -6,6 +6,7 @@
  */
 import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
+import { isThere } from "../../ffi/is_there.ts";
 import { callOnThread } from "../../ffi/syscall.ts";
 import { isSmallTree } from "../snapshots/small_tree.ts";
 import { endpointJson, parseEndpoint, type ShimEndpoint } from "./bootstrap.ts";
@@ -212,16 +213,6 @@ function mappedRootGroup(spec: Uint8Array): number | undefined {
   }
   const mapping = parsed?.linux?.gidMappings?.find(({ containerID }) => (containerID ?? 0) === 0);
   return mapping === undefined ? undefined : mapping.hostID ?? 0;
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 function readText(path: string): string | undefined {

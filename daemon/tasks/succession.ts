@@ -18,6 +18,7 @@ import { isGone, type ShimChannel } from "./shim_channel.ts";
 import type { ShimChannels } from "./shim_channels.ts";
 import { lingers } from "./shim_program.ts";
 import { abortable, type Task } from "./task.ts";
+import { isThere } from "../../ffi/is_there.ts";
 
 /** What {@link Succession} needs. */
 export interface SuccessionParts {
@@ -173,15 +174,5 @@ export class Succession {
       channels.give(channel, true);
       throw error;
     }
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }

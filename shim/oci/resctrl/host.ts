@@ -4,6 +4,7 @@
  * @module
  */
 import { unescapeMountField } from "../cgroup/hierarchies.ts";
+import { isThere } from "../../../ffi/is_there.ts";
 
 /** A mounted resctrl, and what it can do. */
 export interface Resctrl {
@@ -29,7 +30,7 @@ export function findResctrl(mountinfo: string): string | undefined {
 
 /** What the resctrl at this mount point can do: the kernel has a directory of facts for each resource. */
 export function inspectResctrl(mountpoint: string): Resctrl {
-  const has = (name: string): boolean => exists(`${mountpoint}/info/${name}`);
+  const has = (name: string): boolean => isThere(`${mountpoint}/info/${name}`);
   return {
     mountpoint,
     hasCaches: has("L3") || has("L3CODE"),
@@ -42,14 +43,4 @@ export function inspectResctrl(mountpoint: string): Resctrl {
 export function readResctrl(): Resctrl | undefined {
   const mountpoint = findResctrl(Deno.readTextFileSync("/proc/self/mountinfo"));
   return mountpoint === undefined ? undefined : inspectResctrl(mountpoint);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

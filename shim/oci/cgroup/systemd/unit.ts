@@ -20,6 +20,7 @@ import { resourceProperties } from "./resource_properties.ts";
 import { scopeProperties } from "./scope_properties.ts";
 import { unitDirectories } from "./unit_directories.ts";
 import { type UnitName, unitOf } from "./unit_name.ts";
+import { isThere } from "../../../../ffi/is_there.ts";
 
 /** What a container's state has of its unit; plain data. */
 export interface UnitRecord extends UnitName {
@@ -88,18 +89,8 @@ async function controlGroup(address: ManagerAddress): Promise<string> {
 function limits({ linux }: Spec, version: 1 | 2, systemd: number): UnitProperty[] {
   const resources = linux?.resources ?? {};
   const policy = devicePolicy(resources.devices ?? [], linux?.devices);
-  const facts = { version, systemd, groups: readControlIfThere("/proc/devices") ?? "", exists };
+  const facts = { version, systemd, groups: readControlIfThere("/proc/devices") ?? "", exists: isThere };
   return [...deviceProperties(policy, facts), ...resourceProperties(resources, version, systemd)];
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /**
