@@ -81,23 +81,9 @@ runTest("barge run refuses a user, a group and a capability that are not there",
   assert.deepEqual(await run.storeFiles(), before);
 });
 
-systemTest("barge run without root says what it needs", ["setpriv", "busybox", "cp"], async () => {
-  const home = await Deno.makeTempDir({ prefix: "barge-nobody-" });
-  try {
-    await Deno.mkdir(`${home}/source`);
-    await Deno.copyFile(Deno.execPath(), `${home}/deno`);
-    const source = new URL("..", import.meta.url).pathname;
-    const parts = ["api", "cli", "daemon", "ffi", "shim", "main.ts", "deno.json"].map((part) => `${source}${part}`);
-    await succeed(["cp", "-r", ...parts, `${home}/source`]);
-    await succeed(["chown", "-R", "65534:65534", home]);
-    const ended = await execute([
-      ...["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", `${home}/deno`, ...barge.slice(1, -2)],
-      ...[`${home}/source/deno.json`, `${home}/source/main.ts`, "run", "hello"],
-    ], { env: { HOME: home, DENO_DIR: `${home}/cache` }, cwd: home });
-    assertRefused(ended, /root.*65534|65534.*root/);
-  } finally {
-    await Deno.remove(home, { recursive: true });
-  }
+systemTest("barge run without root says what it needs", ["setpriv"], async () => {
+  const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  assertRefused(await execute([...nobody, ...barge, "run", "hello"], { cwd: "/" }), /root.*65534|65534.*root/);
 });
 
 /** One member of a layer for {@link badLayers}, as Python's tarfile takes it. */

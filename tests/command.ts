@@ -1,24 +1,17 @@
 /**
- * Programs that tests run: barge itself from its sources, and its peers.
+ * Programs that tests run: barge itself, as it is installed, and its peers.
  *
  * @module
  */
 import assert from "node:assert/strict";
+import { launcher } from "./installed.ts";
 import { missingPrograms } from "./registry.ts";
 
 /** Root of the source tree. */
 export const sourceRoot = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
-/** An installed barge that the tests are to run instead of the sources: in the virtual machine, a start takes half as long. */
-const installed = Deno.env.get("BARGE_TESTED");
-
 /** Words that start barge; its own command line follows. The process is barge's own, without a shell around it. */
-export const barge: readonly string[] = installed !== undefined ? [installed] : [
-  Deno.execPath(),
-  ...["run", "--allow-all", "--quiet", "--no-code-cache"],
-  ...["--config", `${sourceRoot}/deno.json`],
-  `${sourceRoot}/main.ts`,
-];
+export const barge: readonly string[] = [launcher];
 
 /** How a program ended, and what it wrote. */
 export interface Finished {

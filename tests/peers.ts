@@ -41,6 +41,11 @@ export const peers = {
     use: "assembles the machine code for aarch64",
   },
   "protobuf-compiler": { package: "protobuf-compiler", shows: "protoc", use: "reads the API's .proto files" },
+  "libprotobuf-dev": {
+    package: "libprotobuf-dev",
+    shows: "/usr/include/google/protobuf/any.proto",
+    use: "the .proto files that the API's import",
+  },
   gcc: { package: "gcc", shows: "gcc", use: "compiles constants and layouts against headers" },
   "libc6-dev": {
     package: "libc6-dev",
@@ -77,6 +82,7 @@ export const peers = {
     shows: "qemu-system-x86_64",
     use: "a machine with another kernel, systemd, cgroup version 2 and AppArmor",
   },
+  "btrfs-progs": { package: "btrfs-progs", shows: "mkfs.btrfs", use: "file systems for the btrfs snapshotter" },
   e2fsprogs: { package: "e2fsprogs", shows: "mkfs.ext4", use: "file systems for that machine" },
   "libseccomp-dev": { package: "libseccomp-dev", shows: "/usr/include/seccomp.h", use: "filters to compare with" },
   openssl: { package: "openssl", shows: "openssl", use: "certificates for registries" },

@@ -320,18 +320,15 @@ systemTest("barge run works with an empty environment and without a working dire
   await using scratch = await makeScratch();
   const run = new BargeRun(scratch);
   const script = 'mkdir "$1" && cd "$1" && rmdir "$1" && shift && exec env -i "$@"';
-  await succeed([Deno.execPath(), "run", "-A", "--quiet", ...installer, "--prefix", `${scratch.path}/prefix`]);
   const [, ...words] = run.command("c", "hello");
   const { code, stdout, stderr } = await execute([
-    ...["sh", "-c", script, "sh", `${scratch.path}/gone`, `${scratch.path}/prefix/bin/barge`],
+    ...["sh", "-c", script, "sh", `${scratch.path}/gone`, ...barge],
     ...words.slice(barge.length - 1),
   ]);
   assert.equal(code, 0, stderr);
   assert.notEqual(stdout, "");
   await scratch.assertNothingLeft();
 });
-
-const installer = [new URL("../tools/install.ts", import.meta.url).pathname];
 
 runTest("barge run ends the container when it is killed itself", [], async (run, image, scratch) => {
   await using running = new Running(run.command("c", "--quiet", image, "sh", "-c", "echo ready; exec sleep 100"));

@@ -1,12 +1,14 @@
 /**
- * `deno task test [--no-install] [PATH…]`: installs missing peers, checks types and tidiness, runs every test file (or
- * those whose path begins with one of the PATHs), and prints `N passed, N failed[, N skipped]` as its last line.
+ * `deno task test [--no-install] [PATH…]`: installs missing peers, checks types and tidiness, installs barge below a
+ * prefix of its own, runs every test file (or those whose path begins with one of the PATHs), and prints
+ * `N passed, N failed[, N skipped]` as its last line. The files of `tests/` run what is installed.
  *
  * Unit tests run in several processes at once. The files of `tests/` run one after another, since they share the
  * machine's cgroups, mounts and clocks; those that boot virtual machines run beside all others, at the lowest priority.
  *
  * @module
  */
+import { installForTests, launcherBelow } from "../tests/install_for_tests.ts";
 import { generatorsLack } from "./tidy/generated.ts";
 import { sourceFiles } from "./tidy/source_file.ts";
 import { installPeers } from "./test/install_peers.ts";
@@ -43,12 +45,19 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const paths = [...sourceFiles(root)].map(({ path }) => path).filter((path) => path.endsWith("_test.ts")).sort()
     .filter((path) => wanted.length === 0 || wanted.some((start) => path.startsWith(start)));
-  counts.push(
-    ...await runLanes(divide(paths), {
-      run: (path, options) => runFile(root, path, options),
-      say: (text) => console.log(text),
-    }),
-  );
+  let prefix: string | undefined;
+  try {
+    if (paths.some((path) => path.startsWith("tests/"))) prefix = await installForTests();
+    const env = prefix === undefined ? {} : { BARGE_TESTED: launcherBelow(prefix) };
+    counts.push(
+      ...await runLanes(divide(paths), {
+        run: (path, options) => runFile(root, path, { ...options, env }),
+        say: (text) => console.log(text),
+      }),
+    );
+  } finally {
+    if (prefix !== undefined) await Deno.remove(prefix, { recursive: true });
+  }
   const sum = sumOf(counts);
   console.log(`\n${summary(sum)}`);
   return sum.failed;

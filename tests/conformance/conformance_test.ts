@@ -3,11 +3,11 @@
  *
  * @module
  */
+import { barge } from "../command.ts";
 import { missingPrograms } from "../registry.ts";
 import { makeScratch } from "../scratch.ts";
 import type { Case } from "./case.ts";
 import { groups } from "./groups.ts";
-import { installedRuntime, removeInstalled } from "./installed.ts";
 import { declareKillTests } from "./kill_cases.ts";
 import { perform } from "./perform.ts";
 import { makeSuite, reasonAgainst } from "./suite.ts";
@@ -21,11 +21,9 @@ const unchecked = { sanitizeOps: false, sanitizeResources: false, sanitizeExit: 
 /** How many cases run at once: most of a case is waiting for other processes. */
 const lanes = 3;
 
-Deno.test.afterAll(removeInstalled);
-
 /** All cases of a group, each as a step. */
 async function runGroup(t: Deno.TestContext, name: "barge" | "runc", cases: readonly Case[]): Promise<void> {
-  const command = name === "barge" ? await installedRuntime() : ["runc"];
+  const command = name === "barge" ? [...barge, "oci"] : ["runc"];
   await using scratch = await makeScratch();
   const suite = await makeSuite(scratch, { name, command });
   const waiting = [...cases.entries()];

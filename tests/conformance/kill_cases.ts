@@ -8,9 +8,8 @@
  */
 import assert from "node:assert/strict";
 import { type Case, type Place } from "./case.ts";
-import { execute, systemTest } from "../command.ts";
+import { barge, execute, systemTest } from "../command.ts";
 import { makeScratch, randomNumbers, type Scratch } from "../scratch.ts";
-import { installedRuntime } from "./installed.ts";
 import { childCalls, killBefore, type KillStep, killStepsOf, runtimeCalls, type Traced } from "./kill_steps.ts";
 import { makePlace } from "./perform.ts";
 import { makeSuite } from "./suite.ts";
@@ -106,7 +105,7 @@ function exists(path: string): boolean {
 
 /** Makes a bundle whose command leaves a mark when it runs. */
 async function makeVictim(scratch: Scratch, script: string, change?: Case["change"]): Promise<Victim> {
-  const runtime = await installedRuntime();
+  const runtime = [...barge, "oci"];
   const suite = await makeSuite(scratch, { name: "barge", command: runtime });
   const one: Case = {
     name: "killed",

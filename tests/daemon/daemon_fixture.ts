@@ -1,5 +1,5 @@
 /**
- * A daemon for a test, barge's own from its sources or the stock one, with root, state and sockets in a directory of its
+ * A daemon for a test, barge's own as it is installed or the stock one, with root, state and sockets in a directory of its
  * own, and `ctr` to ask it.
  *
  * @module

@@ -6,8 +6,7 @@
 import assert from "node:assert/strict";
 import type { FullSpec } from "../bundle.ts";
 import { makeRootfs } from "../bundle.ts";
-import { execute, type Finished, succeed, systemTest } from "../command.ts";
-import { installedRuntime, removeInstalled } from "../conformance/installed.ts";
+import { barge, execute, type Finished, succeed, systemTest } from "../command.ts";
 import { missingPrograms } from "../registry.ts";
 import { makeScratch, type Scratch } from "../scratch.ts";
 
@@ -57,15 +56,13 @@ const noNamespaces = missingPrograms("setpriv", "unshare").length > 0 || Deno.ui
     stderr: "null",
   }).outputSync().success;
 
-Deno.test.afterAll(removeInstalled);
-
 function rootlessTest(name: string, body: (user: User, name: "barge" | "runc") => Promise<void>): void {
   for (const runtime of ["barge", "runc"] as const) {
     const title = `${runtime} as an ordinary user ${name}`;
     const missing = noNamespaces ? ["user namespaces of ordinary users"] : [];
     systemTest(title, ["busybox", "setpriv", ...runtime === "runc" ? ["runc"] : [], ...missing], async () => {
       await using scratch = await makeScratch();
-      const user = new User(runtime === "barge" ? await installedRuntime() : ["runc"], scratch);
+      const user = new User(runtime === "barge" ? [...barge, "oci"] : ["runc"], scratch);
       await makeRootfs(`${user.bundle}/rootfs`);
       await Deno.mkdir(user.directory);
       await succeed(["chown", "-R", `${uid}:${uid}`, user.bundle, user.directory]);

@@ -4,7 +4,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { barge, systemTest } from "../command.ts";
+import { systemTest } from "../command.ts";
+import { linkShims } from "../installed.ts";
 import { image, startTaskBench } from "../tasks/task_fixture.ts";
 
 systemTest(
@@ -13,10 +14,7 @@ systemTest(
   async () => {
     const directory = await Deno.makeTempDir({ prefix: "barge-shim-" });
     try {
-      const words = [...barge, "shim"].map((word) => `'${word}'`).join(" ");
-      await Deno.writeTextFile(`${directory}/containerd-shim-ts-v2`, `#!/bin/sh\nexec ${words} "$@"\n`, {
-        mode: 0o755,
-      });
+      await linkShims(directory);
       const broken = `${directory}/broken`;
       await Deno.mkdir(broken);
       await Deno.writeTextFile(`${broken}/crlf`, "#!/bin/sh\r\necho hi\r\n", { mode: 0o755 });

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { hostArch } from "../../ffi/arch.ts";
 import { makeRootfs, runtimeTest } from "../bundle.ts";
 import { systemTest } from "../command.ts";
+import { installedDeno } from "../installed.ts";
 import { makeScratch } from "../scratch.ts";
 import { planned } from "./planned_run.ts";
 
@@ -43,7 +44,7 @@ systemTest("a command that is /proc/self/exe again does not run the runtime", ["
 
 runtimeTest("is not executed by a container's command, and stays as it is", async (bundle, runtime, scratch) => {
   await makeHostile(bundle.rootfs);
-  const before = Deno.statSync(Deno.execPath());
+  const before = Deno.statSync(installedDeno);
   const id = scratch.id("c");
   await bundle.command("/bin/hostile");
   const run = await runtime.execute(["run", "--bundle", bundle.path, scratch.id("r")]);
@@ -63,6 +64,6 @@ runtimeTest("is not executed by a container's command, and stays as it is", asyn
   }
   await runtime.succeed(["delete", "--force", id]);
   assert.doesNotMatch(await Deno.readTextFile(output), /memfd|deno|barge|runc/);
-  const after = Deno.statSync(Deno.execPath());
+  const after = Deno.statSync(installedDeno);
   assert.deepEqual([after.size, after.mtime], [before.size, before.mtime]);
 }, { only: "barge" });

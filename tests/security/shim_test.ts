@@ -3,17 +3,17 @@
  * CVE-2020-15257, CVE-2024-25621.
  */
 import assert from "node:assert/strict";
-import { barge, systemTest } from "../command.ts";
+import { systemTest } from "../command.ts";
+import { linkShims } from "../installed.ts";
 import { image, startTaskBench, type TaskBench } from "../tasks/task_fixture.ts";
 
 const runtime = ["--runtime", "io.containerd.ts.v2"];
 const containers = 20;
 
-/** A daemon that finds the shim of this source tree. */
+/** A daemon that finds the installed shim. */
 async function withOwnShim(body: (bench: TaskBench) => Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "barge-shim-" });
-  const words = [...barge, "shim"].map((word) => `'${word}'`).join(" ");
-  await Deno.writeTextFile(`${directory}/containerd-shim-ts-v2`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  await linkShims(directory);
   try {
     await using bench = await startTaskBench({ env: { PATH: `${directory}:${Deno.env.get("PATH")}` } });
     await body(bench);

@@ -6,7 +6,7 @@
  */
 import { flags } from "../../ffi/constants.ts";
 import { call } from "../../ffi/syscall.ts";
-import { barge, Running, sourceRoot } from "../command.ts";
+import { Running, sourceRoot } from "../command.ts";
 
 /** linux/fs.h RENAME_EXCHANGE */
 const exchange = 2;
@@ -25,8 +25,7 @@ if (import.meta.main) {
 
 /** Begins to exchange the two names. Dispose of it to end it. */
 export async function startSwapper(one: string, other: string): Promise<Running> {
-  const deno = barge[0]!.endsWith("deno") ? barge[0]! : Deno.execPath();
-  const words = [deno, "run", "--allow-all", "--quiet", "--config", `${sourceRoot}/deno.json`];
+  const words = [Deno.execPath(), "run", "--allow-all", "--quiet", "--config", `${sourceRoot}/deno.json`];
   const swapper = new Running([...words, `${sourceRoot}/tests/security/swapper.ts`, one, other], {
     timeoutMs: 600_000,
   });

@@ -68,7 +68,7 @@ export type FullSpec = Spec & Required<Pick<Spec, "process" | "linux" | "mounts"
 
 /** How a shim is started. */
 export interface BareShimOptions {
-  /** Words that start the server; its flags follow. Default: barge from its sources. */
+  /** Words that start the server; its flags follow. Default: barge as it is installed. */
   readonly command?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -1,9 +1,10 @@
 /**
- * Stock containerd with barge's shim, from its sources, in PATH.
+ * Stock containerd with barge's shim, as it is installed, in PATH.
  *
  * @module
  */
-import { barge, systemTest } from "../command.ts";
+import { systemTest } from "../command.ts";
+import { linkShims } from "../installed.ts";
 import { startTaskBench, type TaskBench } from "../tasks/task_fixture.ts";
 
 /** The runtime's name, for `--runtime`. */
@@ -24,10 +25,7 @@ export function shimTest(
 ): void {
   systemTest(name, ["containerd", "ctr", "skopeo", "busybox", "tar", ...programs], async () => {
     const bin = await Deno.makeTempDir({ prefix: "barge-shim-" });
-    const words = barge.map((word) => `'${word}'`).join(" ");
-    for (const file of names) {
-      await Deno.writeTextFile(`${bin}/${file}`, `#!/bin/sh\nexec ${words} shim "$@"\n`, { mode: 0o755 });
-    }
+    await linkShims(bin, names);
     try {
       await using bench = await startTaskBench({
         kind: "stock",

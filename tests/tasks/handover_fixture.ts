@@ -6,8 +6,9 @@
 import assert from "node:assert/strict";
 import { connect, dialUnix, type GrpcChannel } from "../../api/grpc/client.ts";
 import { namespaceKey } from "../../api/rpc/context.ts";
-import { barge, Running } from "../command.ts";
+import { Running } from "../command.ts";
 import type { DaemonOptions } from "../daemon/daemon_fixture.ts";
+import { linkShims } from "../installed.ts";
 import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
 
 /** Programs that the tests need. */
@@ -16,15 +17,14 @@ export const programs = ["busybox", "tar", "ctr", "skopeo"];
 /** Words of `ctr run` that name barge's own shim. */
 export const runtime = ["--runtime", "io.containerd.ts.v2"];
 
-/** A bench whose daemon finds the shim of this source tree. */
+/** A bench whose daemon finds the installed shim. */
 export async function withOwnShim(
   body: (bench: TaskBench) => Promise<void>,
   options: DaemonOptions = {},
 ): Promise<void> {
   const directory = await Deno.makeTempDir({ prefix: "barge-shim-" });
   try {
-    const words = [...barge, "shim"].map((word) => `'${word}'`).join(" ");
-    await Deno.writeTextFile(`${directory}/containerd-shim-ts-v2`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+    await linkShims(directory);
     const env = { ...options.env, PATH: `${directory}:${Deno.env.get("PATH")}` };
     await using bench = await startTaskBench({ ...options, env });
     await body(bench);

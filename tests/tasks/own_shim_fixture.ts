@@ -1,10 +1,10 @@
 /**
- * Daemons that find barge's own shim, from this source tree, in their PATH.
+ * Daemons that find barge's own shim, as it is installed, in their PATH.
  *
  * @module
  */
-import { barge } from "../command.ts";
 import type { DaemonOptions } from "../daemon/daemon_fixture.ts";
+import { linkShims } from "../installed.ts";
 import { startTaskBench, TaskBench } from "./task_fixture.ts";
 
 /** The runtime's name. */
@@ -43,17 +43,22 @@ export class OwnShimBench extends TaskBench {
   }
 }
 
-/** Starts one. `command` starts barge; the word `shim` follows. */
+/** What the shim is called by. Docker up to 20.10 knows the second name only. */
+const names = ["containerd-shim-ts-v2", "containerd-shim-runc-v2"];
+
+/** Starts one. `command` starts barge in the place of what is installed; the word `shim` follows. */
 export async function startOwnShimBench(
   options: DaemonOptions = {},
-  command: readonly string[] = barge,
+  command?: readonly string[],
 ): Promise<OwnShimBench> {
   const programs = await Deno.makeTempDir({ prefix: "barge-shim-" });
-  const words = [...command, "shim"].map((word) => `'${word}'`).join(" ");
-  const script = `#!/bin/sh\nexec ${words} "$@"\n`;
-  // Docker up to 20.10 knows the second name only.
-  for (const name of ["containerd-shim-ts-v2", "containerd-shim-runc-v2"]) {
-    await Deno.writeTextFile(`${programs}/${name}`, script, { mode: 0o755 });
+  if (command === undefined) {
+    await linkShims(programs, names);
+  } else {
+    const words = [...command, "shim"].map((word) => `'${word}'`).join(" ");
+    for (const name of names) {
+      await Deno.writeTextFile(`${programs}/${name}`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+    }
   }
   const env = { ...options.env, PATH: `${programs}:${Deno.env.get("PATH")}` };
   return new OwnShimBench(await startTaskBench({ ...options, env }), programs);

@@ -32,8 +32,9 @@ export async function makeProgramDisk(path: string, work: string): Promise<void>
   await install({ root: new URL(`file://${sourceRoot}/`), prefix: `${tree}/usr/local`, links: false });
   // No other name: containerd, ctr and runc are the stock ones.
   await Deno.symlink("barge", `${tree}/usr/local/bin/containerd-shim-ts-v2`);
-  // The image has it.
-  await Deno.remove(`${tree}/usr/local/lib/barge/deno`);
+  // The image has it, and its agent links it there.
+  const launcher = await Deno.realPath(`${tree}/usr/local/bin/barge`);
+  await Deno.remove(`${launcher.slice(0, -"/bin/barge".length)}/lib/barge/deno`);
   const cache = await denoCache();
   await Deno.mkdir(`${tree}${denoDirectory}`, { recursive: true });
   const registries = [...Deno.readDirSync(`${cache}/npm`)].map(({ name }) => name);

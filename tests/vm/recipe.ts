@@ -94,6 +94,7 @@ export const agent = `#!/bin/bash
 cd /
 export HOME=/root LC_ALL=C.UTF-8 NO_COLOR=1
 tar -xf /dev/vdb -C /
+for library in /usr/local/lib/barge/*/lib/barge; do ln /usr/local/lib/barge/deno "$library/deno"; done
 exec 3<>${agentDevice}
 while :; do
   # The end of the file means that the host is not there yet.

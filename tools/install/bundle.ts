@@ -12,13 +12,15 @@
  */
 import { sourceFiles } from "../tidy/source_file.ts";
 import { deno } from "./deno.ts";
+import { minify } from "./minify.ts";
 
 const common = ["bundle", "--quiet", "--platform", "deno", "--packages", "bundle"];
-const small = [...common, "--minify", "--sourcemap", "linked"];
+const mapped = [...common, "--sourcemap", "linked"];
 
-/** Modules that `new Worker()` starts, by their name; a bundle has each beside its main.js. */
+/** Modules that `new Worker()` starts, by their name, but for those of tests and benchmarks; a bundle has each beside its main.js. */
 export function workersOf(root: URL): string[] {
-  return [...sourceFiles(root)].map(({ path }) => path).filter((path) => path.endsWith("_worker_main.ts"));
+  return [...sourceFiles(root)].map(({ path }) => path)
+    .filter((path) => path.endsWith("_worker_main.ts") && !/^(?:tests|bench)\//.test(path));
 }
 
 /** Personalities that are one file. */
@@ -63,7 +65,7 @@ export async function bundle(root: URL, directory: string, main = "main.ts"): Pr
       const place = whole.has(word)
         ? ["--output", `${directory}/start-${word}.js`]
         : ["--code-splitting", "--outdir", directory];
-      await deno(root, ...small, ...(whole.has(word) ? leftOut : []), ...place, start);
+      await deno(root, ...mapped, ...(whole.has(word) ? leftOut : []), ...place, start);
       if (whole.has(word)) nameApart(`${directory}/start-${word}.js`, names);
       bundled = bundled.replace(`"${path}"`, `"./start-${word}.js"`);
     }
@@ -72,8 +74,11 @@ export async function bundle(root: URL, directory: string, main = "main.ts"): Pr
   }
   Deno.writeTextFileSync(`${directory}/main.js`, bundled);
   for (const path of [...workersOf(root), ...apart]) {
-    await deno(root, ...small, "--output", `${directory}/${jsName(path)}`, path);
+    await deno(root, ...mapped, "--output", `${directory}/${jsName(path)}`, path);
   }
+  const scripts = [...Deno.readDirSync(directory)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".js") && name !== "main.js");
+  await minify(scripts.map((name) => `${directory}/${name}`));
 }
 
 /** Has a bundle import the modules that are apart from it by the names that they have beside it. */

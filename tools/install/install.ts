@@ -2,18 +2,23 @@
  * Puts barge below a prefix:
  *
  * ```text
- * bin/barge             the launcher, a static executable that barge emits itself
- * bin/NAME              a symbolic link to it for each name in main.ts's table
- * lib/barge/deno        a copy of the Deno that installed it, which may live in a passing cache
- * lib/barge/main.js …   the bundled program
- * lib/barge/cache/      what Deno keeps between runs
+ * bin/barge                        link to the launcher of the newest build
+ * bin/NAME                         link to bin/barge for each name in main.ts's table
+ * lib/barge/BUILD/bin/barge        the launcher, a static executable that barge emits itself
+ * lib/barge/BUILD/lib/barge/deno   a copy of the Deno that installed it, which may live in a passing cache
+ * lib/barge/BUILD/lib/barge/*.js   the bundled program
+ * lib/barge/BUILD/lib/barge/cache  what Deno keeps between runs
  * lib/systemd/system/barge.service
- *                       the daemon's unit
+ *                                  the daemon's unit
  * ```
+ *
+ * Programs that run keep their build: it goes with a later installation, when nobody runs it any more. The build before the
+ * newest one stays in any case, for a program that is about to start.
  *
  * @module
  */
 import { launcherElf } from "../../ffi/elf/launcher.ts";
+import { buildName, buildsIn, buildsInUse } from "./builds.ts";
 import { bundle } from "./bundle.ts";
 import { linkNames, linkWords } from "./links.ts";
 import { unitPlace, unitText } from "./unit.ts";
@@ -67,8 +72,9 @@ function writeExecutable(path: string, bytes: Uint8Array): void {
   Deno.chmodSync(path, 0o755);
 }
 
-/** Fills a new directory with everything that belongs to `lib/barge`. */
+/** Fills a new directory with everything that belongs to a build's `lib/barge`. */
 async function fillLibrary(root: URL, directory: string): Promise<void> {
+  Deno.mkdirSync(directory, { recursive: true });
   await bundle(root, directory);
   // A name that stands for one word alone has that word's script.
   for (const [name, words] of linkWords(Deno.readTextFileSync(new URL("main.ts", root)))) {
@@ -82,21 +88,61 @@ async function fillLibrary(root: URL, directory: string): Promise<void> {
   Deno.mkdirSync(`${directory}/cache`);
   // Root's own: other users run without a cache rather than with one that somebody else wrote.
   Deno.chmodSync(`${directory}/cache`, 0o700);
-  Deno.chmodSync(directory, 0o755);
 }
 
-/** Exchanges `lib/barge` for a new one. Programs that run keep the files that they have open. */
-async function installLibrary(root: URL, prefix: string): Promise<void> {
-  const place = `${prefix}/lib/barge`;
-  Deno.mkdirSync(`${prefix}/lib`, { recursive: true });
-  const fresh = await Deno.makeTempDir({ dir: `${prefix}/lib`, prefix: ".barge-" });
-  const old = `${fresh}.old`;
+/** What tells builds apart. */
+function contentsOf(library: string, launcher: Uint8Array): Map<string, Uint8Array> {
+  const files = new Map([["launcher", launcher], ["deno", new TextEncoder().encode(Deno.version.deno)]]);
+  for (const { name } of Deno.readDirSync(library)) {
+    if (name.endsWith(".js")) files.set(name, Deno.readFileSync(`${library}/${name}`));
+  }
+  return files;
+}
+
+const attemptPrefix = ".fresh-";
+
+/** Puts a build beside those that are there, and gives its name. One that is there already as a whole is kept. */
+async function installBuild(root: URL, builds: string): Promise<string> {
+  const fresh = await Deno.makeTempDir({ dir: builds, prefix: attemptPrefix });
   try {
-    await fillLibrary(root, fresh);
-    if (status(place) !== undefined) Deno.renameSync(place, old);
+    await fillLibrary(root, `${fresh}/lib/barge`);
+    const launcher = launcherElf();
+    const name = buildName(contentsOf(`${fresh}/lib/barge`, launcher));
+    const place = `${builds}/${name}`;
+    // The launcher comes last: with it a build is whole.
+    if (status(`${place}/bin/barge`) !== undefined) return name;
+    if (status(place) !== undefined) Deno.removeSync(place, { recursive: true });
+    for (const directory of [fresh, `${fresh}/lib`, `${fresh}/lib/barge`]) Deno.chmodSync(directory, 0o755);
     Deno.renameSync(fresh, place);
+    await warmCodeCache(`${place}/lib/barge`);
+    Deno.mkdirSync(`${place}/bin`);
+    Deno.chmodSync(`${place}/bin`, 0o755);
+    replaceFile(`${place}/bin/barge`, (temporary) => writeExecutable(temporary, launcher));
+    return name;
   } finally {
-    for (const path of [fresh, old]) if (status(path) !== undefined) Deno.removeSync(path, { recursive: true });
+    if (status(fresh) !== undefined) Deno.removeSync(fresh, { recursive: true });
+  }
+}
+
+/** Name of the build that the link leads to; undefined where it leads to none. */
+function buildOf(link: string): string | undefined {
+  if (status(link)?.isSymlink !== true) return undefined;
+  return /(?:^|\/)lib\/barge\/([0-9a-f]{12})\/bin\/barge$/.exec(Deno.readLinkSync(link))?.[1];
+}
+
+/** A build that is not whole after this time belongs to an installation that was ended. */
+const attemptHoursMax = 1;
+
+/** Removes what installations have left: builds that are neither kept nor run by anybody, and attempts that were ended. */
+function removeOldBuilds(builds: string, kept: readonly (string | undefined)[]): void {
+  const old = buildsIn(builds).filter((name) => !kept.includes(name));
+  const used = buildsInUse(builds, old);
+  const attempts = [...Deno.readDirSync(builds)].map(({ name }) => name).filter((name) => {
+    const made = name.startsWith(attemptPrefix) ? status(`${builds}/${name}`)?.mtime?.getTime() : undefined;
+    return made !== undefined && Date.now() - made > attemptHoursMax * 3_600_000;
+  });
+  for (const name of [...old.filter((one) => !used.includes(one)), ...attempts]) {
+    Deno.removeSync(`${builds}/${name}`, { recursive: true });
   }
 }
 
@@ -119,11 +165,15 @@ function installLinks(directory: string, names: readonly string[]): { links: str
 
 /** Installs barge, or replaces what an earlier call installed. */
 export async function install({ root, prefix, links }: InstallOptions): Promise<Installed> {
-  await installLibrary(root, prefix);
+  const builds = `${prefix}/lib/barge`;
+  Deno.mkdirSync(builds, { recursive: true });
+  Deno.chmodSync(builds, 0o755);
   Deno.mkdirSync(`${prefix}/bin`, { recursive: true });
   const launcher = `${prefix}/bin/barge`;
-  replaceFile(launcher, (temporary) => writeExecutable(temporary, launcherElf()));
-  await warmCodeCache(`${prefix}/lib/barge`);
+  const before = buildOf(launcher);
+  const build = await installBuild(root, builds);
+  replaceFile(launcher, (temporary) => Deno.symlinkSync(`../lib/barge/${build}/bin/barge`, temporary));
+  removeOldBuilds(builds, [build, before]);
   const names = links ? linkNames(Deno.readTextFileSync(new URL("main.ts", root))) : [];
   const unit = `${prefix}/${unitPlace}`;
   Deno.mkdirSync(unit.slice(0, unit.lastIndexOf("/")), { recursive: true });

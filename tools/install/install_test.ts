@@ -79,12 +79,16 @@ Deno.test("install() puts a tree below the prefix that runs wherever and by whom
       assert.deepEqual((await install({ root, prefix, links: true })).taken, []);
       assert.equal(await Deno.readLink(`${prefix}/bin/${names[0]}`), "barge");
       assert.deepEqual([...Deno.readDirSync(`${prefix}/lib`)].map(({ name }) => name).sort(), ["barge", "systemd"]);
+      // The same sources are the same build.
+      assert.equal([...Deno.readDirSync(`${prefix}/lib/barge`)].length, 1);
     });
     await t.step("with a unit for systemd", async () => {
       assert.ok((await Deno.readTextFile(unit)).includes(`ExecStart="${prefix}/bin/barge" daemon\n`));
     });
-    await t.step("with the workers beside main.js", () => {
-      assert.ok(Deno.statSync(`${prefix}/lib/barge/layer_worker_main.js`).isFile);
+    await t.step("with the workers beside main.js, and those of tests left out", () => {
+      const library = `${Deno.realPathSync(launcher).slice(0, -"/bin/barge".length)}/lib/barge`;
+      assert.ok(Deno.statSync(`${library}/layer_worker_main.js`).isFile);
+      assert.throws(() => Deno.statSync(`${library}/answer_times_worker_main.js`), Deno.errors.NotFound);
     });
     await t.step("with an empty environment", async () => {
       assertUsage(await run("env", "-i", launcher, "help"));

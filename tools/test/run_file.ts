@@ -33,6 +33,8 @@ export interface FileRunOptions {
   readonly msMax: number;
   /** Whether its output goes to standard output while it runs. */
   readonly show: boolean;
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Asks it to leave out what it has not begun. */
   readonly hurry?: AbortSignal;
 }
@@ -44,7 +46,7 @@ export interface FileRunOptions {
 export async function runFile(
   root: URL,
   path: string,
-  { before, msMax, show, hurry }: FileRunOptions,
+  { before, msMax, show, env, hurry }: FileRunOptions,
 ): Promise<FileResult> {
   const report = await Deno.makeTempFile({ prefix: "barge-junit-" });
   const hurryFile = `${report}-hurry`;
@@ -57,7 +59,7 @@ export async function runFile(
     const child = new Deno.Command(words[0]!, {
       args: words.slice(1),
       cwd: root,
-      env: { NO_COLOR: "1", BARGE_TEST_ENDS: String(Date.now() + msMax), BARGE_TEST_HURRY: hurryFile },
+      env: { ...env, NO_COLOR: "1", BARGE_TEST_ENDS: String(Date.now() + msMax), BARGE_TEST_HURRY: hurryFile },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

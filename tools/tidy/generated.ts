@@ -13,6 +13,7 @@ const needs = [
   "/usr/aarch64-linux-gnu/include/asm/unistd.h",
   "/usr/arm-linux-gnueabihf/include/asm/unistd.h",
   "/usr/bin/protoc",
+  "/usr/include/google/protobuf/any.proto",
 ];
 
 /** What the generators lack here; undefined where they can run. */

@@ -14,7 +14,7 @@ export interface SourceFile {
 /** A rule: gives one sentence for each thing that is wrong with the file, none where it has no opinion. */
 export type Check = (file: SourceFile) => string[];
 
-/** Folders that hold nothing of ours. */
+/** Folders that hold nothing of ours; in a second work tree `.git` is a file. */
 const foreign = new Set([".git", "node_modules", "dist", ".cache"]);
 /** What is read; the empty extension stands for files such as LICENSE and `.ci/run`. */
 const extensions = new Set(["ts", "json", "md", "S", "lock", "yml", "yaml", ""]);
@@ -28,7 +28,8 @@ function extensionOf(name: string): string {
 export function* sourceFiles(root: URL, below = ""): Generator<SourceFile> {
   for (const entry of Deno.readDirSync(new URL(`./${below}`, root))) {
     const path = below + entry.name;
-    if (entry.isDirectory && !foreign.has(entry.name)) yield* sourceFiles(root, `${path}/`);
+    if (foreign.has(entry.name)) continue;
+    if (entry.isDirectory) yield* sourceFiles(root, `${path}/`);
     if (entry.isFile && extensions.has(extensionOf(entry.name))) {
       yield { path, text: Deno.readTextFileSync(new URL(`./${path}`, root)) };
     }

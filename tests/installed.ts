@@ -1,0 +1,33 @@
+/**
+ * barge as users have it, which is what tests run: `deno task test` installs it once for all files, below a prefix of the test
+ * run's own, and names its launcher in `BARGE_TESTED`. A file that is run by itself installs it for itself.
+ *
+ * @module
+ */
+
+import { installForTests, launcherBelow } from "./install_for_tests.ts";
+
+async function installForThisFile(): Promise<string> {
+  const prefix = await installForTests();
+  // Programs of the test find it, too.
+  Deno.env.set("BARGE_TESTED", launcherBelow(prefix));
+  addEventListener("unload", () => {
+    Deno.env.delete("BARGE_TESTED");
+    Deno.removeSync(prefix, { recursive: true });
+  });
+  return launcherBelow(prefix);
+}
+
+/** The launcher that is tested. */
+export const launcher: string = Deno.env.get("BARGE_TESTED") ?? await installForThisFile();
+
+/** The copy of Deno that it starts. */
+export const installedDeno: string = `${Deno.realPathSync(launcher).slice(0, -"/bin/barge".length)}/lib/barge/deno`;
+
+/** Puts links to the launcher into a directory, which a daemon then finds its shims in. */
+export async function linkShims(
+  directory: string,
+  names: readonly string[] = ["containerd-shim-ts-v2"],
+): Promise<void> {
+  for (const name of names) await Deno.symlink(launcher, `${directory}/${name}`);
+}
