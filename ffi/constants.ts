@@ -156,6 +156,8 @@ export const constants = {
   // signals and waiting
   SIG_SETMASK: 2,
   SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
   SIGKILL: 9,
   SIGTERM: 15,
   SIGCHLD: 17,

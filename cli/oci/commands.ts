@@ -8,7 +8,7 @@ import { readLaunch } from "../../ffi/launch.ts";
 import { readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
 import { listContainers, specOf, StateDirectory } from "../../shim/oci/container_state.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
-import { killContainer } from "../../shim/oci/kill.ts";
+import { killAll, killContainer } from "../../shim/oci/kill.ts";
 import { defaultSpec, rootlessSpec } from "../../shim/oci/spec/default_spec.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
 import { startContainer } from "../../shim/oci/start.ts";
@@ -87,12 +87,7 @@ export function kill(root: string, args: string[]): void {
   });
   if (more.length > 0) throw new UsageFailure('runc: "kill" requires a maximum of 2 argument(s)');
   const directory = new StateDirectory(root, oneId("kill", id === undefined ? [] : [id]));
-  try {
-    killContainer(directory, signalNumber(signal));
-  } catch (error) {
-    if (flags.all && error instanceof Failure && error.code === "FailedPrecondition") return;
-    throw error;
-  }
+  (flags.all ? killAll : killContainer)(directory, signalNumber(signal));
 }
 
 /** `delete ID` */

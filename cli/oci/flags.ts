@@ -103,7 +103,11 @@ export const execFlags = {
 
 /** Flags of `kill`. */
 export const killFlags = {
-  all: { kind: "boolean", short: "a", hidden: true, help: "A container that does not run is a success" },
+  all: {
+    kind: "boolean",
+    short: "a",
+    help: "Send it to all processes of the container; that none is left is a success",
+  },
 } as const satisfies FlagTable;
 
 /** Flags of `delete`. */

@@ -23,6 +23,7 @@ import { createContainer, type Created } from "../../shim/oci/create.ts";
 import { deleteContainer, releaseContainer } from "../../shim/oci/delete.ts";
 import { type Foreground, leaveRawMode, PipedForeground, TerminalForeground } from "../../shim/oci/foreground.ts";
 import { SignalForwarder } from "../../shim/oci/forward_signals.ts";
+import { setsHome } from "../../shim/oci/plan/environment.ts";
 import type { RootSource } from "../../shim/oci/plan/facts.ts";
 import { Bundle } from "./bundle.ts";
 import { defaultFilter } from "./default_filter.ts";
@@ -211,7 +212,7 @@ class Run {
       ...(flags.tty && Deno.stdout.isTerminal() ? { consoleSize: consoleSize() } : {}),
     });
     const { process } = built.spec;
-    if (process !== undefined && !process.env?.some((entry) => entry.startsWith("HOME="))) {
+    if (process !== undefined && !setsHome(process)) {
       process.env = [...process.env ?? [], `HOME=${user.home}`];
     }
     for (const { path, create } of built.sources) if (create) makeSource(path);

@@ -6,7 +6,7 @@
 //   x19  the operation        x20  the header        x10  the last result (survives until the return operation)
 
     .text
-    .globl start, run, thread_pointer
+    .globl start, run, thread_pointer, die
 
 // Entry of an ELF file (ffi/elf/elf.ts): code and header are neighbours in the file, and 64 KiB further apart in memory.
 start:
@@ -96,6 +96,13 @@ return:
 thread_pointer:
     mrs     x0, tpidr_el0
     ret
+
+// void die(int signal): a signal handler that ends the process as shells report it
+die:
+    add     w0, w0, #128
+    mov     x8, #94
+    svc     #0
+    brk     #0
 
     .balign 16
 code_end:

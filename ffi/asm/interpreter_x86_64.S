@@ -7,7 +7,7 @@
 
     .intel_syntax noprefix
     .text
-    .globl start, run, thread_pointer
+    .globl start, run, thread_pointer, die
 
 # Entry of an ELF file (ffi/elf/elf.ts): code and header are neighbours in the file, and 64 KiB further apart in memory.
 start:
@@ -112,6 +112,13 @@ return:
 thread_pointer:
     mov     rax, fs:[0]
     ret
+
+# void die(int signal): a signal handler that ends the process as shells report it
+die:
+    lea     edi, [rdi + 128]
+    mov     eax, 231
+    syscall
+    ud2
 
     .balign 16
 code_end:

@@ -8,6 +8,8 @@
  * @module
  */
 import type { Arch } from "../arch.ts";
+import { machineCode } from "../gen/machine_code.ts";
+import type { ConstantName } from "../constants.ts";
 import { flag, Given, Label, type Program, room, words } from "./program.ts";
 
 /** A descriptor of this process → its number in the child. */
@@ -74,6 +76,27 @@ function resetSignals(program: Program, ignored: readonly number[]): void {
   const noAction = room(32, "{SIG_DFL}");
   for (const signal of ignored) program.add({ call: "rt_sigaction", args: [signal, noAction, 0, 8], does });
   program.add({ call: "rt_sigprocmask", args: [flag("SIG_SETMASK"), room(8, "[]"), 0, 8], does });
+}
+
+/** linux/signal.h: the handler runs on the stack of sigaltstack(2), and never returns to the restorer that x86_64 insists on. */
+const SA_ONSTACK = 0x08000000;
+const SA_RESTORER = 0x04000000;
+
+/** More than the largest frame of a signal (AVX-512 and AMX: 11 KiB). */
+const signalStackSize = 16384;
+
+/**
+ * Lets the signals end the process, with 128 and their number as its exit code. The first process of a pid namespace
+ * would not hear of them: the kernel keeps from it what it has no handler for. An execve gives them their default back.
+ */
+export function dieOf(program: Program, signals: readonly ConstantName[], does: string): void {
+  // stack_t: address, flags, size.
+  const stack = words([room(signalStackSize, "[stack]"), 0, signalStackSize], "{stack}");
+  program.add({ call: "sigaltstack", args: [stack, 0], does });
+  const die = new Given("die.address");
+  // struct sigaction of the kernel: handler, flags, restorer, mask.
+  const action = words([die, SA_ONSTACK | SA_RESTORER, die, 0], "{die}");
+  for (const signal of signals) program.add({ call: "rt_sigaction", args: [flag(signal), action, 0, 8], does });
 }
 
 /** Unregisters rseq, which lives in memory that goes, and unmaps everything but code and arena. */
@@ -146,6 +169,7 @@ export function hygieneNumbers(
     ["rseq.size", rseq.size],
     ["code.address", code.address],
     ["code.end", code.address + BigInt(code.size)],
+    ["die.address", code.address + BigInt(machineCode[arch].die)],
     ["low.address", 0n],
     ["low.length", first.address],
     ["middle.address", gap === 0n ? 0n : firstEnd],

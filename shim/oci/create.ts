@@ -103,6 +103,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   const facts = gatherFacts({
     ...options,
     nullStreams: names && [0, 1, 2].filter((number) => names[number] === "/dev/null"),
+    plainLines: options.streams.plainLines,
     idMapped: idMapped?.keys,
     start: waits ? "fifo" : "at once",
     cgroups: cgroup.places,

@@ -60,6 +60,7 @@ export async function execInContainer(
     planExec(spec, process, {
       ...facts,
       cgroups,
+      ...(options.streams.plainLines ? { plainLines: true } : {}),
       // No ordinary user may join a pid namespace before he is in its user namespace.
       shielded: mayBeTraced(spec, process) || isOrdinaryUser(),
       ...(preserved === undefined ? {} : { preserved }),

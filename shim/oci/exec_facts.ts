@@ -9,6 +9,7 @@ import { Cgroup } from "./cgroup/cgroup.ts";
 import type { ContainerState } from "./container_state.ts";
 import { ignoredSignals, lastCapability } from "./gather_facts.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
+import { setsHome } from "./plan/environment.ts";
 import type { Limit } from "./plan/facts.ts";
 import type { ExecFacts } from "./plan/plan_exec.ts";
 import { readInRoot } from "./read_in_root.ts";
@@ -22,7 +23,6 @@ export async function gatherExecFacts(
   openFiles: Limit | undefined,
 ): Promise<ExecFacts> {
   const filter = await filterOf(spec);
-  const hasHome = process?.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5);
   return {
     arch: hostArch,
     id: state.id,
@@ -32,7 +32,7 @@ export async function gatherExecFacts(
     ignoredSignals: ignoredSignals(),
     ...(openFiles === undefined ? {} : { openFiles }),
     lastCapability: lastCapability(),
-    passwd: hasHome ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
+    passwd: setsHome(process) ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
     dieWithParent: false,
     newKeyring: state.noNewKeyring !== true,
     ...(isOrdinaryUser() ? { isOrdinaryUser: true } : {}),

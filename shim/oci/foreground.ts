@@ -195,7 +195,11 @@ export class TerminalForeground implements Foreground {
     this.#null = openFile("/dev/null", flags("O_RDWR"));
     [this.#ours, this.#theirs] = socketPair();
     const { number } = this.#null;
-    this.streams = { stdin: number, stdout: number, stderr: number, console: this.#theirs.number };
+    // A screen in raw mode needs the container's terminal to end its lines; files and other programs want them plain, and
+    // a terminal that is left as it is ends them itself.
+    const isScreen = interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
+    const console = this.#theirs.number;
+    this.streams = { stdin: number, stdout: number, stderr: number, console, plainLines: !isScreen };
     this.#end = new Promise((resolve) => this.#ended = resolve);
   }
 

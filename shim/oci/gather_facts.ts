@@ -9,6 +9,7 @@ import { flags } from "../../ffi/constants.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
 import type { Preserved } from "./launch.ts";
+import { setsHome } from "./plan/environment.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { ownedByJoinedUser } from "./namespace_owners.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
@@ -35,6 +36,7 @@ export interface KnownFacts {
   idMapped?: readonly string[] | undefined;
   preserved?: Preserved | undefined;
   nullStreams?: readonly number[] | undefined;
+  plainLines?: boolean | undefined;
   newKeyring?: boolean | undefined;
   noPivot?: boolean | undefined;
   /** A directory among the sources that will be there by the time of the start. */
@@ -56,6 +58,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     dieWithParent,
     ...(known.preserved === undefined ? {} : { preserved: known.preserved }),
     ...(known.nullStreams === undefined ? {} : { nullStreams: known.nullStreams }),
+    ...(known.plainLines === true ? { plainLines: true } : {}),
     ...(known.resctrl === undefined ? {} : { resctrl: known.resctrl }),
     ...(known.inUnit === true ? { inUnit: true } : {}),
     ...(joinsUserNamespace(spec) ? { ownedByJoined: ownedByJoinedUser(spec) } : {}),
@@ -188,7 +191,7 @@ export function lastCapability(): number {
 
 /** The container's /etc/passwd where HOME is to be looked up in it. */
 function passwdOf(spec: Spec, root: RootSource): string {
-  if (spec.process?.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5)) return "";
+  if (setsHome(spec.process)) return "";
   if (root.kind !== "directory") return "";
   return readInRoot(root.path, "etc/passwd") ?? "";
 }

@@ -19,21 +19,43 @@ function hasOwnPidNamespace(state: ContainerState): boolean {
 }
 
 /**
- * Sends the signal to init; SIGKILL goes to every process where they share a pid namespace with others. A paused
- * container is thawed by SIGKILL: a frozen process of cgroup v1 never dies.
+ * Sends the signal to init. SIGKILL goes to every process where they share a pid namespace with others, also when init
+ * has ended: the others are the container then. A paused container is thawed by SIGKILL: a frozen process of cgroup v1
+ * never dies.
  *
  * Throws `FailedPrecondition` "container not running".
  */
 export function killContainer(directory: StateDirectory, signal: number): void {
   const state = directory.read();
-  if (!isAlive(state)) throw new Failure("FailedPrecondition", "container not running");
+  const alive = isAlive(state);
   const cgroup = Cgroup.fromRecord(state.cgroup);
-  if (signal === SIGKILL && !hasOwnPidNamespace(state)) {
+  if (signal === SIGKILL && !hasOwnPidNamespace(state) && (cgroup.places.length > 0 || !alive)) {
+    if (!alive && cgroup.processes().length === 0) throw new Failure("FailedPrecondition", "container not running");
     cgroup.signalAll(signal);
   } else {
+    if (!alive) throw new Failure("FailedPrecondition", "container not running");
     signalInit(state, signal);
   }
   if (signal === SIGKILL && cgroup.state() === "frozen") cgroup.thaw();
+}
+
+/**
+ * Sends the signal to every process of the container's cgroup, whether init is among them or not. Where none is left
+ * there is nothing to do, and that is a success: callers clean up so.
+ */
+export function killAll(directory: StateDirectory, signal: number): void {
+  const state = directory.read();
+  const cgroup = Cgroup.fromRecord(state.cgroup);
+  if (cgroup.places.length === 0) {
+    if (isAlive(state)) signalInit(state, signal);
+    return;
+  }
+  try {
+    cgroup.signalAll(signal);
+  } catch (error) {
+    if (!isErrno(error, "EINVAL")) throw error;
+    throw new Failure("InvalidArgument", "unable to signal the container: invalid argument", { cause: error });
+  }
 }
 
 /** By pidfd, looked at again after it was opened: the process id may have been given to another meanwhile. */

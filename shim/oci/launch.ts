@@ -25,6 +25,8 @@ export interface Streams {
   stderr: number;
   /** A connected unix socket that the terminal's master is sent over. */
   console?: number;
+  /** Whether that terminal leaves line ends as they are written: nobody else turns them back. */
+  plainLines?: boolean;
 }
 
 /** Descriptors of this process that a container's process gets from 3 on. */

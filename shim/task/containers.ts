@@ -7,6 +7,7 @@ import { Failure, messageOf } from "../../api/errors.ts";
 import type { CreateTaskRequest } from "../../api/gen/runtime/task/v2/shim.ts";
 import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
 import { readLaunch } from "../../ffi/launch.ts";
+import { setsHome } from "../oci/plan/environment.ts";
 import { parseSpec } from "../oci/spec/parse.ts";
 import type { Children } from "./children.ts";
 import { Container, type Owner, type Surroundings } from "./container.ts";
@@ -174,7 +175,7 @@ async function prepare<T>(body: () => T): Promise<T> {
 function addHome(spec: Spec, root: PreparedRoot): void {
   const { process } = spec;
   if (process === undefined || root.source.kind === "directory") return;
-  if (process.env?.some((entry) => entry.startsWith("HOME=") && entry.length > 5)) return;
+  if (setsHome(process)) return;
   process.env = [...process.env ?? [], `HOME=${homeOf(root.source, process.user.uid)}`];
 }
 

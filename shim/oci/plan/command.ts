@@ -23,7 +23,8 @@ import { openHow, openHowSize } from "./paths.ts";
 
 /** The paths that a command may be found at: itself where it holds a slash, else one for each directory of PATH. */
 export function commandCandidates(command: string, environment: readonly string[]): string[] {
-  if (command === "") throw new Failure("InvalidArgument", "process.args is empty: there is no command to run");
+  // In the words that callers know for "not found".
+  if (command === "") throw new Failure("NotFound", 'exec: "": executable file not found in $PATH');
   if (command.includes("/")) return [command];
   const path = environment.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
   return path === "" ? [command] : path.split(":").map((directory) => `${directory || "."}/${command}`);
@@ -57,7 +58,7 @@ export class Command {
   readonly #argv;
   readonly #env;
 
-  /** Throws `InvalidArgument` where there is no command. */
+  /** Throws `NotFound` where the name is empty. */
   constructor(readonly program: Program, readonly options: CommandOptions) {
     this.#candidates = commandCandidates(options.name, options.environment);
     this.#argv = textArray(options.args);

@@ -10,6 +10,21 @@ import type { Paths } from "./paths.ts";
 /** What is sent along with the master's descriptor: the terminal's name (runc's console socket protocol). */
 const payload = "/dev/ptmx";
 
+/** What {@link addConsole} needs to know besides. */
+export interface ConsoleOptions {
+  /** Whether `\n` is written as it is. */
+  readonly plainLines?: boolean | undefined;
+  /** Where /dev/console is to be made. */
+  readonly paths?: Paths;
+}
+
+/** struct termios as every terminal has it in the beginning (tty_std_termios of the kernel), but with ONLCR off. */
+const plainTermios = {
+  bytes: 36,
+  words: [0x500, 1, 0xbf, 0x8a3b],
+  controls: "\0\x03\x1c\x7f\x15\x04\0\x01\0\x11\x13\x1a\0\x12\x0f\x17\x16",
+};
+
 /**
  * Opens a terminal, sends its master over the console socket and makes its other side the standard streams and the
  * controlling terminal. `ptmx` is the container's `/dev/pts/ptmx`, opened.
@@ -19,7 +34,7 @@ export function addConsole(
   master: Slot,
   process: Process,
   consoleSocket: number,
-  paths?: Paths,
+  { paths, plainLines }: ConsoleOptions,
 ): void {
   const does = "open the container's terminal";
   program.add({ call: "ioctl", args: [master, flag("TIOCSPTLCK"), room(4, "[0]")], does });
@@ -36,6 +51,7 @@ export function addConsole(
     view.setUint16(2, size.width, true);
     program.add({ call: "ioctl", args: [master, flag("TIOCSWINSZ"), winsize], does: "set the terminal's size" });
   }
+  if (plainLines) setPlainLines(program, slave);
   const { uid } = process.user;
   if (uid !== 0) {
     // Only the user: the group is the one of all terminals. The process may open its terminal by name.
@@ -50,6 +66,18 @@ export function addConsole(
   sendMaster(program, master, consoleSocket);
   for (const target of [0, 1, 2]) program.add({ call: "dup3", args: [slave, target, 0], does });
   program.add({ call: "ioctl", args: [0, flag("TIOCSCTTY"), 0], does });
+}
+
+function setPlainLines(program: Program, terminal: Slot): void {
+  const termios = room(plainTermios.bytes, "{ONLCR off}");
+  const view = new DataView(termios.bytes.buffer);
+  plainTermios.words.forEach((word, index) => view.setUint32(index * 4, word, true));
+  termios.bytes.set(new TextEncoder().encode(plainTermios.controls), plainTermios.words.length * 4);
+  program.add({
+    call: "ioctl",
+    args: [terminal, flag("TCSETS"), termios],
+    does: "leave the terminal's line ends alone",
+  });
 }
 
 /** Binds the terminal itself, by descriptor, on /dev/console (CVE-2025-52565). */

@@ -20,6 +20,11 @@ export function containerEnvironment(process: Process, passwd: string): string[]
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }
 
+/** Whether the process has a HOME of its own: of equal names the last one counts, and an empty one is none. */
+export function setsHome(process: Pick<Process, "env"> | undefined): boolean {
+  return (process?.env?.findLast((entry) => entry.startsWith("HOME="))?.length ?? 0) > "HOME=".length;
+}
+
 /** The home directory that /etc/passwd has for the user, else `/`. */
 export function homeOf(uid: number, passwd: string): string {
   for (const line of passwd.split("\n")) {

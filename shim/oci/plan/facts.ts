@@ -85,6 +85,8 @@ export interface Facts {
   idMapped?: readonly string[];
   /** The caller's descriptors that the process gets from 3 on, each given as `keptN`. */
   preserved?: { numbers: readonly number[]; listening: number };
+  /** Whether the process's terminal writes `\n` as it is, and not as `\r\n`. */
+  plainLines?: boolean;
   /** Those of the standard streams that are the host's /dev/null. */
   nullStreams?: readonly number[];
   /** The types among the joined namespaces that belong to the joined user namespace. */

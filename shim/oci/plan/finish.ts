@@ -174,6 +174,7 @@ function addExec(program: Program, input: FinishInput, filter: (() => void) | un
   // Who creates the container gives the listener its descriptor: that is not to wait for the start.
   const early = facts.filter?.listener === true;
   const args = process.args ?? [];
+  if (args.length === 0) throw new Failure("InvalidArgument", "process.args is empty: there is no command to run");
   const environment = containerEnvironment(process, facts.passwd);
   const command = new Command(program, {
     name: input.executable ?? args[0] ?? "",

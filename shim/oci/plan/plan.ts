@@ -6,7 +6,7 @@
 import { Failure } from "../../../api/errors.ts";
 import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 import type { ConstantName } from "../../../ffi/constants.ts";
-import { addHygiene, type Placement } from "../../../ffi/program/hygiene.ts";
+import { addHygiene, dieOf, type Placement } from "../../../ffi/program/hygiene.ts";
 import { ChildProgram } from "../../../ffi/program/spawn.ts";
 import { type Data, flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 import { hasHooks } from "../hooks/hook_state.ts";
@@ -20,7 +20,7 @@ import { addMounts, type Mounted, setAttributes } from "./mounts.ts";
 import { addGeneration, addJoinedNamespaces, joinsUserNamespace, namespaceFlags, pidNamespaceToEnter } from "./join.ts";
 import { Paths } from "./paths.ts";
 import { addMoveRoot, addPivot, addPropagation, addRoot, addRootPropagation } from "./root.ts";
-import { addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
+import { addAllCpus, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { type Stop, Stops } from "./stops.ts";
 import { addIdMaps, addNamespaceRoot, hasUserNamespace, openSources } from "./user_namespace.ts";
 
@@ -143,6 +143,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   if (joinsUser && descriptors.life !== undefined) addLife(program, descriptors.life);
   if (facts.inUnit) stops.add({ kind: "unit" }, "the systemd unit");
   addCgroups(program, facts);
+  addAllCpus(program);
   if (!joinsUser) addJoinedNamespaces(program, linux);
   if (made.has("cgroup")) {
     program.add({ call: "unshare", args: [flag("CLONE_NEWCGROUP")], does: "make a cgroup namespace" });
@@ -157,6 +158,10 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   addScheduling(program, process);
   addPersonality(program, linux.personality);
   addMemoryPolicy(program, linux.memoryPolicy);
+  // As a container of runc: a stop ends it also before its start. In other pid namespaces the kernel sees to that itself.
+  if (facts.start === "fifo" && made.has("pid")) {
+    dieOf(program, ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"], "let signals end the waiting container");
+  }
   addFinish(program, { process: withListening(process, facts), facts, descriptors, stops });
   return {
     program,
@@ -268,7 +273,10 @@ function addFileSystems(
   if (stopsWhenFilled(spec)) stops.add({ kind: "hooks", copies: mounted.copies }, "the hooks");
   paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);
   if (descriptors.console !== undefined) {
-    addConsole(program, openPtmx(program, mounted), process, descriptors.console, paths);
+    addConsole(program, openPtmx(program, mounted), process, descriptors.console, {
+      paths,
+      plainLines: facts.plainLines,
+    });
   }
   const propagation = linux.rootfsPropagation || "rslave";
   if (facts.noPivot) addMoveRoot(program, root);

@@ -13,7 +13,7 @@ import type { Facts } from "./facts.ts";
 import { addFinish } from "./finish.ts";
 import { addClone, namespaceFlags } from "./join.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
-import { addAffinity, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
+import { addAffinity, addAllCpus, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { addNamespaceRoot } from "./user_namespace.ts";
 import { openHow, openHowSize } from "./paths.ts";
 import { type Stop, Stops } from "./stops.ts";
@@ -36,6 +36,7 @@ export type ExecFacts =
     | "dieWithParent"
     | "preserved"
     | "newKeyring"
+    | "plainLines"
   >
   & {
     /** Whether the container is shown the process only when that holds nothing of the host any more, see `mayBeTraced`. */
@@ -85,7 +86,9 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   addOomScore(program, process.oomScoreAdj);
   addAffinity(program, process.execCPUAffinity?.initial);
   addCgroups(program, facts);
-  addAffinity(program, process.execCPUAffinity?.final);
+  const { initial, final } = process.execCPUAffinity ?? {};
+  if (final) addAffinity(program, final);
+  else if (!initial) addAllCpus(program);
   addLabels(program, process);
   const types = new Set((spec.linux?.namespaces ?? []).map(({ type }) => type));
   if (facts.isOrdinaryUser) addRights(program, descriptors);
@@ -105,7 +108,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   program.add({ call: "setsid", args: [], does: "begin a session" });
   if (facts.newKeyring) addKeyring(program, facts.id);
   if (descriptors.console !== undefined) {
-    addConsole(program, openPtmx(program, facts.arch), process, descriptors.console);
+    addConsole(program, openPtmx(program, facts.arch), process, descriptors.console, facts);
   }
   addScheduling(program, process);
   addPersonality(program, spec.linux?.personality);

@@ -210,7 +210,7 @@ Deno.test("plan() assembles and prints for both architectures", () => {
 Deno.test("commandCandidates() looks in PATH only for names without a slash", () => {
   assert.deepEqual(commandCandidates("./a", ["PATH=/bin"]), ["./a"]);
   assert.deepEqual(commandCandidates("a", ["PATH=/bin::/usr/bin"]), ["/bin/a", "./a", "/usr/bin/a"]);
-  assert.throws(() => commandCandidates("", []), (error) => isFailure(error, "InvalidArgument"));
+  assert.throws(() => commandCandidates("", []), (error) => isFailure(error, "NotFound"));
 });
 
 Deno.test("containerEnvironment() keeps the last of equal names and finds HOME", () => {

@@ -143,6 +143,20 @@ export function addAffinity(program: Program, list: string | undefined): void {
   });
 }
 
+/**
+ * Lets the process run wherever its cgroup may: what the caller was bound to is the caller's own affair, and stays with
+ * its children whatever cpuset they join (runc ≥ 1.3 does the same).
+ */
+export function addAllCpus(program: Program): void {
+  program.add({
+    call: "sched_setaffinity",
+    args: [0, numbersMax / 8, new Data(new Uint8Array(numbersMax / 8).fill(0xff), "{all}")],
+    does: "let the process run on every CPU of its cgroup",
+    // A filter around this system may refuse it: then it stays where the caller is.
+    allow: ["EPERM", "ENOSYS"],
+  });
+}
+
 /** More than Linux has of CPUs or nodes (NR_CPUS). */
 const numbersMax = 8192;
 
