@@ -19,6 +19,7 @@ import { gatherFacts } from "./gather_facts.ts";
 import { hasHooks, needsHostRootfs } from "./hooks/hook_state.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
+import { needsDetachedRoot } from "./plan/detached_root.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
@@ -97,6 +98,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   if (options.root.kind !== "directory" && needsHostRootfs(spec)) {
     throw new Failure("FailedPrecondition", "hooks need the root file system to be mounted on the host");
   }
+  using detached = needsDetachedRoot(spec, options.root) ? await openRoot(reactor, options.root) : undefined;
   using idMapped = hasIdMaps(spec) ? await openIdMaps(reactor, options) : undefined;
   // A terminal is the container's own.
   const names = options.streams.console === undefined ? streamNames(options.streams) : undefined;
@@ -163,6 +165,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       ...(start === undefined ? {} : { start }),
       ...(go === undefined ? {} : { go: go.read }),
       idMapped: idMapped?.mounts,
+      root: detached,
       preserved: options.preserved,
     });
     if (planned.generation !== undefined) {
@@ -226,6 +229,11 @@ async function groupFor(rdt: IntelRdt, id: string) {
   ]);
   const planned = planGroup(rdt, id, readResctrl());
   return { record: planned.record, make: () => makeGroup(planned), undo: () => undoGroup(planned) };
+}
+
+async function openRoot(reactor: Reactor, root: RootSource) {
+  const { openDetachedRoot } = await import("./detached_root.ts");
+  return await openDetachedRoot(reactor, root);
 }
 
 /** Whether a mount of the spec has ids mapped. */

@@ -5,19 +5,14 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import type { IdMapping, Spec } from "../../api/oci/runtime_spec.ts";
-import { hostArch } from "../../ffi/arch.ts";
+import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { constant, flags } from "../../ffi/constants.ts";
-import { Descriptor, makePipe, openFile } from "../../ffi/descriptor.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
-import { room } from "../../ffi/program/program.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
-import { ignoredSignals } from "./gather_facts.ts";
-import { writeIdMaps } from "./id_maps.ts";
-import { launch } from "./launch.ts";
+import { holdUserNamespace } from "./hold_user_namespace.ts";
 import { parseMountOptions } from "./plan/mount_options.ts";
-import { beginChild } from "./plan/plan.ts";
 import { sourceKey } from "./plan/user_namespace.ts";
 
 /** The mounts of a spec, by the keys that the plan knows them by. */
@@ -52,7 +47,7 @@ export async function openIdMappedMounts(reactor: Reactor, spec: Spec, bundle: s
       if (!options.bind) throw new Failure("InvalidArgument", `${does}: want a bind mount`);
       if (uids.length === 0 || gids.length === 0) throw new Failure("InvalidArgument", `${does}: want mappings`);
       const path = source.startsWith("/") ? source : `${bundle}/${source}`;
-      using namespace = await openUserNamespace(reactor, uids, gids);
+      using namespace = await holdUserNamespace(reactor, { uids, gids });
       keys.push(sourceKey(path, destination));
       mounts.push(mapIds(path, options, namespace, does));
     }
@@ -78,31 +73,5 @@ function mapIds(path: string, options: ReturnType<typeof parseMountOptions>, nam
     if (!(error instanceof SyscallError)) throw error;
     const why = error.code === "EINVAL" ? "its file system does not know mapped ids" : errnoText(error.errno);
     throw new Failure("InvalidArgument", `${does}: ${why}`, { cause: error });
-  }
-}
-
-/** A user namespace with the maps: that of a process which does nothing, and ends before this returns. */
-async function openUserNamespace(
-  reactor: Reactor,
-  uids: readonly IdMapping[],
-  gids: readonly IdMapping[],
-): Promise<Descriptor> {
-  const facts = { arch: hostArch, ignoredSignals: ignoredSignals(), cgroups: [] };
-  const wanted = { start: false, life: false, console: false, go: true };
-  const { program, descriptors } = beginChild(["CLONE_NEWUSER"], facts, wanted);
-  const does = "hold a user namespace";
-  program.add({ call: "read", args: [descriptors.go!, room(8, "&byte"), 1], does, expect: 1 });
-  const go = makePipe();
-  const streams = { stdin: 0, stdout: 1, stderr: 2 };
-  const launched = launch({ program, streams, dieWithParent: false, alone: false, go: go.read });
-  try {
-    await writeIdMaps(launched.child.pid, uids, gids);
-    return openFile(`/proc/${launched.child.pid}/ns/user`, flags("O_RDONLY"));
-  } finally {
-    await launched.kill(reactor);
-    launched.report.close();
-    launched.child.close();
-    go.read.close();
-    go.write.close();
   }
 }

@@ -56,6 +56,8 @@ export interface Launch {
   go?: Descriptor | undefined;
   /** Detached mounts that the program attaches. */
   idMapped?: readonly Descriptor[] | undefined;
+  /** The root file system as a detached mount. */
+  root?: Descriptor | undefined;
   preserved?: Preserved | undefined;
 }
 
@@ -159,6 +161,7 @@ export function launch(options: Launch): Launched {
     if (options.start !== undefined) given.set("start", BigInt(options.start.number));
     if (options.dieWithParent) given.set("life", BigInt(lifePipe()));
     if (options.streams.console !== undefined) given.set("console", BigInt(options.streams.console));
+    if (options.root !== undefined) given.set("root", BigInt(options.root.number));
     options.idMapped?.forEach((mount, index) => given.set(`idmap${index}`, BigInt(mount.number)));
     options.preserved?.numbers.forEach((number, index) => given.set(`kept${index}`, BigInt(number)));
     if (options.go !== undefined) given.set("go", BigInt(options.go.number));

@@ -81,7 +81,9 @@ export class Containers {
     const restoredFrom = restoreSource(request, options);
     const external = options.binaryName !== "" || restoredFrom !== undefined;
     const spec = readSpec(bundle, terminal);
-    const root = await prepare(() => prepareRoot({ spec, bundle, mounts, external }));
+    const root = await prepare(() =>
+      this.children.making(() => prepareRoot(this.around.reactor, { spec, bundle, mounts, external }))
+    );
     try {
       addHome(spec, root);
       const container = new Container(this.around, {
@@ -162,7 +164,7 @@ function readSpec(bundle: string, terminal: boolean): Spec {
   return spec;
 }
 
-async function prepare<T>(body: () => T): Promise<T> {
+async function prepare<T>(body: () => Promise<T>): Promise<T> {
   try {
     return await body();
   } catch (error) {

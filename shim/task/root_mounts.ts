@@ -12,10 +12,13 @@ import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { type ConstantName, flags, sumOf } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/errno.ts";
 import { performMount, unmount } from "../../ffi/mount.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
 import { call, callOnThread } from "../../ffi/syscall.ts";
 import { needsHostRootfs } from "../oci/hooks/hook_state.ts";
 import type { RootSource } from "../oci/plan/facts.ts";
+import type { IdMaps } from "../oci/plan/id_maps.ts";
 import { mountOptionsLimit, overlayOptionsLength } from "../oci/plan/root.ts";
+import { splitIdMaps } from "./id_map_options.ts";
 
 /** A root file system. */
 export interface PreparedRoot {
@@ -38,7 +41,7 @@ export interface RootOptions {
 const overlayOption = /^(index|metacopy|redirect_dir|xino|userxattr|uuid|verity|nfs_export|volatile)(=|$)/;
 
 /** Makes the root ready. Throws {@link Failure}; nothing is mounted then. */
-export function prepareRoot(options: RootOptions): PreparedRoot {
+export async function prepareRoot(reactor: Reactor, options: RootOptions): Promise<PreparedRoot> {
   const { spec, bundle, mounts } = options;
   const given = spec.root?.path ?? "rootfs";
   const path = given.startsWith("/") ? given : `${bundle}/${given}`;
@@ -51,7 +54,7 @@ export function prepareRoot(options: RootOptions): PreparedRoot {
     ? insideSource(mounts[0]!, spec, rootfs)
     : undefined;
   if (inside !== undefined) return { source: inside };
-  mountAll(mounts, rootfs);
+  await mountAll(reactor, mounts, rootfs);
   return { source: { kind: "directory", path: existingDirectory(path) }, mounted: rootfs };
 }
 
@@ -78,16 +81,23 @@ function existingDirectory(path: string): string {
 /** The source where it can be mounted in the container's namespace with nothing lost. */
 function insideSource(mount: Mount, spec: Spec, mountpoint: string): RootSource | undefined {
   if (mount.target !== "") return undefined;
-  if (mount.type === "bind" || mount.options.includes("rbind")) {
-    const writable = mount.options.every((option) => ["bind", "rbind", "rw"].includes(option));
-    const readOnly = mount.options.every((option) => ["bind", "rbind", "ro"].includes(option));
+  const { options, idMaps } = splitIdMaps(mount.options);
+  const mapped = idMaps === undefined ? {} : { idMaps };
+  if (isBind(mount)) {
+    const writable = options.every((option) => ["bind", "rbind", "rw"].includes(option));
+    const readOnly = options.every((option) => ["bind", "rbind", "ro"].includes(option));
     if (!writable && !(readOnly && spec.root?.readonly === true)) return undefined;
-    return { kind: "directory", path: existingDirectory(mount.source) };
+    return { kind: "directory", path: existingDirectory(mount.source), ...mapped };
   }
-  return mount.type === "overlay" ? overlaySource(mount, mountpoint) : undefined;
+  const source = mount.type === "overlay" ? overlaySource(options, mountpoint) : undefined;
+  return source === undefined ? undefined : { ...source, ...mapped };
 }
 
-function overlaySource({ options }: Mount, mountpoint: string): RootSource | undefined {
+function isBind({ type, options }: Pick<Mount, "type" | "options">): boolean {
+  return type === "bind" || options.includes("bind") || options.includes("rbind");
+}
+
+function overlaySource(options: readonly string[], mountpoint: string) {
   const value = (key: string): string | undefined =>
     options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1);
   const lower = value("lowerdir"), upper = value("upperdir"), work = value("workdir");
@@ -148,12 +158,14 @@ const withoutFlag = new Set([
 ]);
 
 /** Mounts one over the other at the directory, or below it where they say so. On failure all are unmounted. */
-function mountAll(mounts: readonly Mount[], rootfs: string): void {
+async function mountAll(reactor: Reactor, mounts: readonly Mount[], rootfs: string): Promise<void> {
   const done: string[] = [];
   try {
     for (const mount of mounts) {
       const target = mount.target === "" ? rootfs : `${rootfs}/${mount.target}`;
-      mountOne(mount, target);
+      const { options, idMaps } = splitIdMaps(mount.options);
+      if (idMaps === undefined) mountOne(mount, target);
+      else await mountMapped(reactor, { ...mount, options }, target, idMaps);
       done.push(target);
     }
   } catch (error) {
@@ -169,22 +181,44 @@ function mountAll(mounts: readonly Mount[], rootfs: string): void {
 }
 
 function mountOne({ type, source, options }: Mount, target: string): void {
-  const names: ConstantName[] = [];
-  const data: string[] = [];
-  for (const option of options) {
-    const name = mountFlags[option];
-    if (name !== undefined) names.push(name);
-    else if (!withoutFlag.has(option)) data.push(option);
-  }
-  const bits = sumOf([...new Set(names)]);
-  if (type !== "bind" && !options.includes("bind") && !options.includes("rbind")) {
-    performMount(source, target, type, bits, data.join(","));
+  if (!isBind({ type, options })) {
+    const data = options.filter((option) => mountFlags[option] === undefined && !withoutFlag.has(option));
+    performMount(source, target, type, bitsOf(options), data.join(","));
     return;
   }
   const bind = flags("MS_BIND") | (options.includes("rbind") ? flags("MS_REC") : 0);
   performMount(source, target, "", bind, "");
-  // The flags of a bind are looked at by a second call only.
+  remountBind(target, options);
+}
+
+/** The flags of a bind are looked at by a second call only. */
+function remountBind(target: string, options: readonly string[]): void {
+  const bits = bitsOf(options);
   if (bits !== 0) call("mount", "none", target, 0, flags("MS_BIND", "MS_REMOUNT") | bits, 0);
+}
+
+function bitsOf(options: readonly string[]): number {
+  return sumOf([...new Set(options.map((option) => mountFlags[option]).filter((name) => name !== undefined))]);
+}
+
+/** Mounts what has ids mapped: a bind, or an overlay whose lower layers have. */
+async function mountMapped(reactor: Reactor, mount: Mount, target: string, idMaps: IdMaps): Promise<void> {
+  const { type, options } = mount;
+  const { attachMount, openDetachedRoot } = await import("../oci/detached_root.ts");
+  const source = isBind(mount)
+    ? { kind: "directory" as const, path: existingDirectory(mount.source) }
+    : type === "overlay"
+    ? overlaySource(options, target)
+    : undefined;
+  if (source === undefined) {
+    throw new Failure(
+      "InvalidArgument",
+      `mount of type "${type}" with the options "${options.join(",")}": ids cannot be mapped in it`,
+    );
+  }
+  using detached = await openDetachedRoot(reactor, { ...source, idMaps });
+  attachMount(detached, target);
+  if (isBind(mount)) remountBind(target, options);
 }
 
 /** Unmounts everything at and below a directory, on a thread: the last unmount may wait for the disk. */

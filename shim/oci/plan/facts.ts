@@ -6,24 +6,31 @@
  */
 import type { NamespaceType } from "../../../api/oci/runtime_spec.ts";
 import type { Arch } from "../../../ffi/arch.ts";
+import type { IdMaps } from "./id_maps.ts";
 import type { CompiledFilter } from "../seccomp/compile.ts";
 
 /** Where the root file system comes from. */
 export type RootSource =
-  /** A directory on the host, with whatever is mounted below it. */
-  | { kind: "directory"; path: string }
-  /**
-   * An overlay that is mounted only inside the container's mount namespace. `lower` (nearest first), `upper` and `work`
-   * are relative to `base`: the kernel takes at most a page of options. `mountpoint` is any directory of the host.
-   */
-  | {
-    kind: "overlay";
-    base: string;
-    lower: readonly string[];
-    upper?: string;
-    work?: string;
-    options: readonly string[];
-    mountpoint: string;
+  & (
+    /** A directory on the host, with whatever is mounted below it. */
+    | { kind: "directory"; path: string }
+    /**
+     * An overlay that is mounted only inside the container's mount namespace. `lower` (nearest first), `upper` and `work`
+     * are relative to `base`: the kernel takes at most a page of options. `mountpoint` is any directory of the host.
+     */
+    | {
+      kind: "overlay";
+      base: string;
+      lower: readonly string[];
+      upper?: string;
+      work?: string;
+      options: readonly string[];
+      mountpoint: string;
+    }
+  )
+  & {
+    /** How its ids are mapped: those of the directory, or of the overlay's lower layers. */
+    idMaps?: IdMaps;
   };
 
 /** One cgroup of the container. */

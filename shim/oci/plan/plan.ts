@@ -11,6 +11,7 @@ import { ChildProgram } from "../../../ffi/program/spawn.ts";
 import { type Data, flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 import { hasHooks } from "../hooks/hook_state.ts";
 import { addConsole } from "./console.ts";
+import { needsDetachedRoot } from "./detached_root.ts";
 import { addDevices, addNullStreams } from "./devices.ts";
 import type { CgroupPlace, Facts } from "./facts.ts";
 import { addDeathSignal, addFinish } from "./finish.ts";
@@ -36,6 +37,8 @@ export interface Descriptors {
   go: number | undefined;
   /** Detached mounts with ids mapped, in the order of the facts. */
   idmaps: readonly number[];
+  /** The root file system as a detached mount. */
+  root: number | undefined;
   console: number | undefined;
   /** A pidfd of the init of the container to be joined. */
   init: number | undefined;
@@ -55,6 +58,7 @@ function numberDescriptors(
     /** Whether `go` is waited on also when everything else has been closed. */
     goLate?: boolean;
     idmaps?: number;
+    root?: boolean;
     preserved?: number;
   },
 ): Descriptors {
@@ -74,8 +78,9 @@ function numberDescriptors(
   const init = place("init", wanted.init === true);
   const go = late ?? place("go", wanted.go === true);
   const idmaps = Array.from({ length: wanted.idmaps ?? 0 }, (_, index) => place(`idmap${index}`, true)!);
+  const root = place("root", wanted.root === true);
   const stub = placements.push({ from: "stub", to: placements.length }) - 1;
-  return { placements, kept, report, start, life, console, init, go, idmaps, stub, firstUnwanted };
+  return { placements, kept, report, start, life, console, init, go, idmaps, root, stub, firstUnwanted };
 }
 
 /**
@@ -115,7 +120,7 @@ export interface ContainerPlan {
 
 /**
  * Plans the start of the container. The spec has been validated and holds nothing that is unsupported. The program
- * needs the given numbers `stdin`, `stdout`, `stderr`, `report`, `stub`, and `start`, `life`, `console`, `go`, `idmapN` where
+ * needs the given numbers `stdin`, `stdout`, `stderr`, `report`, `stub`, and `start`, `life`, `console`, `go`, `root`, `idmapN` where
  * facts and spec ask for them.
  *
  * Throws `InvalidArgument` or `NotFound` for what cannot be planned.
@@ -134,6 +139,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
     go: facts.inUnit === true || needsStops(spec) || facts.filter?.listener === true,
     goLate: facts.filter?.listener === true,
     idmaps: facts.idMapped?.length ?? 0,
+    root: needsDetachedRoot(spec, facts.root),
     preserved: facts.preserved?.numbers.length ?? 0,
   });
   const stops = new Stops(program, descriptors.report, descriptors.go);
@@ -151,7 +157,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   if (made.has("time")) addTimeNamespace(program, linux.timeOffsets);
   addLabels(program, process);
   program.add({ call: "setsid", args: [], does: "begin a session" });
-  const { root, paths, sources } = addRoots(program, spec, facts, stops);
+  const { root, paths, sources } = addRoots(program, spec, facts, stops, descriptors.root);
   if (facts.newKeyring) addKeyring(program, facts.id);
   if (made.has("network")) addLoopback(program);
   addFileSystems(paths, root, spec, process, facts, descriptors, stops, sources);
@@ -191,12 +197,12 @@ function stopsWhenFilled(spec: Spec): boolean {
 }
 
 /** The root file system, and whatever else only the host's root may open before it becomes another. */
-function addRoots(program: Program, spec: Spec, facts: Facts, stops: Stops) {
+function addRoots(program: Program, spec: Spec, facts: Facts, stops: Stops, given: number | undefined) {
   const isUser = hasUserNamespace(spec);
   if (isUser) addIdMaps(program, stops, facts);
   program.add({ call: "umask", args: [0], does: "make files with the modes that are asked for" });
   addPropagation(program, spec.linux?.rootfsPropagation || "rslave", facts.root);
-  const root = addRoot(program, facts.root);
+  const root = addRoot(program, facts.root, given);
   const paths = new Paths(program, root, facts.arch);
   const sources = isUser ? openSources(paths, spec, facts) : new Map<string, Slot>();
   if (isUser) addNamespaceRoot(program);

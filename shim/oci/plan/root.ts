@@ -65,8 +65,12 @@ export function addRootPropagation(program: Program, propagation: string): void 
   });
 }
 
-/** Mounts the root file system inside this mount namespace and gives a descriptor of its mount. */
-export function addRoot(program: Program, source: RootSource): Slot {
+/**
+ * Mounts the root file system inside this mount namespace and gives a descriptor of its mount. `given` is a detached
+ * mount of it, where that was made before.
+ */
+export function addRoot(program: Program, source: RootSource, given?: number): Slot {
+  if (given !== undefined) return attachGiven(program, source, given);
   if (source.kind === "directory") {
     const does = `mount the root file system "${source.path}"`;
     const root = program.result("root", {
@@ -83,6 +87,22 @@ export function addRoot(program: Program, source: RootSource): Slot {
     });
     return root;
   }
+  return addOverlay(program, source);
+}
+
+function attachGiven(program: Program, source: RootSource, given: number): Slot {
+  const place = source.kind === "directory" ? source.path : source.mountpoint;
+  const does = `mount the root file system on "${place}"`;
+  program.add({
+    call: "move_mount",
+    args: [given, "", flag("AT_FDCWD"), place, flag("MOVE_MOUNT_F_EMPTY_PATH")],
+    does,
+  });
+  return program.result("root", { call: "fcntl", args: [given, flag("F_DUPFD_CLOEXEC"), 0], does });
+}
+
+/** Mounts the overlay at its mount point, and gives a descriptor of it. */
+export function addOverlay(program: Program, source: Extract<RootSource, { kind: "overlay" }>): Slot {
   const does = `mount the overlay of ${source.lower.length} layers in "${source.base}"`;
   program.add({ call: "chdir", args: [source.base], does });
   const options = [

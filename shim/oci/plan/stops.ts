@@ -27,8 +27,13 @@ export class Stops {
   add(stop: Stop, waitsFor: string): void {
     if (this.go === undefined) throw new TypeError("a plan with stops needs the descriptor to wait on");
     this.list.push(stop);
-    const does = `wait for ${waitsFor}`;
-    this.program.add({ call: "write", args: [this.report, "s", 1], does, expect: 1 });
-    this.program.add({ call: "read", args: [this.go, room(8, "&byte"), 1], does, expect: 1 });
+    addWait(this.program, this.report, this.go, waitsFor);
   }
+}
+
+/** Steps that report and wait for a byte. */
+export function addWait(program: Program, report: number, go: number, waitsFor: string): void {
+  const does = `wait for ${waitsFor}`;
+  program.add({ call: "write", args: [report, "s", 1], does, expect: 1 });
+  program.add({ call: "read", args: [go, room(8, "&byte"), 1], does, expect: 1 });
 }
