@@ -24,13 +24,15 @@ import {
   type ViewSnapshotRequest,
   type ViewSnapshotResponse,
 } from "../../api/gen/services/snapshots/v1/snapshots.ts";
+import type { Mount as MountMessage } from "../../api/gen/types/mount.ts";
 import { Failure } from "../../api/errors.ts";
 import { type CallContext, leaseOf, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
-import type { Snapshotter } from "../snapshots/snapshotter.ts";
+import type { Mount, Snapshotter } from "../snapshots/snapshotter.ts";
 import type { Stores } from "../store.ts";
 import { eventKinds } from "./event_kinds.ts";
 import { applyMask } from "./field_mask.ts";
+import { lacksMappedMounts, withoutMaps } from "./mapped_mounts.ts";
 import { announce, type Publisher } from "./parts.ts";
 import { mountMessage, snapshotFilter, snapshotMask, snapshotMessage } from "./snapshot_message.ts";
 
@@ -42,6 +44,12 @@ export interface SnapshotsParts {
 
 /** Most snapshots in one message of a list. */
 const batchMax = 100;
+
+/** Mounts as the client can make them. */
+function messagesOf(mounts: readonly Mount[], context: CallContext): MountMessage[] {
+  const messages = mounts.map(mountMessage);
+  return lacksMappedMounts(context) ? withoutMaps(messages) : messages;
+}
 
 /** Keeps snapshots. */
 export class SnapshotsService implements ServiceOf<typeof SnapshotsDefinition> {
@@ -61,18 +69,18 @@ export class SnapshotsService implements ServiceOf<typeof SnapshotsDefinition> {
     const mounts = await snapshotter.prepare(key, newOptions(request, context));
     const event = { key, parent, snapshotter: snapshotter.name };
     announce(this.parts.events, namespace, eventKinds.snapshotPrepare, event);
-    return { mounts: mounts.map(mountMessage) };
+    return { mounts: messagesOf(mounts, context) };
   }
 
   async view(request: ViewSnapshotRequest, context: CallContext): Promise<ViewSnapshotResponse> {
     const { snapshotter } = this.#snapshotter(request.snapshotter, context);
     const mounts = await snapshotter.view(request.key, newOptions(request, context));
-    return { mounts: mounts.map(mountMessage) };
+    return { mounts: messagesOf(mounts, context) };
   }
 
   async mounts({ snapshotter: name, key }: MountsRequest, context: CallContext): Promise<MountsResponse> {
     const { snapshotter } = this.#snapshotter(name, context);
-    return { mounts: (await snapshotter.mounts(key)).map(mountMessage) };
+    return { mounts: messagesOf(await snapshotter.mounts(key), context) };
   }
 
   async commit(request: CommitSnapshotRequest, context: CallContext): Promise<Record<never, never>> {

@@ -48,6 +48,7 @@ import type { TaskManager } from "../tasks/manager.ts";
 import type { Task } from "../tasks/task.ts";
 import { anyOf } from "./any_bytes.ts";
 import type { CheckpointBlobs } from "./checkpoint_blobs.ts";
+import { lacksMappedMounts, withMaps } from "./mapped_mounts.ts";
 import { checkpointPath, restorePath, UnpackedCheckpoints } from "./tasks_checkpoint.ts";
 import { processOf, stoppedProcess, unknownProcess } from "./tasks_process.ts";
 
@@ -61,6 +62,11 @@ export interface TasksParts {
 
 interface Named {
   readonly containerId: string;
+}
+
+/** Whether a spec may have a user namespace: it is read by who needs all of it. */
+function mentionsMaps(spec: Uint8Array): boolean {
+  return new TextDecoder().decode(spec).includes('"uidMappings"');
 }
 
 /** Answers for a namespace's tasks. */
@@ -106,13 +112,17 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
       throw new Failure("NotImplemented", "task_api_address: tasks in a sandbox's shim are not supported");
     }
     const checkpoint = restorePath(runtime, request) || await this.#unpack(request, context);
+    const spec = anyOf(record.spec)?.value ?? new Uint8Array();
+    const isMapped = lacksMappedMounts(context) && mentionsMaps(spec);
+    const snapshotter = isMapped ? this.#stores.of(namespace).snapshotters.get(record.snapshotter ?? "") : undefined;
+    const rootfs = isMapped ? await withMaps(request.rootfs, record, snapshotter) : request.rootfs;
     const make = this.#tasks.create({
       namespace,
       id: containerId,
       runtime,
       runtimeOptions: anyOf(record.runtimeOptions),
-      spec: anyOf(record.spec)?.value ?? new Uint8Array(),
-      rootfs: request.rootfs,
+      spec,
+      rootfs,
       request: { stdin, stdout, stderr, terminal, options, checkpoint, parentCheckpoint: "" },
     }, context.signal);
     if (this.#unpacked.isEmpty) return { containerId, pid: (await make).pid };

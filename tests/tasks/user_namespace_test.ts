@@ -57,6 +57,16 @@ for (const kind of ["barge", "stock"] as const) {
   );
 }
 
+systemTest("barge: ctr run --remap-labels leaves the mapping to the snapshot's mounts", programs, async () => {
+  await using bench = await startOwnShimBench({ kind: "barge" });
+  for (const snapshotter of snapshotters) {
+    const words = ["run", "--rm", ...runtime, "--snapshotter", snapshotter, ...maps, "--remap-labels", image, "c"];
+    const { code, stdout, stderr } = await bench.ctr(...words, "sh", "-c", script);
+    assert.deepEqual([code, squeeze(stdout)], [0, seen], `${snapshotter}: ${stderr}`);
+  }
+  await bench.assertNothingLeft();
+});
+
 /** Runs the script in a snapshot that nobody has changed for the maps, with the options that containerd 2 gives. */
 async function runMapped(bench: TaskBench, snapshotter: string, hooks: boolean) {
   const id = `m-${snapshotter}-${hooks}`;
