@@ -80,7 +80,11 @@ async function pull(
     platform,
     snapshotter: request.snapshotter,
     signal,
-    ...(progress === undefined ? {} : { progress: (event) => progress.add(event) }),
+    ...(progress === undefined ? {} : {
+      progress: (event) => {
+        if (event.kind === "resolved" || event.kind === "layer") progress.add(event);
+      },
+    }),
   });
   progress?.finish();
 }

@@ -136,29 +136,33 @@ export class ContentStore {
     return this.ingests.writer(ref, files, { lease, expected, existing: "merge" });
   }
 
-  /** Stores a few bytes as a blob. A blob that is there already is success. Throws `FailedPrecondition` as commit. */
+  /**
+   * Stores a few bytes as a blob, and says whether it is a new one: a blob that is there already is success as well.
+   * Throws `FailedPrecondition` as commit.
+   */
   async put(
     ref: string,
     bytes: Uint8Array,
     options: IngestOptions & { labels?: Labels },
-  ): Promise<void> {
+  ): Promise<boolean> {
     let ingest: Ingest;
     try {
       ingest = await this.openIngest(ref, options);
     } catch (error) {
       if (!isFailure(error, "AlreadyExists") || options.expected === undefined) throw error;
       if (options.labels !== undefined) await this.addLabels(options.expected, options.labels);
-      return;
+      return false;
     }
     try {
       if (ingest.offset > 0) ingest.truncate();
       await ingest.write(bytes);
       const { expected, size, labels } = options;
-      await ingest.commit({
+      const { published } = await ingest.publish({
         ...(expected === undefined ? {} : { expected }),
         ...(size === undefined ? {} : { size }),
         ...(labels === undefined ? {} : { labels }),
       });
+      return published === "created";
     } catch (error) {
       await ingest.abort();
       throw error;

@@ -9,6 +9,8 @@ import type { ContentStore } from "../content/content_store.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { ImageSource } from "../sources/source.ts";
 import { childLabels, sourceLabels } from "./content_labels.ts";
+import type { ProgressListener } from "./progress.ts";
+import { refKey } from "./ref_key.ts";
 import { transferDocument } from "./transfer.ts";
 
 /** Fetches documents into the store, where they are not there yet, and keeps them under a lease. */
@@ -18,6 +20,7 @@ export class DocumentFetcher {
     private readonly source: ImageSource,
     private readonly lease: string,
     private readonly signal: AbortSignal,
+    private readonly progress: ProgressListener = () => {},
   ) {}
 
   /** The document's bytes; `children` finds what its blob is to keep alive. Throws `DataLoss` for other content. */
@@ -28,16 +31,22 @@ export class DocumentFetcher {
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { digest, size } = document;
     const { lease, signal } = this;
+    const report = (state: "waiting" | "done" | "exists") =>
+      this.progress({ kind: "blob", descriptor: document, state, offset: state === "waiting" ? 0 : size });
+    report("waiting");
     if (await this.content.claim(digest, { size, lease })) {
       const bytes = this.content.read(digest);
       await this.content.addLabels(digest, this.#labels(children(bytes), (await this.content.info(digest)).labels));
+      report("exists");
       return bytes;
     }
     const what = `download ${kind} ${digest} of ${this.source.name}`;
     const bytes = await transferDocument(this.source, document, signal, what);
     await verify(bytes, document, `${kind} ${digest} of ${this.source.name}`);
     const labels = this.#labels(children(bytes), {});
-    await this.content.put(`${kind}-${digest}`, bytes, { expected: digest, size, lease, signal, labels });
+    const isNew = await this.content.put(refKey(document), bytes, { expected: digest, size, lease, signal, labels });
+    if (isNew) this.progress({ kind: "stored", digest, size });
+    report("done");
     return bytes;
   }
 

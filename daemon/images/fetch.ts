@@ -12,7 +12,8 @@ import { sourceLabels } from "./content_labels.ts";
 import { DocumentFetcher } from "./document_fetcher.ts";
 import { parseIndex, parseManifest } from "./documents.ts";
 import { indexDepthMax } from "./image_view.ts";
-import type { ProgressListener } from "./progress.ts";
+import type { BlobProgress, ProgressListener } from "./progress.ts";
+import { isConfigType, refKey } from "./ref_key.ts";
 import { transfer } from "./transfer.ts";
 
 /** Blobs that are fetched at once. */
@@ -24,7 +25,7 @@ export interface FetchOptions {
   readonly platforms: readonly Platform[];
   /** So many manifests of an index at most; 0 for all. */
   readonly manifestLimit: number;
-  /** Manifests without a platform, such as attestations, as well. */
+  /** The manifests and configs of all other platforms, and attestations, as well; their layers are not. */
   readonly allMetadata: boolean;
   readonly lease: string;
   readonly signal: AbortSignal;
@@ -42,18 +43,14 @@ export async function fetchContent(
   target: Descriptor,
   options: FetchOptions,
 ): Promise<void> {
-  const fetcher = new DocumentFetcher(content, source, options.lease, options.signal);
-  const manifests: Descriptor[] = [];
-  await collectManifests(fetcher, target, options, manifests, 0);
-  if (manifests.length === 0) {
+  const { lease, signal, progress = () => {} } = options;
+  const fetcher = new DocumentFetcher(content, source, lease, signal, progress);
+  const found: Found = { blobs: new Map(), manifests: 0 };
+  await collectBlobs({ fetcher, options, found, progress }, target, 0);
+  if (found.manifests === 0) {
     throw new Failure("NotFound", `image "${source.name}" has no manifest for the platforms that are wanted`);
   }
-  const blobs = new Map<string, Descriptor>();
-  for (const { digest } of manifests) {
-    const { config, layers } = parseManifest(content.read(digest), digest);
-    for (const blob of [config, ...layers]) blobs.set(blob.digest, blob);
-  }
-  const queue = [...blobs.values()];
+  const queue = [...found.blobs.values()];
   const work = async () => {
     for (let blob = queue.shift(); blob !== undefined; blob = queue.shift()) {
       await fetchBlob(content, source, blob, options);
@@ -62,45 +59,69 @@ export async function fetchContent(
   await Promise.all(Array.from({ length: blobsAtOnce }, work));
 }
 
-async function collectManifests(
-  fetcher: DocumentFetcher,
-  descriptor: Descriptor,
-  options: FetchOptions,
-  found: Descriptor[],
-  depth: number,
-): Promise<void> {
+/** What the documents of an image say. */
+interface Found {
+  /** By digest. */
+  readonly blobs: Map<string, Descriptor>;
+  /** For the platforms that are wanted. */
+  manifests: number;
+}
+
+interface Walk {
+  readonly fetcher: DocumentFetcher;
+  readonly options: FetchOptions;
+  readonly found: Found;
+  readonly progress: ProgressListener;
+}
+
+async function collectBlobs(walk: Walk, descriptor: Descriptor, depth: number): Promise<void> {
+  const { fetcher, options, found, progress } = walk;
   const { digest, mediaType } = descriptor;
   if (depth > indexDepthMax) {
     throw new Failure("InvalidArgument", `index ${digest} lies in more than ${indexDepthMax} indexes`);
   }
   if (isManifestType(mediaType)) {
-    await fetcher.fetch("manifest", descriptor, (bytes) => {
+    const blobs = (bytes: Uint8Array) => {
       const { config, layers } = parseManifest(bytes, digest);
       return [config, ...layers];
-    });
-    found.push(descriptor);
+    };
+    const all = blobs(await fetcher.fetch("manifest", descriptor, blobs));
+    const isWanted = isFor(descriptor, options.platforms) !== undefined;
+    if (isWanted) found.manifests++;
+    const children = isWanted ? all : all.filter((blob) => isConfigType(blob.mediaType));
+    progress({ kind: "tree", parent: descriptor, children });
+    for (const blob of children) found.blobs.set(blob.digest, blob);
     return;
   }
   if (!isIndexType(mediaType)) {
     throw new Failure("InvalidArgument", `${digest} is of type "${mediaType}": want an image manifest or an index`);
   }
-  const wanted = (bytes: Uint8Array) => chosen(parseIndex(bytes, digest).manifests, options);
-  const bytes = await fetcher.fetch("index", descriptor, wanted);
-  for (const child of wanted(bytes)) await collectManifests(fetcher, child, options, found, depth + 1);
+  const manifests = (bytes: Uint8Array) => parseIndex(bytes, digest).manifests;
+  const children = chosen(manifests(await fetcher.fetch("index", descriptor, manifests)), options);
+  progress({ kind: "tree", parent: descriptor, children });
+  for (const child of children) await collectBlobs(walk, child, depth + 1);
 }
 
-/** The children of an index that are wanted. */
+/**
+ * The place among the wanted platforms of the first that the manifest is for; undefined where it is for none. A child
+ * index, or an image whose index does not say what it is for, is for all.
+ */
+function isFor({ platform }: Descriptor, wanted: readonly Platform[]): number | undefined {
+  if (wanted.length === 0 || platform === undefined) return 0;
+  const place = wanted.findIndex((machine) => runsOn(normalizePlatform(platform), normalizePlatform(machine)));
+  return place === -1 ? undefined : place;
+}
+
+/** The children of an index that are looked at, and with a limit the ones that are wanted most. */
 function chosen(manifests: readonly Descriptor[], options: FetchOptions): Descriptor[] {
   const { platforms, manifestLimit, allMetadata } = options;
-  const fits = ({ platform }: Descriptor) => {
-    if (platforms.length === 0) return true;
-    // A child index, or an image whose index does not say what it is for.
-    if (platform === undefined) return true;
-    if (platform.os === "unknown") return allMetadata;
-    return platforms.some((machine) => runsOn(normalizePlatform(platform), normalizePlatform(machine)));
-  };
-  const fitting = manifests.filter(fits);
-  return manifestLimit > 0 ? fitting.slice(0, manifestLimit) : fitting;
+  const ranked = manifests.map((manifest) => ({ manifest, place: isFor(manifest, platforms) }));
+  const fitting = ranked.filter(({ place }) => allMetadata || place !== undefined);
+  if (manifestLimit > 0) {
+    const last = platforms.length;
+    fitting.sort((a, b) => (a.place ?? last) - (b.place ?? last)).splice(manifestLimit);
+  }
+  return fitting.map(({ manifest }) => manifest);
 }
 
 async function fetchBlob(
@@ -110,11 +131,11 @@ async function fetchBlob(
   { lease, signal, progress }: FetchOptions,
 ): Promise<void> {
   const { digest, size } = blob;
-  const report = (state: "waiting" | "downloading" | "done" | "exists", offset: number) =>
-    progress?.({ kind: "layer", digest, state, offset, total: size });
+  const report = (state: BlobProgress["state"], offset: number) =>
+    progress?.({ kind: "blob", descriptor: blob, state, offset });
   report("waiting", 0);
   try {
-    using ingest = await content.openIngest(`layer-${digest}`, { expected: digest, size, lease, signal });
+    using ingest = await content.openIngest(refKey(blob), { expected: digest, size, lease, signal });
     const what = `download ${digest} of ${source.name}`;
     let { offset } = ingest;
     await transfer(source, blob, { offset, signal, what }, async (piece) => {
@@ -123,7 +144,9 @@ async function fetchBlob(
       report("downloading", offset);
     });
     try {
-      await ingest.commit({ expected: digest, size, labels: sourceLabels(source.distribution, {}) });
+      const labels = sourceLabels(source.distribution, {});
+      const { published } = await ingest.publish({ expected: digest, size, labels });
+      if (published === "created") progress?.({ kind: "stored", digest, size });
     } catch (error) {
       // What is not what it should be is of no use for a next try.
       await ingest.abort();

@@ -73,8 +73,8 @@ export async function fetchAndUnpack(
 ): Promise<ImageView> {
   const { signal, platform, lease } = options;
   const snapshotter = store.snapshotter(options.snapshotter);
-  const fetcher = new DocumentFetcher(store.content, source, lease, signal);
-  const { descriptor, manifest } = await fetchManifest(fetcher, target, platform, source.name);
+  const fetcher = new DocumentFetcher(store.content, source, lease, signal, options.progress);
+  const { descriptor, manifest } = await fetchManifest(fetcher, target, source.name, options);
   const { config: configDescriptor, layers } = manifest;
   const config = parseConfig(await fetcher.fetch("config", configDescriptor), configDescriptor.digest, layers.length);
   // An index said it before; a manifest alone does not.
@@ -99,7 +99,12 @@ export async function fetchAndUnpack(
   return chainId === undefined ? view : { ...view, chainId };
 }
 
-async function fetchManifest(fetcher: DocumentFetcher, target: Descriptor, platform: Platform, name: string) {
+async function fetchManifest(
+  fetcher: DocumentFetcher,
+  target: Descriptor,
+  name: string,
+  { platform, progress = () => {} }: Pick<PullOptions, "platform" | "progress">,
+) {
   let descriptor = target;
   for (let depth = 0; isIndexType(descriptor.mediaType); depth++) {
     if (depth === indexDepthMax) {
@@ -108,7 +113,9 @@ async function fetchManifest(fetcher: DocumentFetcher, target: Descriptor, platf
     const { digest } = descriptor;
     const children = (bytes: Uint8Array) => parseIndex(bytes, digest).manifests;
     const index = parseIndex(await fetcher.fetch("index", descriptor, children), digest);
+    const parent = descriptor;
     descriptor = chooseManifest(index, platform, `image "${name}"`);
+    progress({ kind: "tree", parent, children: [descriptor] });
   }
   if (!isManifestType(descriptor.mediaType)) {
     const message = `image "${name}" is of type "${descriptor.mediaType}": want an image manifest or an index`;
@@ -119,5 +126,7 @@ async function fetchManifest(fetcher: DocumentFetcher, target: Descriptor, platf
     const { config, layers } = parseManifest(bytes, digest);
     return [config, ...layers];
   };
-  return { descriptor, manifest: parseManifest(await fetcher.fetch("manifest", descriptor, children), digest) };
+  const manifest = parseManifest(await fetcher.fetch("manifest", descriptor, children), digest);
+  progress({ kind: "tree", parent: descriptor, children: [manifest.config, ...manifest.layers] });
+  return { descriptor, manifest };
 }

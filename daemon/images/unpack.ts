@@ -174,15 +174,22 @@ class Unpacking {
   async #removeActive(key: string): Promise<void> {
     try {
       await this.#job.snapshotter.remove(key);
+      this.#tell("remove", key);
     } catch (error) {
       if (!isFailure(error, "NotFound")) throw error;
     }
+  }
+
+  #tell(did: "prepare" | "commit" | "remove", key: string, { parent = "", name = "" } = {}): void {
+    const { progress, snapshotter } = this.#job;
+    progress?.({ kind: "snapshot", did, snapshotter: snapshotter.name, key, parent, name });
   }
 
   async #applyTo(key: string, layer: Layer, worker: LayerWorker): Promise<LayerResult> {
     const { content, snapshotter, lease } = this.#job;
     const parent = snapshotter.rebases || layer.parent === undefined ? {} : { parent: layer.parent };
     await snapshotter.prepare(key, { ...parent, lease });
+    this.#tell("prepare", key, { parent: layer.parent ?? "" });
     const target = { dir: await snapshotter.layerDirectory(key), form: snapshotter.layers };
     const { mediaType, digest, size } = layer.descriptor;
     let ingest: Ingest;
@@ -242,12 +249,14 @@ class Unpacking {
       report(this.#job, layer, "unpacking", descriptor.size);
       const result = await this.#finish(worker);
       this.#checkDigests(layer, result);
-      await ingest.commit({
-        expected: descriptor.digest,
-        size: descriptor.size,
+      const { digest, size } = descriptor;
+      const { published } = await ingest.publish({
+        expected: digest,
+        size,
         computed: result.digest,
         labels: this.#blobLabels(layer, {}),
       });
+      if (published === "created") this.#job.progress?.({ kind: "stored", digest, size });
       return result;
     } catch (error) {
       const isInterrupted = error instanceof InterruptedTransfer || this.#signal.aborted;
@@ -316,6 +325,7 @@ class Unpacking {
           ...(layer.parent === undefined ? {} : { "containerd.io/snapshot/parent-chain-id": layer.parent }),
         },
       });
+      this.#tell("commit", key, { name: chainId });
     } catch (error) {
       await this.#removeActive(key);
       if (isFailure(error, "AlreadyExists")) return;

@@ -190,9 +190,12 @@ const transfer: AnyPlugin[] = [
       const events = context.one(types.events);
       const collector = context.one(types.collector);
       const service = new ImagesService({ stores, events, collector });
+      const streams = context.one(types.streams);
+      const hostDirectories = context.values.configPath.split(":").filter((directory) => directory !== "");
+      const places = hostDirectories.length === 0 ? {} : { hostDirectories };
       return entry(
         TransferDefinition,
-        new TransferService({ stores, streams: context.one(types.streams), images: service }),
+        new TransferService({ stores, streams, images: service, events, log: context.log, ...places }),
       );
     },
   }),

@@ -53,6 +53,15 @@ export interface SourceOptions {
   readonly dockerConfigDirectory?: string;
   /** Directories with a folder of certificates per registry host. Default: those of docker and containerd. */
   readonly certificateDirectories?: readonly string[];
+  /**
+   * Directories with a folder per registry host, whose `hosts.toml` says where its images are asked for; they take the
+   * place of `certificateDirectories`. Default: none, the registry itself is asked.
+   */
+  readonly hostDirectories?: readonly string[];
+  /** Headers for each request to the registry's hosts. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Told what is wrong with settings that are gone without. */
+  readonly warn?: (message: string) => void;
   /** Replaces some of the registry client's limits. */
   readonly limits?: Partial<RegistryLimits>;
 }

@@ -4,12 +4,13 @@
  * @module
  */
 import { Failure } from "../../../api/errors.ts";
-import type { OCIRegistry } from "../../../api/gen/types/transfer/registry.ts";
-import type { ImageStore } from "../../../api/gen/types/transfer/imagestore.ts";
+import type { OCIRegistry, RegistryResolver } from "../../../api/gen/types/transfer/registry.ts";
+import type { ImageStore, UnpackConfiguration } from "../../../api/gen/types/transfer/imagestore.ts";
 import { HTTPDebug } from "../../../api/gen/types/transfer/registry.ts";
 import type { Platform as WirePlatform } from "../../../api/gen/types/platform.ts";
 import type { Platform } from "../../../api/oci/image_spec.ts";
 import { fetchContent } from "../../images/fetch.ts";
+import type { ProgressListener } from "../../images/progress.ts";
 import { fetchAndUnpack } from "../../images/pull.ts";
 import { hostPlatform, normalizePlatform, runsOn } from "../../sources/platform.ts";
 import { openSource } from "../../sources/source.ts";
@@ -26,16 +27,28 @@ export interface PullJob {
   readonly lease: string;
   readonly progress: ProgressStream;
   readonly auth: MessageStream | undefined;
+  /** Told of content and snapshots that are new. */
+  readonly announce: ProgressListener;
+  /** Told what is wrong with settings that are gone without. */
+  readonly warn: (message: string) => void;
+  /** Where hosts of registries are described, where the client does not say it. */
+  readonly hostDirectories: readonly string[] | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Performs the transfer. Throws the registry's failures and the store's, `NotImplemented` for options not known here. */
 export async function pullImage(registry: OCIRegistry, destination: ImageStore, job: PullJob): Promise<void> {
   const { resolver, reference } = registry;
-  refuseUnknown(registry);
-  const { store, progress, auth, signal } = job;
+  checkResolver(resolver);
+  const { store, progress, auth, signal, warn } = job;
+  const unpacks = destination.unpacks.map((unpack) => unpackOf(store, unpack));
+  const hostDir = resolver?.hostDir ?? "";
+  const hostDirectories = hostDir === "" ? job.hostDirectories : [hostDir];
   await using source = await openSource(reference, {
     plainHttp: resolver?.defaultScheme === "http",
+    ...(hostDirectories === undefined ? {} : { hostDirectories }),
+    headers: resolver?.headers ?? {},
+    warn,
     signal,
     // The daemon's own user has no say in whose login a client uses.
     findCredentials: (host) =>
@@ -44,20 +57,17 @@ export async function pullImage(registry: OCIRegistry, destination: ImageStore, 
   progress.tell(`Resolving from OCI Registry (${reference})`);
   const target = await source.resolve(signal);
   progress.tell(`Pulling from OCI Registry (${reference})`);
-  progress.tell("fetching image content", destination.name || source.name);
+  progress.tell("fetching image content", reference, target);
   const platforms = destination.platforms.map(platformOf);
-  const listener = (event: Parameters<typeof progress.blob>[1]) => progress.blob(destination.name, event);
+  const listener: ProgressListener = (event) => {
+    job.announce(event);
+    progress.pulled(reference, event);
+  };
   const shared = { lease: job.lease, signal, progress: listener };
-  for (const { platform, snapshotter } of destination.unpacks) {
-    const wanted = platform === undefined ? hostPlatform() : platformOf(platform);
-    // As containerd: what cannot be unpacked here is fetched all the same.
-    const fits = platforms.length === 0 || platforms.some((other) => runsOn(normalizePlatform(wanted), other));
-    if (!fits || !store.snapshotters.has(snapshotter || "overlayfs")) continue;
-    await fetchAndUnpack(store, source, target, {
-      ...shared,
-      platform: wanted,
-      snapshotter: snapshotter || "overlayfs",
-    });
+  for (const { platform, snapshotter } of unpacks) {
+    // As containerd: what is not among the platforms that are fetched is not unpacked.
+    const fits = platforms.length === 0 || platforms.some((other) => runsOn(normalizePlatform(platform), other));
+    if (fits) await fetchAndUnpack(store, source, target, { ...shared, platform, snapshotter });
   }
   await fetchContent(store.content, source, target, {
     ...shared,
@@ -69,15 +79,40 @@ export async function pullImage(registry: OCIRegistry, destination: ImageStore, 
   progress.tell(`Completed pull from OCI Registry (${reference})`);
 }
 
+/** Where an image is to be unpacked. Throws `InvalidArgument` for a snapshotter that is not there. */
+function unpackOf(store: Store, { platform, snapshotter: given }: UnpackConfiguration) {
+  const snapshotter = given === "" ? "overlayfs" : given;
+  if (!store.snapshotters.has(snapshotter)) {
+    const loaded = [...store.snapshotters.keys()].sort().join(", ");
+    const why = `snapshotter not loaded: ${snapshotter}: want one of ${loaded}`;
+    throw new Failure("InvalidArgument", `unable to initialize unpacker: no unpack platforms defined: ${why}`);
+  }
+  return { platform: platform === undefined ? hostPlatform() : platformOf(platform), snapshotter };
+}
+
 /** What would change the pull and is not known here is refused: ignoring it would fetch from elsewhere. */
-function refuseUnknown({ resolver }: OCIRegistry): void {
+function checkResolver(resolver: RegistryResolver | undefined): void {
   if (resolver === undefined) return;
-  const refuse = (what: string) => new Failure("NotImplemented", `transfer: ${what} of the resolver`);
-  if (resolver.hostDir !== "") throw refuse("the directory of hosts");
-  if (Object.keys(resolver.headers).length > 0) throw refuse("headers");
-  if (resolver.httpDebug !== HTTPDebug.DISABLED) throw refuse("the log of HTTP");
-  if (resolver.defaultScheme !== "" && resolver.defaultScheme !== "http" && resolver.defaultScheme !== "https") {
-    throw new Failure("InvalidArgument", `transfer: the scheme "${resolver.defaultScheme}": want http or https`);
+  const { httpDebug, defaultScheme, hostDir, headers } = resolver;
+  if (httpDebug !== HTTPDebug.DISABLED) {
+    throw new Failure("NotImplemented", "transfer: the log of HTTP of the resolver");
+  }
+  const wrong = (what: string) => new Failure("InvalidArgument", `transfer: ${what}`);
+  if (defaultScheme !== "" && defaultScheme !== "http" && defaultScheme !== "https") {
+    throw wrong(`the scheme "${defaultScheme}": want http or https`);
+  }
+  if (hostDir !== "" && !hostDir.startsWith("/")) {
+    throw wrong(`the directory of hosts "${hostDir}": want an absolute path`);
+  }
+  try {
+    new Headers(headers);
+  } catch {
+    // The values may be secrets, so they are not shown.
+    throw wrong(
+      `the headers ${
+        Object.keys(headers).map((name) => JSON.stringify(name)).join(", ")
+      }: want names and printable values`,
+    );
   }
 }
 

@@ -29,7 +29,7 @@ export async function storeImage(
 ): Promise<void> {
   if (name === "") throw new Failure("InvalidArgument", "transfer: the image needs a name");
   await put(images, imageOf(name, target, labels), true);
-  progress.tell("saved", name);
+  progress.tell("saved", name, target);
   for (const { name: extra, isPrefix, allowOverwrite, addDigest } of extraReferences) {
     // A prefix names what an archive has without a full name; a pulled image has one.
     if (isPrefix && !addDigest) continue;
@@ -41,7 +41,7 @@ export async function storeImage(
       "containerd.io/gc.expire": new Date().toISOString(),
     };
     await put(images, imageOf(full, target, bound), allowOverwrite);
-    progress.tell("saved", full);
+    progress.tell("saved", full, target);
   }
 }
 

@@ -15,6 +15,9 @@ import { inProcess } from "../../../api/rpc/in_process.ts";
 import type { Stores } from "../../store.ts";
 import type { StreamTable } from "../../streams/message_stream.ts";
 import { typeName } from "../../streams/type_name.ts";
+import type { Logger } from "../../log/logger.ts";
+import type { Publisher } from "../parts.ts";
+import { announcer } from "./announcer.ts";
 import { ProgressStream } from "./progress_stream.ts";
 import { pullImage } from "./pull.ts";
 import { type StoredImages, storeImage } from "./store_image.ts";
@@ -24,6 +27,10 @@ export interface TransferParts {
   readonly stores: Stores;
   readonly streams: StreamTable;
   readonly images: ServiceOf<typeof ImagesDefinition>;
+  readonly events: Publisher;
+  readonly log: Logger;
+  /** Directories that describe registries' hosts, for clients that name none. */
+  readonly hostDirectories?: readonly string[];
 }
 
 /** A transfer without a lease of the caller's gets one that ends after a day, as containerd's clients do. */
@@ -81,8 +88,18 @@ export class TransferService implements ServiceOf<typeof TransferDefinition> {
     }
     try {
       const images = this.#images(namespace, lease, context.signal);
-      const job = { store, images, lease, progress, auth, signal: context.signal };
-      await pullImage(registry, ImageStore.decode(destination.value), job);
+      const { events, log, hostDirectories } = this.parts;
+      await pullImage(registry, ImageStore.decode(destination.value), {
+        store,
+        images,
+        lease,
+        progress,
+        auth,
+        announce: announcer(events, namespace),
+        warn: (message) => log.warn(message, { ref: registry.reference }),
+        hostDirectories,
+        signal: context.signal,
+      });
     } finally {
       if (given === undefined) {
         await store.leases.delete(lease).catch((error) => {

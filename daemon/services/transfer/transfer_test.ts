@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { parseDigest } from "../../../api/digest.ts";
 import { type Code, isFailure } from "../../../api/errors.ts";
@@ -7,17 +8,23 @@ import { TransferDefinition } from "../../../api/gen/services/transfer/v1/transf
 import { ImageStore } from "../../../api/gen/types/transfer/imagestore.ts";
 import { Progress } from "../../../api/gen/types/transfer/progress.ts";
 import { AuthRequest, AuthResponse, AuthType, OCIRegistry } from "../../../api/gen/types/transfer/registry.ts";
+import { type Descriptor, mediaTypes } from "../../../api/oci/image_spec.ts";
 import type { ClientOf } from "../../../api/rpc/definition.ts";
 import { inProcess } from "../../../api/rpc/in_process.ts";
 import { archive } from "../../diff/archive_fixture.ts";
 import { withStores } from "../../gc/garbage_fixture.ts";
 import { MemoryImage } from "../../images/image_fixture.ts";
+import { Logger } from "../../log/logger.ts";
 import type { Stores } from "../../store.ts";
 import { StreamTable } from "../../streams/message_stream.ts";
+import { eventKinds } from "../event_kinds.ts";
 import { ImagesService } from "../images.ts";
+import type { Publisher } from "../parts.ts";
 import { StreamingService } from "../streaming.ts";
 import { TransferService } from "./transfer.ts";
 
+const other = archive({ name: "other", data: "content" });
+const log = Logger.to({ target: { write: () => {}, reopen: () => {} } });
 const tar = archive({ name: "file", data: "content" });
 const isCode = (code: Code, text: RegExp) => (error: unknown) => isFailure(error, code) && text.test(error.message);
 
@@ -26,7 +33,7 @@ interface Clients {
   readonly streaming: ClientOf<typeof StreamingDefinition>;
 }
 
-function clients(stores: Stores): Clients {
+function clients(stores: Stores, publish: Publisher["publish"] = () => {}): Clients {
   const streams = new StreamTable();
   const images = new ImagesService({
     stores,
@@ -35,7 +42,11 @@ function clients(stores: Stores): Clients {
   });
   const metadata = { "containerd-namespace": "default" };
   return {
-    transfer: inProcess(TransferDefinition, new TransferService({ stores, streams, images }), metadata),
+    transfer: inProcess(
+      TransferDefinition,
+      new TransferService({ stores, streams, images, events: { publish }, log }),
+      metadata,
+    ),
     streaming: inProcess(StreamingDefinition, new StreamingService({ streams }), metadata),
   };
 }
@@ -52,8 +63,30 @@ const store = (destination: Parameters<typeof ImageStore.fromPartial>[0]) =>
     value: ImageStore.encode(ImageStore.fromPartial(destination)).finish(),
   });
 
+/** An image for two platforms. */
+function twoPlatforms(): Served & { readonly images: readonly [MemoryImage, MemoryImage] } {
+  const images = [new MemoryImage([tar, other]), new MemoryImage([tar], { architecture: "arm64" })] as const;
+  const manifests = images.map(({ manifest }, index) => ({
+    ...manifest,
+    platform: { os: "linux", architecture: index === 0 ? "amd64" : "arm64" },
+  }));
+  const bytes = new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, manifests }));
+  const digest = parseDigest(`sha256:${createHash("sha256").update(bytes).digest("hex")}`);
+  const root = { mediaType: mediaTypes.ociIndex, digest, size: bytes.length };
+  const blobs = new Map([...images[0].blobs, ...images[1].blobs, [digest, bytes] as const]);
+  return { images, root, blobs, manifests: images.map(({ manifest }) => manifest) };
+}
+
+/** What a registry has. */
+interface Served {
+  readonly root: Descriptor;
+  readonly blobs: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  readonly manifests: readonly Descriptor[];
+}
+
 /** A registry with one image, which wants a login if one is given. */
-function serveImage(image: MemoryImage, login?: string): { host: string; stop: () => Promise<void> } {
+function serveImage(given: MemoryImage | Served, login?: string): { host: string; stop: () => Promise<void> } {
+  const image = "manifests" in given ? given : { ...given, manifests: [given.manifest], blobs: given.blobs };
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     if (login !== undefined && request.headers.get("authorization") !== `Basic ${btoa(login)}`) {
       return new Response(null, { status: 401, headers: { "WWW-Authenticate": 'Basic realm="it"' } });
@@ -61,7 +94,7 @@ function serveImage(image: MemoryImage, login?: string): { host: string; stop: (
     const name = decodeURIComponent(new URL(request.url).pathname.split("/").at(-1)!);
     if (name === "v2") return new Response();
     const { mediaType } = image.root;
-    const described = [image.root, image.manifest].find(({ digest }) => digest === name) ??
+    const described = [image.root, ...image.manifests].find(({ digest }) => digest === name) ??
       (name === "latest" ? { mediaType, digest: image.root.digest } : undefined);
     const bytes = image.blobs.get(described?.digest ?? parseDigest(name));
     if (bytes === undefined) return new Response(null, { status: 404 });
@@ -199,14 +232,16 @@ Deno.test("TransferService tags, and says what it cannot do", () =>
       transfer.transfer({ source: store({ name: "a" }), destination: registry("x.test/a"), options }),
       isCode("NotImplemented", /^method Transfer not implemented for containerd.types.transfer.ImageStore to /),
     );
-    await rejects(
-      transfer.transfer({
-        source: registry("x.test/a", { hostDir: "/etc" }),
-        destination: store({ name: "b" }),
-        options,
-      }),
-      isCode("NotImplemented", /directory of hosts/),
-    );
+    const refused: [Parameters<typeof registry>[1], Code, RegExp][] = [
+      [{ hostDir: "certs.d" }, "InvalidArgument", /directory of hosts "certs.d": want an absolute path/],
+      [{ headers: { "a b": "c" } }, "InvalidArgument", /the headers "a b": want/],
+      [{ defaultScheme: "ftp" }, "InvalidArgument", /the scheme "ftp"/],
+      [{ httpDebug: 1 }, "NotImplemented", /log of HTTP/],
+    ];
+    for (const [resolver, code, text] of refused) {
+      const source = registry("x.test/a", resolver);
+      await rejects(transfer.transfer({ source, destination: store({ name: "b" }), options }), isCode(code, text));
+    }
     await rejects(
       transfer.transfer({
         source: store({ name: "a" }),
@@ -234,4 +269,153 @@ Deno.test("StreamingService refuses a second stream of the same name, and forget
       client.transfer.transfer({ source: store({ name: "a" }), destination: store({ name: "b" }), options }),
       isCode("NotFound", /stream "one"/),
     );
+  }));
+
+Deno.test("TransferService tells the whole tree of an image as containerd does", () =>
+  withStores(async (stores) => {
+    const image = twoPlatforms();
+    const { host, stop } = serveImage(image);
+    const client = clients(stores);
+    const reference = `${host}/app:latest`;
+    const pull = async (id: string, destination: Parameters<typeof store>[0]) => {
+      const progress = openStream(client, id);
+      await progress.ready;
+      const options = { progressStream: id };
+      await client.transfer.transfer({ source: registry(reference), destination: store(destination), options });
+      await progress.ended;
+      const told = progress.messages.map(({ value }) => Progress.decode(value));
+      // Blobs come side by side: only the order of each one's own events is sure.
+      const lines = new Map<string, unknown[]>();
+      for (const { event, name, parents, progress, total, desc } of told) {
+        if (event === "downloading") continue;
+        const line = lines.get(name) ?? [];
+        lines.set(name, [...line, [event, parents, progress, total, desc?.digest ?? ""]]);
+      }
+      return lines;
+    };
+    const platform = { os: "linux", architecture: "amd64" };
+    const destination = { name: "it", platforms: [platform], unpacks: [{ platform, snapshotter: "native" }] };
+    const { root, images: [{ manifest, config, layers }] } = image;
+    const [index, wanted] = [`index-${root.digest}`, `manifest-${manifest.digest}`];
+    const whole = ["Resolving", "Pulling", "Completed pull"].map((what) => [
+      `${what} from OCI Registry (${reference})`,
+      [],
+      0,
+      0,
+      "",
+    ]);
+    const stored = (name: string, parent: string, { digest, size }: Descriptor, more: readonly string[] = []) =>
+      [name, [
+        ["waiting", [parent], 0, size, digest],
+        ["complete", [parent], size, size, digest],
+        ...more.map((event) => [event, [parent], size, size, digest]),
+      ]] as const;
+    deepEqual(
+      await pull("first", destination),
+      new Map<string, unknown>([
+        ["", whole],
+        [reference, [["fetching image content", [], 0, 0, root.digest]]],
+        stored(index, reference, root),
+        stored(wanted, index, manifest),
+        stored(`config-${config.digest}`, wanted, config),
+        ...layers.map((layer) => stored(`layer-${layer.digest}`, wanted, layer, ["extracting", "extracted"])),
+        ["it", [["saved", [], 0, 0, root.digest]]],
+      ]),
+    );
+    const there = (name: string, parent: string, { digest, size }: Descriptor) =>
+      [name, [["waiting", [parent], 0, size, digest], ["already exists", [], size, size, digest]]] as const;
+    deepEqual(
+      await pull("second", destination),
+      new Map<string, unknown>([
+        ["", whole],
+        [reference, [["fetching image content", [], 0, 0, root.digest]]],
+        there(index, reference, root),
+        there(wanted, index, manifest),
+        there(`config-${config.digest}`, wanted, config),
+        ...layers.map((layer) => there(`layer-${layer.digest}`, wanted, layer)),
+        ["it", [["saved", [], 0, 0, root.digest]]],
+      ]),
+    );
+    await stop();
+  }));
+
+Deno.test("TransferService publishes events of the content and the snapshots that it adds", () =>
+  withStores(async (stores) => {
+    const image = new MemoryImage([tar, other]);
+    const { host, stop } = serveImage(image);
+    const kinds = new Map(Object.values(eventKinds).map(({ typeUrl, message }) => [typeUrl, message]));
+    const published: { topic: string; message: Record<string, unknown> }[] = [];
+    const client = clients(stores, (namespace, topic, { typeUrl, value }) => {
+      equal(namespace, "default");
+      // Each kind's message is an object of its own type.
+      published.push({ topic, message: kinds.get(typeUrl)!.decode(value) as unknown as Record<string, unknown> });
+    });
+    const pull = () =>
+      client.transfer.transfer({
+        source: registry(`${host}/app:latest`),
+        destination: store({ name: "it", unpacks: [{ snapshotter: "native" }] }),
+        options: undefined,
+      });
+    await pull();
+    await stop();
+    const of = (topic: string) => published.filter((event) => event.topic === topic).map(({ message }) => message);
+    deepEqual(
+      of("/content/create").map(({ digest, size }) => [digest, size]).sort(),
+      [...image.blobs].map(([digest, bytes]) => [digest, bytes.length]).sort(),
+    );
+    const [prepared, committed] = [of("/snapshot/prepare"), of("/snapshot/commit")];
+    const view = stores.of("default");
+    const layers = await view.snapshotter("native").list();
+    deepEqual(committed.map(({ name }) => name).sort(), layers.map(({ key }) => key).sort());
+    deepEqual(prepared.map(({ key }) => key), committed.map(({ key }) => key));
+    deepEqual(prepared.map(({ parent }) => parent), ["", committed[0]!["name"]]);
+    ok([...prepared, ...committed].every(({ snapshotter }) => snapshotter === "native"));
+  }));
+
+Deno.test("TransferService with all metadata fetches the documents of other platforms, and without only its own", () =>
+  withStores(async (stores) => {
+    const image = twoPlatforms();
+    const { host, stop } = serveImage(image);
+    const client = clients(stores);
+    const { root, images: [amd64, arm64] } = image;
+    const pull = async (allMetadata: boolean) => {
+      const platforms = [{ os: "linux", architecture: "amd64" }];
+      const destination = store({ name: "it", allMetadata, platforms });
+      await client.transfer.transfer({ source: registry(`${host}/app:latest`), destination, options: undefined });
+      return (await stores.of("default").content.list()).map(({ digest }) => digest).sort();
+    };
+    const own = [root, amd64.manifest, amd64.config, ...amd64.layers].map(({ digest }) => digest);
+    deepEqual(await pull(false), own.sort());
+    // All children are labelled, as whoever fetches the rest later finds them kept.
+    deepEqual(
+      (await stores.of("default").content.info(root.digest)).labels["containerd.io/gc.ref.content.m.1"],
+      arm64.manifest.digest,
+    );
+    deepEqual(await pull(true), [...own, arm64.manifest.digest, arm64.config.digest].sort());
+    await stop();
+  }));
+
+Deno.test("TransferService asks the hosts that the client's directory names, and refuses an unknown snapshotter", () =>
+  withStores(async (stores) => {
+    const image = new MemoryImage([tar]);
+    const { host, stop } = serveImage(image);
+    const { transfer } = clients(stores);
+    const hostDir = await Deno.makeTempDir({ prefix: "barge-hosts-" });
+    await Deno.mkdir(`${hostDir}/registry.test`);
+    await Deno.writeTextFile(`${hostDir}/registry.test/hosts.toml`, `[host."http://${host}"]`);
+    const pull = (snapshotter: string) =>
+      transfer.transfer({
+        source: registry("registry.test/app:latest", { hostDir, defaultScheme: "" }),
+        destination: store({ name: "it", unpacks: [{ snapshotter }] }),
+        options: undefined,
+      });
+    await rejects(
+      pull("stargz"),
+      isCode("InvalidArgument", /no unpack platforms defined: snapshotter not loaded: stargz: want one of .*native/),
+    );
+    deepEqual(await stores.of("default").content.list(), []);
+    await pull("native");
+    ok(await stores.of("default").images.find("it"));
+    await stop();
+    await Deno.remove(hostDir, { recursive: true });
   }));

@@ -4,8 +4,10 @@
  * @module
  */
 import { Failure, messageOf } from "../../../api/errors.ts";
-import { readCertificates } from "./certificates.ts";
+import { type Certificates, readCertificates } from "./certificates.ts";
 import { hostWithoutPort, isLoopback, shownUrl } from "./endpoint.ts";
+import type { HostTls } from "./hosts/host_entry.ts";
+import { addHostTls } from "./hosts/read_tls.ts";
 import type { RegistryLimits } from "./limits.ts";
 import { speaksTls } from "./probe.ts";
 import { createClient } from "./proxy.ts";
@@ -33,6 +35,8 @@ export interface WireRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Whether it goes elsewhere than to the host and its token server, so that the host's headers are left out. */
+  readonly foreign?: boolean;
 }
 
 /** An answer's head, and its body to be read; dispose it to hang up. */
@@ -103,6 +107,10 @@ export interface ConnectionOptions {
   readonly limits: RegistryLimits;
   readonly plainHttp: boolean;
   readonly certificateDirectories: readonly string[];
+  /** How TLS is spoken, besides what lies in the directories. */
+  readonly tls?: HostTls;
+  /** Added to each request that is not foreign. */
+  readonly headers?: readonly (readonly [name: string, value: string])[];
 }
 
 /** The HTTP clients of one image source, one for each host, so that a host's certificates stay its own. */
@@ -159,19 +167,18 @@ export class Connections implements Disposable {
    * Sends a request; redirects are the caller's to follow. Throws {@link LostConnection} where no answer comes,
    * `DeadlineExceeded` where none comes in time.
    */
-  async exchange({ method, url, headers, body }: WireRequest, signal: AbortSignal): Promise<Exchange> {
+  async exchange(request: WireRequest, signal: AbortSignal): Promise<Exchange> {
+    const { method, url, body } = request;
     const hangUp = new AbortController();
     const either = AbortSignal.any([signal, hangUp.signal]);
     const timer = stallTimer(hangUp, this.#options.limits.stallMs, url);
     try {
       signal.throwIfAborted();
-      const response = await fetch(url, {
+      const response = await this.#send(url, {
         method,
-        headers: { "User-Agent": "barge/0.1.0", ...headers },
+        headers: this.#headers(request),
         ...(body === undefined ? {} : { body }),
-        redirect: "manual",
         signal: either,
-        client: this.#client(url),
       });
       return new Exchange(url, response, hangUp, signal, this.#options.limits.stallMs);
     } catch (error) {
@@ -179,6 +186,28 @@ export class Connections implements Disposable {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #headers({ headers, foreign }: WireRequest): Headers {
+    const all = new Headers({ "User-Agent": "barge/0.1.0" });
+    for (const [name, value] of foreign === true ? [] : this.#options.headers ?? []) {
+      if (name.toLowerCase() === "user-agent") all.set(name, value);
+      else all.append(name, value);
+    }
+    for (const [name, value] of Object.entries(headers)) all.set(name, value);
+    return all;
+  }
+
+  async #send(
+    url: URL,
+    request: { method: string; headers: Headers; body?: string; signal: AbortSignal },
+  ): Promise<Response> {
+    if (url.protocol === "https:" && this.#options.tls?.skipVerify === true) {
+      const { fetchUnverified } = await import("./hosts/unverified_fetch.ts");
+      const { client } = this.#certificates(url);
+      return await fetchUnverified(url, { ...request, ...(client === undefined ? {} : { client }) });
+    }
+    return await fetch(url, { ...request, redirect: "manual", client: this.#client(url) });
   }
 
   #client(url: URL): Deno.HttpClient {
@@ -206,8 +235,14 @@ export class Connections implements Disposable {
 
   #tls(url: URL): { caCerts?: string[]; cert?: string; key?: string } {
     if (url.protocol !== "https:") return {};
-    const { authorities, client } = readCertificates(url.host, this.#options.certificateDirectories);
+    const { authorities, client } = this.#certificates(url);
     return { caCerts: authorities, ...client };
+  }
+
+  #certificates(url: URL): Certificates {
+    const { certificateDirectories, tls } = this.#options;
+    const trusted = readCertificates(url.host, certificateDirectories);
+    return tls === undefined ? trusted : addHostTls(trusted, tls);
   }
 
   [Symbol.dispose](): void {

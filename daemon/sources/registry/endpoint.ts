@@ -14,6 +14,12 @@ export function hostWithoutPort(host: string): string {
   return host.replace(/:\d+$/, "");
 }
 
+/** The port that a URL of http or https means. */
+export function portOf(url: URL): number {
+  if (url.port !== "") return Number(url.port);
+  return url.protocol === "https:" ? 443 : 80;
+}
+
 /** Whether the host (port allowed) is this machine by name or address; nothing sent there leaves the machine. */
 export function isLoopback(host: string): boolean {
   const name = hostWithoutPort(host).toLowerCase();

@@ -44,6 +44,7 @@ export class FakeRegistry implements AsyncDisposable {
     authorization: string | null;
     range: string | null;
     body: string;
+    headers: Headers;
   }[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -64,6 +65,7 @@ export class FakeRegistry implements AsyncDisposable {
         authorization: headers.get("authorization"),
         range: headers.get("range"),
         body,
+        headers,
       });
       return await fault(request, url, this.requests.length) ?? content(request, url);
     });

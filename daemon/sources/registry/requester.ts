@@ -18,6 +18,8 @@ export interface RegistryRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly subject: Subject;
+  /** Sent to the host only, and not to where it redirects to. */
+  readonly ownHeaders?: Readonly<Record<string, string>>;
   /** Whether the login may be used; not for the foreign addresses that a manifest names. */
   readonly anonymous?: boolean;
 }
@@ -93,12 +95,15 @@ export class Requester {
   async #authorized(request: RegistryRequest, url: URL, redirected: boolean, signal: AbortSignal): Promise<Exchange> {
     const { connections, limits } = this.#options;
     const authorizer = request.anonymous === true ? undefined : this.#authorizer(url);
-    const scopes = redirected && url.origin !== request.url.origin ? [] : this.#options.scopes;
+    const strays = redirected && url.origin !== request.url.origin;
+    const scopes = strays ? [] : this.#options.scopes;
+    const foreign = strays || request.anonymous === true;
+    const given = foreign ? request.headers : { ...request.ownHeaders, ...request.headers };
     for (let challenges = 0;; challenges++) {
       const authorization = await authorizer?.header(scopes, signal);
-      const headers = { ...request.headers, ...(authorization === undefined ? {} : { Authorization: authorization }) };
+      const headers = { ...given, ...(authorization === undefined ? {} : { Authorization: authorization }) };
       const exchange = await withAttempts(
-        () => connections.exchange({ method: request.method, url, headers }, signal),
+        () => connections.exchange({ method: request.method, url, headers, foreign }, signal),
         limits,
         signal,
       );
