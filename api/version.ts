@@ -18,3 +18,17 @@ export const containerdVersion = `${follows}+barge.${version}`;
 
 /** What stands for the revision of the sources beside {@link containerdVersion}. */
 export const revision = `barge-${version}`;
+
+/** The name of the installed build that a Deno of this path belongs to: 12 hexadecimal digits; empty where it is none. */
+export function buildOf(deno: string): string {
+  return /\/lib\/barge\/([0-9a-f]{12})\/lib\/barge\/deno$/.exec(deno)?.[1] ?? "";
+}
+
+/**
+ * What processes of barge that work together must have in common: version and installed build. A program that was
+ * replaced while it ran keeps its own.
+ */
+export function buildVersion(deno: string = Deno.execPath()): string {
+  const build = buildOf(deno);
+  return build === "" ? version : `${version}+${build}`;
+}

@@ -24,10 +24,11 @@ export const launcher: string = Deno.env.get("BARGE_TESTED") ?? await installFor
 /** The copy of Deno that it starts. */
 export const installedDeno: string = `${Deno.realPathSync(launcher).slice(0, -"/bin/barge".length)}/lib/barge/deno`;
 
-/** Puts links to the launcher into a directory, which a daemon then finds its shims in. */
+/** Puts links to a launcher, by default the tested one, into a directory, which a daemon then finds its shims in. */
 export async function linkShims(
   directory: string,
   names: readonly string[] = ["containerd-shim-ts-v2"],
+  target: string = launcher,
 ): Promise<void> {
-  for (const name of names) await Deno.symlink(launcher, `${directory}/${name}`);
+  for (const name of names) await Deno.symlink(target, `${directory}/${name}`);
 }

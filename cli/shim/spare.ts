@@ -5,7 +5,7 @@
  * @module
  */
 import { messageOf } from "../../api/errors.ts";
-import { version } from "../../api/version.ts";
+import { buildVersion } from "../../api/version.ts";
 import { showArguments } from "../../ffi/command_line.ts";
 import { flags as bits } from "../../ffi/constants.ts";
 import { Descriptor } from "../../ffi/descriptor.ts";
@@ -38,7 +38,7 @@ export async function beSpare(flags: FlagValues<typeof shimFlags>): Promise<void
   raiseScore(Deno.pid);
   using rest = new Rest(reactor);
   rest.disturb();
-  sendParcel(daemon.number, spareText({ says: "ready", version }), []);
+  sendParcel(daemon.number, spareText({ says: "ready", version: buildVersion() }), []);
   const told = await nextParcel(reactor, daemon);
   if (told === undefined) return;
   const { work, listener } = workOf(reactor, told);

@@ -5,7 +5,7 @@
  * @module
  */
 import { Failure, messageOf } from "../../api/errors.ts";
-import { version } from "../../api/version.ts";
+import { buildVersion } from "../../api/version.ts";
 import { flags } from "../../ffi/constants.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { parcelPair, receiveParcel, sendParcel } from "../../ffi/parcel.ts";
@@ -91,8 +91,9 @@ export class SpareShim {
   async #becomeReady(): Promise<void> {
     const message = await this.#nextAnswer(startMsMax);
     if (message.says !== "ready") throw new Failure("Unknown", `the shim said ${message.says}: want ready`);
-    if (message.version !== version) {
-      throw new Failure("FailedPrecondition", `the shim is of version ${message.version}: want ${version}`);
+    const wanted = buildVersion();
+    if (message.version !== wanted) {
+      throw new Failure("FailedPrecondition", `the shim is of version ${message.version}: want ${wanted}`);
     }
     this.#wasReady = true;
   }

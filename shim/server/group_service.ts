@@ -14,7 +14,7 @@ import type {
   ReserveResponse,
 } from "../../api/gen/shim/v1/group.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
-import { version } from "../../api/version.ts";
+import { buildVersion } from "../../api/version.ts";
 import type { ShimLifetime } from "./shim_life.ts";
 
 /** What is done for the time after this shim's death, and after another one's. Only barge's daemon asks for it. */
@@ -38,7 +38,7 @@ export class GroupService implements ServiceOf<typeof GroupDefinition> {
   // deno-lint-ignore require-await -- the service's methods are asynchronous
   async info(): Promise<InfoResponse> {
     const { containers, reserved, options } = this.life;
-    return { shimPid: Deno.pid, version, containers, reserved, places: options.placesMax };
+    return { shimPid: Deno.pid, version: buildVersion(), containers, reserved, places: options.placesMax };
   }
 
   async deposit({ socket }: DepositRequest): Promise<DepositResponse> {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Spec } from "../../api/oci/runtime_spec.ts";
-import { version } from "../../api/version.ts";
+import { buildVersion } from "../../api/version.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { type NewShim, reservePlace } from "./find_shim.ts";
 import { annotatedGroup, type ShimName } from "./shim_socket.ts";
@@ -76,8 +76,8 @@ export function inProcessOf(command: (socket: string) => ServerCommand): (place:
 export function shimName(options: StartOptions): ShimName {
   const { address, namespace, id, bundle, grouping, optionsKey, socketDirectory } = options;
   const group = grouping === "namespace"
-    // Older versions keep what they have, and get nothing new.
-    ? `barge ${version} ${optionsKey}`
+    // Other builds keep what they have, and get nothing new.
+    ? `barge ${buildVersion()} ${optionsKey}`
     : grouping === "pod"
     ? annotatedGroup(annotationsOf(bundle)) ?? id
     : id;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { VersionDefinition } from "../../api/gen/services/version/v1/version.ts";
 import { connect, dialUnix } from "../../api/grpc/client.ts";
 import { Running, systemTest } from "../command.ts";
+import { openFilesOf } from "../open_files.ts";
 import { removeAll, spawnDaemon, startDaemon } from "./daemon_fixture.ts";
 
 /** Prints what comes to a socket of datagrams. */
@@ -166,7 +167,7 @@ systemTest("barge daemon serves beside 1,000 idle connections", ["ctr"], async (
 
 systemTest("barge daemon's memory and files stay bounded over 10,000 calls and 50 clients", ["ctr"], async () => {
   await using daemon = await startDaemon();
-  const files = () => [...Deno.readDirSync(`/proc/${daemon.pid}/fd`)].length;
+  const files = () => openFilesOf(daemon.pid).length;
   const residentMiB = () =>
     Number(/^VmRSS:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${daemon.pid}/status`))![1]) / 1024;
   const call = async (count: number) => {
@@ -177,9 +178,8 @@ systemTest("barge daemon's memory and files stay bounded over 10,000 calls and 5
   await call(100);
   const before = files();
   for (let clients = 0; clients < 50; clients++) await call(200);
-  // The last connection's end may still be under way, and Deno opens files of its cache late; a leak would be 50.
-  const max = before + 8;
-  for (let tries = 0; tries < 100 && files() > max; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.ok(files() <= max, `${files()} files are open, ${before} before`);
+  // The last connection's end may still be under way.
+  for (let tries = 0; tries < 100 && files() > before; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.ok(files() <= before, `${files()} files are open, ${before} before`);
   assert.ok(residentMiB() < 250, `${residentMiB()} MiB`);
 });

@@ -8,10 +8,11 @@ import { isFailure } from "../../api/errors.ts";
 import { WriteAction } from "../../api/gen/services/content/v1/content.ts";
 import { execute, Running, systemTest } from "../command.ts";
 import { digestOf, WriteStream } from "../content/content_client.ts";
+import { openFilesOf } from "../open_files.ts";
 import { containerOf, DaemonClient, fails, imageOf } from "./daemon_client.ts";
 import { startDaemon, type TestDaemon } from "./daemon_fixture.ts";
 
-const openFiles = ({ pid }: TestDaemon) => [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+const openFiles = ({ pid }: TestDaemon) => openFilesOf(pid).length;
 
 /** Waits until the daemon has no more files open than before: what a client had is gone. */
 async function untilFilesAre(daemon: TestDaemon, before: number): Promise<void> {

@@ -9,6 +9,7 @@ import { namespaceKey } from "../../api/rpc/context.ts";
 import { Running } from "../command.ts";
 import type { DaemonOptions } from "../daemon/daemon_fixture.ts";
 import { linkShims } from "../installed.ts";
+import { openFilesOf } from "../open_files.ts";
 import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
 
 /** Programs that the tests need. */
@@ -73,19 +74,7 @@ function recordOf(bench: TaskBench, id: string, execId?: string): Left | undefin
 export async function left(bench: TaskBench, id: string, execId?: string): Promise<void> {
   await until(`the bundle of ${id} tells of its processes`, () => recordOf(bench, id, execId)?.process !== undefined);
   const { stdout } = recordOf(bench, id, execId)!.stdio;
-  if (stdout !== "") await until(`the daemon holds ${stdout}`, () => linksOf(bench.daemon.pid).includes(stdout));
-}
-
-/** What a process has open. */
-export function linksOf(pid: number): string[] {
-  return [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => {
-    try {
-      return Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
-    } catch {
-      // It was closed meanwhile.
-      return "";
-    }
-  });
+  if (stdout !== "") await until(`the daemon holds ${stdout}`, () => openFilesOf(bench.daemon.pid).includes(stdout));
 }
 
 /** Kills the one shim that there is, and waits until it is gone and the daemon has noticed. Gives its process id. */

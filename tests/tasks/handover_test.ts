@@ -12,7 +12,6 @@ import {
   count,
   killShim,
   left,
-  linksOf,
   listed,
   listen,
   nothingLeft,
@@ -23,6 +22,7 @@ import {
   until,
   withOwnShim,
 } from "./handover_fixture.ts";
+import { openFilesOf } from "../open_files.ts";
 import { image, type TaskBench } from "./task_fixture.ts";
 
 /** A command that runs until SIGTERM, and ends with the code then. */
@@ -181,7 +181,7 @@ systemTest("20 containers of a killed shim are all taken over by one", programs,
     await listed(bench, /^TASK.*\n$/);
     await bench.ask("containers", "rm", ...ids);
     // FIFOs that the daemon holds for them.
-    const held = () => linksOf(bench.daemon.pid).filter((path) => /\/c\d+-std(in|out|err)/.test(path)).length;
+    const held = () => openFilesOf(bench.daemon.pid).filter((path) => /\/c\d+-std(in|out|err)/.test(path)).length;
     await until("the daemon holds nothing of them any more", () => held() === 0);
     await nothingLeft(bench);
   }));

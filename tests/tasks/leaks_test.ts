@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { execute, succeed, systemTest } from "../command.ts";
 import { startRegistry } from "../registry.ts";
-import { killShim, left, linksOf, programs, run, runtime, shimsOf, until, withOwnShim } from "./handover_fixture.ts";
+import { killShim, left, programs, run, runtime, shimsOf, until, withOwnShim } from "./handover_fixture.ts";
+import { openFilesOf } from "../open_files.ts";
 import { image, type TaskBench } from "./task_fixture.ts";
 
 const times = Deno.env.get("BARGE_LEAKS_ALL") === "1" ? 5 : 1;
@@ -33,7 +34,7 @@ async function repeat(count: number, work: (index: number) => Promise<unknown>):
 type Holdings = Readonly<Record<"daemon" | "shim", readonly string[]>>;
 
 function holdings(bench: TaskBench, shim: number): Holdings {
-  return { daemon: linksOf(bench.daemon.pid), shim: linksOf(shim) };
+  return { daemon: openFilesOf(bench.daemon.pid), shim: openFilesOf(shim) };
 }
 
 /** Links, with the numbers of pipes and sockets left out, and how many there are of each. */
@@ -141,12 +142,12 @@ systemTest(
       await run(bench, "base", "sleep", "100000");
       await left(bench, "base");
       await round("warm");
-      const before = linksOf(bench.daemon.pid);
+      const before = openFilesOf(bench.daemon.pid);
       for (let count = 0; count < 3 * times; count++) await round(`r${count}-`);
-      let after = linksOf(bench.daemon.pid);
+      let after = openFilesOf(bench.daemon.pid);
       for (const end = performance.now() + 10_000; after.length > before.length + slack && performance.now() < end;) {
         await new Promise((resolve) => setTimeout(resolve, 200));
-        after = linksOf(bench.daemon.pid);
+        after = openFilesOf(bench.daemon.pid);
       }
       assertFlat("adoptions", { daemon: before, shim: [] }, { daemon: after, shim: [] });
     }),

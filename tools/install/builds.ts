@@ -15,10 +15,12 @@ export function buildName(files: ReadonlyMap<string, Uint8Array>): string {
   return hash.digest("hex").slice(0, 12);
 }
 
+/** Names of builds that are not whole yet begin so. */
+export const attemptPrefix = ".fresh-";
+
 const buildNamePattern = /^[0-9a-f]{12}$/;
 
-/** Names of the builds that are there. */
-export function buildsIn(directory: string): string[] {
+function buildsIn(directory: string): string[] {
   return [...Deno.readDirSync(directory)].map(({ name }) => name).filter((name) => buildNamePattern.test(name));
 }
 
@@ -58,11 +60,27 @@ function commandOf(pid: string): string | undefined {
 }
 
 /** The builds, of these names, whose Deno runs in some process; all of them where that cannot be seen. */
-export function buildsInUse(directory: string, names: readonly string[]): string[] {
+function buildsInUse(directory: string, names: readonly string[]): string[] {
   const running = executablesThatRun();
   if (running.has("hidden")) return [...names];
   return names.filter((name) => {
     const own = identity(`${directory}/${name}/lib/barge/deno`);
     return own !== undefined && running.has(own);
   });
+}
+
+/** A build that is not whole after this time belongs to an installation that was ended. */
+const attemptHoursMax = 1;
+
+/** Removes what installations have left: builds that are neither kept nor run by anybody, and attempts that were ended. */
+export function removeOldBuilds(builds: string, kept: readonly (string | undefined)[]): void {
+  const old = buildsIn(builds).filter((name) => !kept.includes(name));
+  const used = buildsInUse(builds, old);
+  const attempts = [...Deno.readDirSync(builds)].map(({ name }) => name).filter((name) => {
+    const made = name.startsWith(attemptPrefix) ? Deno.lstatSync(`${builds}/${name}`).mtime?.getTime() : undefined;
+    return made !== undefined && Date.now() - made > attemptHoursMax * 3_600_000;
+  });
+  for (const name of [...old.filter((one) => !used.includes(one)), ...attempts]) {
+    Deno.removeSync(`${builds}/${name}`, { recursive: true });
+  }
 }

@@ -18,7 +18,7 @@
  * @module
  */
 import { launcherElf } from "../../ffi/elf/launcher.ts";
-import { buildName, buildsIn, buildsInUse } from "./builds.ts";
+import { attemptPrefix, buildName, removeOldBuilds } from "./builds.ts";
 import { bundle } from "./bundle.ts";
 import { linkNames, linkWords } from "./links.ts";
 import { unitPlace, unitText } from "./unit.ts";
@@ -99,8 +99,6 @@ function contentsOf(library: string, launcher: Uint8Array): Map<string, Uint8Arr
   return files;
 }
 
-const attemptPrefix = ".fresh-";
-
 /** Puts a build beside those that are there, and gives its name. One that is there already as a whole is kept. */
 async function installBuild(root: URL, builds: string): Promise<string> {
   const fresh = await Deno.makeTempDir({ dir: builds, prefix: attemptPrefix });
@@ -128,22 +126,6 @@ async function installBuild(root: URL, builds: string): Promise<string> {
 function buildOf(link: string): string | undefined {
   if (status(link)?.isSymlink !== true) return undefined;
   return /(?:^|\/)lib\/barge\/([0-9a-f]{12})\/bin\/barge$/.exec(Deno.readLinkSync(link))?.[1];
-}
-
-/** A build that is not whole after this time belongs to an installation that was ended. */
-const attemptHoursMax = 1;
-
-/** Removes what installations have left: builds that are neither kept nor run by anybody, and attempts that were ended. */
-function removeOldBuilds(builds: string, kept: readonly (string | undefined)[]): void {
-  const old = buildsIn(builds).filter((name) => !kept.includes(name));
-  const used = buildsInUse(builds, old);
-  const attempts = [...Deno.readDirSync(builds)].map(({ name }) => name).filter((name) => {
-    const made = name.startsWith(attemptPrefix) ? status(`${builds}/${name}`)?.mtime?.getTime() : undefined;
-    return made !== undefined && Date.now() - made > attemptHoursMax * 3_600_000;
-  });
-  for (const name of [...old.filter((one) => !used.includes(one)), ...attempts]) {
-    Deno.removeSync(`${builds}/${name}`, { recursive: true });
-  }
 }
 
 /** Makes the links that are missing; what is no link to barge stays. */
