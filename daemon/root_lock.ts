@@ -11,13 +11,15 @@
  * @module
  */
 import { Failure } from "../api/errors.ts";
-import { diskFailure } from "./metadata/disk_failure.ts";
+import { diskFailure, diskReason } from "./metadata/disk_failure.ts";
 
 const lockName = "owner.lock";
 /** Where a stock containerd keeps its database, below the root. */
 export const stockDatabase = "io.containerd.metadata.v1.bolt/meta.db";
 /** How often a lock that is waited for is tried. */
 const pauseMs = 20;
+/** Size of what is written into the lock's file. */
+const noteBytes = 16;
 
 /** Options of {@link ownRoot}. */
 export interface OwnOptions {
@@ -44,7 +46,7 @@ export class RootLock implements Disposable {
   release(): void {
     const files = this.#files.splice(0);
     // The next one who is refused is to learn of whoever holds it then.
-    if (this.#isOwner) files[0]?.truncateSync(0);
+    if (this.#isOwner && files[0] !== undefined) note(files[0], "");
     for (const file of files) file.close();
   }
 
@@ -81,8 +83,7 @@ function tryOwn(root: string, directory: string): RootLock | string {
         return `use root "${root}": a stock containerd runs on it, and a root has one owner: stop it or choose another --root`;
       }
     }
-    file.truncateSync(0);
-    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+    note(file, `${Deno.pid}`);
     kept = true;
     return new RootLock(root, files, true);
   } finally {
@@ -90,11 +91,24 @@ function tryOwn(root: string, directory: string): RootLock | string {
   }
 }
 
+/**
+ * Writes into the file who has it, for messages only: a full or failing disk is none's reason not to start. Always so many
+ * bytes over the old ones, as a disk that is full has no room for others.
+ */
+function note(file: Deno.FsFile, text: string): void {
+  try {
+    file.seekSync(0, Deno.SeekMode.Start);
+    file.writeSync(new TextEncoder().encode(`${text}\n`.padEnd(noteBytes)));
+  } catch (error) {
+    if (diskReason(error) === undefined) throw error;
+  }
+}
+
 /** Who has the lock: a daemon has written its process id, guests write nothing. */
 function holder(file: Deno.FsFile): string {
-  const bytes = new Uint8Array(16);
+  const bytes = new Uint8Array(noteBytes);
   const length = file.readSync(bytes) ?? 0;
-  const pid = /^(\d+)\n$/.exec(new TextDecoder().decode(bytes.subarray(0, length)))?.[1];
+  const pid = /^(\d+)\n *$/.exec(new TextDecoder().decode(bytes.subarray(0, length)))?.[1];
   if (pid === undefined || !isThere(`/proc/${pid}`)) return `one-shot runs are using it (barge run)`;
   return `a daemon of barge runs on it (process ${pid})`;
 }

@@ -99,6 +99,12 @@ const kernel: readonly Layout[] = [
   },
   { header: "linux/resource.h", type: "struct rlimit64", size: 16, offsets: { rlim_cur: 0, rlim_max: 8 } },
   { header: "linux/utsname.h", type: "struct new_utsname", size: 390, offsets: { nodename: 65, machine: 260 } },
+  {
+    header: "asm/statfs.h",
+    type: "struct statfs",
+    size: 120,
+    offsets: { f_type: 0, f_bsize: 8, f_blocks: 16, f_bfree: 24, f_bavail: 32 },
+  },
   { header: "linux/rseq.h", type: "struct rseq", size: 32, offsets: {} },
   { header: "linux/capability.h", type: "struct __user_cap_header_struct", size: 8, offsets: { version: 0, pid: 4 } },
   {

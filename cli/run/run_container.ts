@@ -243,7 +243,7 @@ class Run {
       if (this.#hasRow) store.containers.deleteInside(this.#id);
       const files = snapshot && store.snapshotter(snapshot.snapshotter).removeInside(snapshot.key);
       return { files, unlock: lease.endInside() };
-    }, { durable: false });
+    }, { durable: false, frees: true });
     await cleaning.files?.();
     cleaning.unlock();
   }

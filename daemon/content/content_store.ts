@@ -196,7 +196,8 @@ export class ContentStore {
 
   /** Removes the blob from the namespace, and its file where no other namespace has it. Throws `NotFound`. */
   async delete(digest: Digest): Promise<void> {
-    const clean = await this.objects.database.transaction((undo) => this.deleteInside(digest, undo));
+    const { database } = this.objects;
+    const clean = await database.transaction((undo) => this.deleteInside(digest, undo), { frees: true });
     await clean();
   }
 
@@ -214,7 +215,7 @@ export class ContentStore {
   async restoreInterrupted(): Promise<void> {
     // Most often there is nothing, and no need to wait for those who write.
     if (Deno.readDirSync(this.trash.directory)[Symbol.iterator]().next().done === true) return;
-    await this.objects.database.transaction(() => this.rows.restore());
+    await this.objects.database.transaction(() => this.rows.restore(), { frees: true });
   }
 
   /** Reads a blob and says whether it is what its digest says; see {@link verifyBlob}. Throws `NotFound`. */

@@ -104,7 +104,7 @@ export class Ingests {
     const { lease, expected, existing } = options;
     const store: IngestStore = {
       publish: (digest, size, labels) => this.#publish(ref, files, { digest, size, labels, lease, existing }),
-      forget: async () => void await this.#database.transaction((undo) => this.forget(ref, undo)),
+      forget: async () => void await this.#database.transaction((undo) => this.forget(ref, undo), { frees: true }),
     };
     return new Ingest(ref, files, store, expected === undefined ? undefined : splitDigest(expected).algorithm);
   }
@@ -177,7 +177,7 @@ export class Ingests {
   async abort(ref: string): Promise<void> {
     // Files first: on a full disk it is they that make room for the transaction. A row alone does no harm.
     const found = ref !== "" && await discardIngestFiles(this.directory, this.diskRef(ref));
-    const known = await this.#database.transaction((undo) => this.forget(ref, undo));
+    const known = await this.#database.transaction((undo) => this.forget(ref, undo), { frees: true });
     if (!known && !found) throw new Failure("NotFound", `reference ${ref}`);
   }
 
@@ -190,7 +190,7 @@ export class Ingests {
     for (const { ref } of expired) {
       const files = await IngestFiles.take(this.directory, this.diskRef(ref));
       if (files === "in use") continue;
-      await this.#database.transaction((undo) => this.forget(ref, undo));
+      await this.#database.transaction((undo) => this.forget(ref, undo), { frees: true });
       files?.remove();
     }
   }

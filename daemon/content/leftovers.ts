@@ -63,8 +63,7 @@ async function removeOrphans(
   // Once more, where nobody else can be in the middle of a commit.
   const taken = await database.transaction((undo) =>
     suspects.filter((digest) => !isKnown(database, digest))
-      .map((digest) => ({ digest, place: trash.take(files.path(digest), undo) }))
-  );
+      .map((digest) => ({ digest, place: trash.take(files.path(digest), undo) })), { frees: true });
   for (const { place } of taken) await trash.remove(place);
   return taken.map(({ digest }) => digest);
 }

@@ -5,6 +5,8 @@
  */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { Failure, messageOf } from "../../api/errors.ts";
+import { diskFailure } from "../metadata/disk_failure.ts";
+import { type Reserve, reserveOf, saysFull } from "../metadata/reserve.ts";
 import { migrations } from "../metadata/schema.ts";
 import type { Reader } from "./reader.ts";
 
@@ -15,7 +17,8 @@ const busyTimeoutMs = 10_000;
 export class ReadConnection implements Reader, Disposable {
   readonly #sqlite: DatabaseSync;
 
-  private constructor(sqlite: DatabaseSync) {
+  /** `spent` is the reserve that gave some room for this. */
+  private constructor(sqlite: DatabaseSync, private readonly spent: Reserve | undefined) {
     this.#sqlite = sqlite;
   }
 
@@ -25,10 +28,22 @@ export class ReadConnection implements Reader, Disposable {
    */
   static open(path: string): ReadConnection {
     if (!exists(path)) throw new Failure("NotFound", `read store: there is no "${path}"`);
+    const reserve = reserveOf(path);
+    for (let spent: Reserve | undefined;; spent = reserve) {
+      try {
+        return this.#tryOpen(path, spent);
+      } catch (error) {
+        // The index of the log is made by the first one who reads, too.
+        if (!saysFull(error, path) || !reserve.spend()) throw diskFailure(error, "read store", path);
+      }
+    }
+  }
+
+  static #tryOpen(path: string, spent: Reserve | undefined): ReadConnection {
     let sqlite: DatabaseSync | undefined;
     try {
       sqlite = new DatabaseSync(path, { readOnly: true, timeout: busyTimeoutMs });
-      const connection = new ReadConnection(sqlite);
+      const connection = new ReadConnection(sqlite, spent);
       const [row] = connection.all<{ user_version: number }>("PRAGMA user_version");
       if (row?.user_version !== migrations.length) {
         const message =
@@ -52,6 +67,7 @@ export class ReadConnection implements Reader, Disposable {
 
   [Symbol.dispose](): void {
     this.#sqlite.close();
+    this.spent?.refill();
   }
 }
 

@@ -45,30 +45,27 @@ export async function sweep(
       turn = performance.now();
     }
     signal.throwIfAborted();
-    const cleaning: { object: DeadObject; clean: () => Promise<void> }[] = [];
     const outcomes = await Promise.allSettled(
       dead.slice(start, start + batchMax).map((object) => {
         if (object.kind === "ingest") {
           ingestNamespaces.add(object.namespace);
-          return Promise.resolve(false);
+          return Promise.resolve(undefined);
         }
         // One mutation each: what fails takes back only itself, and the commit is one for all.
         return stores.database.transaction((undo) => {
-          if (isKept(stores, object, marked)) return false;
-          const clean = removeInside(stores, object, undo);
-          if (clean !== undefined) cleaning.push({ object, clean });
-          return true;
-        });
+          return isKept(stores, object, marked) ? undefined : { clean: removeInside(stores, object, undo) };
+        }, { frees: true });
       }),
     );
     for (const [index, outcome] of outcomes.entries()) {
       const object = dead[start + index]!;
       if (outcome.status === "rejected") failed.push({ object, error: outcome.reason });
-      else if (outcome.value) removed.push(object);
+      else if (outcome.value !== undefined) removed.push(object);
     }
-    for (const { object, clean } of cleaning) {
+    for (const [index, outcome] of outcomes.entries()) {
+      const object = dead[start + index]!;
       try {
-        await clean();
+        if (outcome.status === "fulfilled") await outcome.value?.clean?.();
       } catch (error) {
         failed.push({ object, error });
       }
@@ -81,6 +78,8 @@ export async function sweep(
       failed.push({ object: { namespace, kind: "ingest", key: "" }, error });
     }
   }
+  // What was removed may have left room for what its removal has spent.
+  stores.database.refillReserve();
   return { removed, failed };
 }
 

@@ -155,7 +155,7 @@ export class ImageStore {
 
   /** Takes the name away; what nothing else refers to is garbage then. Throws `NotFound`. */
   async delete(name: string): Promise<void> {
-    await this.objects.database.transaction(() => this.deleteInside(name));
+    await this.objects.database.transaction(() => this.deleteInside(name), { frees: true });
   }
 
   /** As {@link delete}, inside a transaction of the caller's. */

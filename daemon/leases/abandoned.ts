@@ -89,6 +89,8 @@ async function reapLease(store: StoreParts, id: string): Promise<ContainerInfo[]
   const { database } = store.leases.objects;
   const cleaning: (() => Promise<void>)[] = [];
   const reaped = await database.transaction(() => {
+    // Not the first time where somebody was in the way.
+    cleaning.length = 0;
     if (!store.leases.existsInside(id)) return undefined;
     const resources = store.leases.resources(id);
     // Somebody else works in its file system, such as the one that inherited its container.
@@ -105,7 +107,7 @@ async function reapLease(store: StoreParts, id: string): Promise<ContainerInfo[]
     }
     store.leases.deleteInside(id);
     return gone;
-  });
+  }, { frees: true });
   for (const clean of cleaning) await clean();
   return reaped;
 }

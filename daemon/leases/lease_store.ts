@@ -42,7 +42,10 @@ export class OwnedLease implements AsyncDisposable {
   /** Gives up the lease; what it held stays where something else refers to it. A second call does nothing. */
   async end(): Promise<void> {
     try {
-      await this.store.objects.database.transaction(() => this.store.deleteInside(this.id), { durable: false });
+      await this.store.objects.database.transaction(() => this.store.deleteInside(this.id), {
+        durable: false,
+        frees: true,
+      });
     } catch (error) {
       if (!isFailure(error, "NotFound")) throw error;
     } finally {
@@ -173,7 +176,7 @@ export class LeaseStore {
 
   /** Removes a lease, and not what it holds. Throws `NotFound`. */
   async delete(id: string): Promise<void> {
-    await this.objects.database.transaction(() => this.deleteInside(id));
+    await this.objects.database.transaction(() => this.deleteInside(id), { frees: true });
   }
 
   /** As {@link delete}, inside a transaction of the caller's. */

@@ -15,12 +15,27 @@ export interface Transactions {
   separately<T>(body: () => T): T;
   /** Whether the error means that another process is in the way, and the same may succeed later. */
   isBusy(error: unknown): boolean;
+  /** Where the error says that the disk is full: makes some room for deletions, and says whether it could. */
+  makeRoom(error: unknown): boolean;
+  /** Called after a commit for which room was made. */
+  roomWasUsed(): void;
+}
+
+/** How one mutation is to be committed. */
+export interface MutationOptions {
+  readonly durable: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether it makes room on the disk, and may use what is kept for that. */
+  readonly frees?: boolean | undefined;
 }
 
 interface Mutation {
   readonly body: (undo: Undo) => unknown;
   readonly durable: boolean;
   readonly signal: AbortSignal | undefined;
+  readonly frees: boolean;
+  /** How often room was made for it. */
+  rooms: number;
   readonly deadline: number;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -32,12 +47,16 @@ type Outcome = { readonly undo: Undo; readonly result: unknown } | { readonly er
 const batchMsMax = 10;
 /** How many micro-tasks a batch waits for company: requests of one read of a socket are decoded in as many. */
 const hopsMax = 12;
+/** A deletion for which room was made so often, and always taken by others, has failed. */
+const roomsMax = 8;
 
 /** The mutations that wait for their transaction. */
 export class CommitQueue {
   readonly #waiting: Mutation[] = [];
   #scheduled = false;
   #pauseMs = 1;
+  /** Room was made, for deletions only. */
+  #hasRoom = false;
 
   constructor(private readonly database: Transactions, private readonly lockDeadlineMs: number) {}
 
@@ -45,12 +64,15 @@ export class CommitQueue {
    * Runs a body in a transaction that it may share with others, and answers after the commit. A body that throws takes
    * back only what it did itself. Bodies run in the order in which they came.
    */
-  run<T>(body: (undo: Undo) => T, options: { durable: boolean; signal?: AbortSignal | undefined }): Promise<T> {
+  run<T>(body: (undo: Undo) => T, { durable, signal, frees = false }: MutationOptions): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const { durable, signal } = options;
       const deadline = performance.now() + this.lockDeadlineMs;
-      // The result of `body` is what `resolve` takes.
-      this.#waiting.push({ body, durable, signal, deadline, resolve: resolve as (result: unknown) => void, reject });
+      this.#waiting.push({
+        ...{ body, durable, signal, frees, deadline, reject },
+        rooms: 0,
+        // The result of `body` is what `resolve` takes.
+        resolve: resolve as (result: unknown) => void,
+      });
       if (!this.#scheduled) {
         this.#scheduled = true;
         this.#hop(hopsMax);
@@ -78,12 +100,18 @@ export class CommitQueue {
       return;
     }
     this.#pauseMs = 1;
-    for (const [index, { resolve, reject }] of batch.entries()) {
+    if (this.#hasRoom) this.database.roomWasUsed();
+    this.#hasRoom = false;
+    const again: Mutation[] = [];
+    for (const [index, mutation] of batch.entries()) {
       const outcome = outcomes[index]!;
-      if ("error" in outcome) reject(outcome.error);
-      else resolve(outcome.result);
+      if (!("error" in outcome)) mutation.resolve(outcome.result);
+      else if (this.#getsRoom([mutation], outcome.error)) again.push(mutation);
+      else mutation.reject(outcome.error);
     }
+    this.#waiting.unshift(...again);
     this.#scheduled = this.#waiting.length > 0;
+    if (this.#hasRoom) return this.#flush();
     // Not at once: what else there is to do had to wait for this batch.
     if (this.#scheduled) setTimeout(() => this.#flush(), 0);
   }
@@ -97,7 +125,8 @@ export class CommitQueue {
         const mutation = this.#waiting.shift()!;
         batch.push(mutation);
         outcomes.push(this.#perform(mutation, alone));
-      } while (this.#waiting.length > 0 && performance.now() < end);
+        // Room that was made is not for what would take it.
+      } while (this.#waiting.length > 0 && performance.now() < end && (!this.#hasRoom || this.#waiting[0]!.frees));
       const [first] = outcomes;
       // Alone it has no savepoint: the transaction is taken back.
       if (alone && first !== undefined && "error" in first) throw first.error;
@@ -121,15 +150,28 @@ export class CommitQueue {
     }
     const again: Mutation[] = [];
     const busy = this.database.isBusy(error);
-    for (const mutation of batch.length > 0 ? batch : this.#waiting.splice(0)) {
-      if (busy && performance.now() < mutation.deadline) again.push(mutation);
+    const failed = batch.length > 0 ? batch : this.#waiting.splice(0);
+    const hasRoom = this.#hasRoom = !busy && this.#getsRoom(failed, error);
+    for (const mutation of failed) {
+      if ((busy && performance.now() < mutation.deadline) || (hasRoom && mutation.frees)) again.push(mutation);
       else mutation.reject(error);
     }
     this.#waiting.unshift(...again);
     this.#scheduled = this.#waiting.length > 0;
     if (!this.#scheduled) return;
+    // At once, before others take it.
+    if (hasRoom) return this.#flush();
     // Random, so that two processes that collided do not collide again.
     setTimeout(() => this.#flush(), this.#pauseMs * (0.5 + Math.random()));
     this.#pauseMs = Math.min(this.#pauseMs * 2, 50);
+  }
+
+  /** Makes room for those of the mutations that make some themselves; says whether it could. */
+  #getsRoom(mutations: readonly Mutation[], error: unknown): boolean {
+    const freeing = mutations.filter(({ frees, rooms }) => frees && rooms < roomsMax);
+    if (freeing.length === 0 || !this.database.makeRoom(error)) return false;
+    for (const mutation of freeing) mutation.rooms++;
+    this.#hasRoom = true;
+    return true;
   }
 }

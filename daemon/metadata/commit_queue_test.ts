@@ -66,6 +66,8 @@ Deno.test("CommitQueue takes back every mutation, last first, where the commit f
     },
     separately: (body) => body(),
     isBusy: () => false,
+    makeRoom: () => false,
+    roomWasUsed: () => {},
   };
   const queue = new CommitQueue(failing, 1000);
   const results = await Promise.allSettled([1, 2, 3].map((n) =>
@@ -87,6 +89,8 @@ Deno.test("CommitQueue tries again while another process is in the way, until th
     },
     separately: (body) => body(),
     isBusy: (error) => error === busy,
+    makeRoom: () => false,
+    roomWasUsed: () => {},
   };
   const queue = new CommitQueue(transactions, 1000);
   const run = (n: number) => queue.run(() => n, { durable: true });

@@ -7,6 +7,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { Failure } from "../../api/errors.ts";
 import { CommitQueue, type Undo } from "./commit_queue.ts";
 import { diskFailure } from "./disk_failure.ts";
+import { type Reserve, reserveOf, saysFull } from "./reserve.ts";
 import { migrations } from "./schema.ts";
 
 /** What goes into a statement's `?`. */
@@ -25,6 +26,12 @@ const busyTimeoutMs = 20;
 const logPagesMax = 64;
 /** As {@link logPagesMax}, for a daemon, which is not started often: 8 MB, so that few commits pay for folding. */
 const ownerLogPagesMax = 2_000;
+/** A transaction of many rows, or one beside a long reader, makes the log longer; it is cut to this afterwards. */
+const logBytesMax = 1 << 20;
+/** As {@link logBytesMax}, for an owner: what its log has anyway. */
+const ownerLogBytesMax = 8 << 20;
+/** How often a reserve that was spent is looked after. */
+const refillMs = 1_000;
 /** How long another process may hold the write lock before we say so; a transaction takes less than a millisecond. */
 const lockDeadlineMs = 30_000;
 
@@ -38,6 +45,11 @@ export interface TransactionOptions {
    * so that a durable row never refers to one that was lost.
    */
   readonly durable?: boolean;
+  /**
+   * Whether the body only removes: what makes room on a full disk may spend the reserve that is kept for it. Default
+   * false.
+   */
+  readonly frees?: boolean;
 }
 
 export type { Undo } from "./commit_queue.ts";
@@ -68,17 +80,23 @@ export class Database implements Disposable {
   /** Why SQLite ended the transaction before its commit, such as a full disk. */
   #ended: unknown;
   #watchers: (() => void)[] = [];
+  readonly #reserve: Reserve;
+  /** When the reserve that was spent is to be looked after; undefined where it is whole. */
+  #refillAt: number | undefined;
   /** Path of the file. */
   readonly path: string;
 
   private constructor(sqlite: DatabaseSync, path: string) {
     this.#sqlite = sqlite;
     this.path = path;
+    this.#reserve = reserveOf(path);
     this.#queue = new CommitQueue(
       {
         atomically: (durable, body) => this.#atomically(durable, body),
         separately: (body) => this.#separately(body),
         isBusy,
+        makeRoom: (error) => this.#makeRoom(error),
+        roomWasUsed: () => this.#roomWasUsed(),
       },
       lockDeadlineMs,
     );
@@ -90,18 +108,34 @@ export class Database implements Disposable {
    * it is not a database.
    */
   static async open(path: string, signal?: AbortSignal, user: "guest" | "owner" = "guest"): Promise<Database> {
+    const reserve = reserveOf(path);
+    for (let isSpent = false;; isSpent = true) {
+      try {
+        const database = await this.#tryOpen(path, signal, user);
+        if (isSpent) database.#roomWasUsed();
+        return database;
+      } catch (error) {
+        // The log's index needs some room even where nothing is to be written.
+        if (!saysFull(error, path) || !reserve.spend()) throw openFailure(error, path);
+      }
+    }
+  }
+
+  static async #tryOpen(path: string, signal: AbortSignal | undefined, user: "guest" | "owner"): Promise<Database> {
     const { DatabaseSync } = await import("node:sqlite");
-    let database: Database | undefined;
+    const database = new Database(new DatabaseSync(path, { timeout: busyTimeoutMs }), path);
     try {
-      database = new Database(new DatabaseSync(path, { timeout: busyTimeoutMs }), path);
       if (await database.#version(signal) !== migrations.length) await database.#migrate(signal);
-      const pages = user === "owner" ? ownerLogPagesMax : logPagesMax;
-      database.#sqlite.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
-      if (user === "owner") await database.#probe(signal);
+      const [pages, bytes] = user === "owner" ? [ownerLogPagesMax, ownerLogBytesMax] : [logPagesMax, logBytesMax];
+      database.#sqlite.exec(`PRAGMA wal_autocheckpoint = ${pages}; PRAGMA journal_size_limit = ${bytes}`);
+      if (user === "owner") {
+        await database.#probe(signal);
+        database.#reserve.refill();
+      }
       return database;
     } catch (error) {
-      database?.close();
-      throw openFailure(error, path);
+      database.close();
+      throw error;
     }
   }
 
@@ -136,6 +170,7 @@ export class Database implements Disposable {
       for (const migration of migrations.slice(version)) this.#sqlite.exec(migration);
       this.#sqlite.exec(`PRAGMA user_version = ${migrations.length}`);
     }, { signal });
+    this.#reserve.refill();
   }
 
   /** The first row, in a transaction or through {@link read}. `T` is what the query's columns are. */
@@ -196,9 +231,9 @@ export class Database implements Disposable {
    * held the write lock for 30 s.
    */
   async transaction<T>(body: (undo: Undo) => T, options: TransactionOptions = {}): Promise<T> {
-    const { durable = true, signal } = options;
+    const { durable = true, signal, frees } = options;
     try {
-      return await this.#queue.run(body, { durable, signal });
+      return await this.#queue.run(body, { durable, signal, frees });
     } catch (error) {
       if (isBusy(error)) throw this.#locked(error);
       throw diskFailure(error, "write to the store", this.path);
@@ -223,6 +258,7 @@ export class Database implements Disposable {
       throw error;
     }
     this.#mutations++;
+    if (this.#refillAt !== undefined && performance.now() >= this.#refillAt) this.refillReserve();
     for (const watcher of this.#watchers) watcher();
   }
 
@@ -239,6 +275,25 @@ export class Database implements Disposable {
       else this.#ended = error;
       throw error;
     }
+  }
+
+  #makeRoom(error: unknown): boolean {
+    return saysFull(error, this.path) && this.#reserve.spend();
+  }
+
+  /** The log that a deletion has needed is folded in, so that the next one begins with an empty log. */
+  #roomWasUsed(): void {
+    try {
+      this.#sqlite.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // The database itself has no room to grow, or a reader needs the log: later, then. The commit is done.
+    }
+    this.refillReserve({ all: true });
+  }
+
+  /** Puts aside again what deletions have spent on a full disk, where there is room by now. */
+  refillReserve(options: { all?: boolean } = {}): void {
+    this.#refillAt = this.#reserve.refill(options) ? undefined : performance.now() + refillMs;
   }
 
   /** Counts the removal of an object for {@link changes}. Inside a transaction. */

@@ -12,7 +12,7 @@ import { Failure, messageOf } from "../../api/errors.ts";
 export function diskFailure(error: unknown, action: string, place: string): unknown {
   if (error instanceof Failure) return error;
   const options = { cause: error };
-  switch (reason(error)) {
+  switch (diskReason(error)) {
     case "full":
       return new Failure("ResourceExhausted", `${action}: no space left on the disk that holds "${place}"`, options);
     case "read-only":
@@ -40,7 +40,11 @@ export function diskFailure(error: unknown, action: string, place: string): unkn
   }
 }
 
-function reason(error: unknown): "full" | "read-only" | "broken" | "denied" | "damaged" | undefined {
+/** What of a disk made an operation fail. */
+export type DiskReason = "full" | "read-only" | "broken" | "denied" | "damaged";
+
+/** Why the disk refused, where it is the disk that did. */
+export function diskReason(error: unknown): DiskReason | undefined {
   // Deno's and the kernel's errors carry the errno's name; SQLite's are told apart by their text only.
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOSPC" || code === "EDQUOT") return "full";

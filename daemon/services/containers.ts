@@ -126,7 +126,7 @@ export class ContainersService implements ServiceOf<typeof ContainersDefinition>
     const store = this.#store(namespace);
     await store.objects.database.transaction(() => {
       if (!store.deleteInside(id)) throw this.#notHere(namespace, id, "cannot delete ");
-    }, { signal: context.signal });
+    }, { signal: context.signal, frees: true });
     announce(this.parts.events, namespace, eventKinds.containerDelete, { id });
     return {};
   }

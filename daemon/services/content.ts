@@ -125,7 +125,8 @@ export class ContentService implements ServiceOf<typeof ContentDefinition> {
   async delete({ digest }: DeleteContentRequest, context: CallContext): Promise<Empty> {
     const valid = digestOf(digest, (problem) => problem);
     const content = this.#content(context);
-    const clean = await content.objects.database.transaction((undo) => content.deleteInside(valid, undo));
+    const { database } = content.objects;
+    const clean = await database.transaction((undo) => content.deleteInside(valid, undo), { frees: true });
     announce(this.#events, namespaceOf(context), eventKinds.contentDelete, { digest });
     // It is gone for everybody, and the disk needs a tenth of a second for a large file. Where that fails the file stays in
     // the trash, which the next start empties.

@@ -128,7 +128,7 @@ export class ImagesService implements ServiceOf<typeof ImagesDefinition> {
         throw new Failure("NotFound", `image "${name}" has target ${stored.target.digest}, not ${target.digest}`);
       }
       store.deleteInside(name);
-    }, { signal: context.signal });
+    }, { signal: context.signal, frees: true });
     announce(this.parts.events, namespace, eventKinds.imageDelete, { name });
     if (sync) await this.parts.collector.collect(context.signal);
     return {};

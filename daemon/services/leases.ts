@@ -47,12 +47,17 @@ export class LeasesService implements ServiceOf<typeof LeasesDefinition> {
   }
 
   /** Runs a mutation of a lease that exists. Throws `NotFound`. */
-  async #change(id: string, context: CallContext, body: (store: LeaseStore) => void): Promise<Record<never, never>> {
+  async #change(
+    id: string,
+    context: CallContext,
+    body: (store: LeaseStore) => void,
+    { frees = false } = {},
+  ): Promise<Record<never, never>> {
     const store = this.#store(context);
     await store.objects.database.transaction(() => {
       if (!store.existsInside(id)) throw missing(id);
       body(store);
-    }, { signal: context.signal });
+    }, { signal: context.signal, frees });
     return {};
   }
 
@@ -62,12 +67,13 @@ export class LeasesService implements ServiceOf<typeof LeasesDefinition> {
     const info = { id, labels: storedLabels(request.labels), created: Date.now() };
     await store.objects.database.transaction(() => {
       if (!store.insertInside(id, info)) throw new Failure("AlreadyExists", `lease "${id}"`);
-    }, { signal: context.signal });
+      // Clients ask for a collection by the deletion of a lease, which they have to make first.
+    }, { signal: context.signal, frees: Object.keys(info.labels).length === 0 });
     return { lease: leaseMessage(info) };
   }
 
   async delete({ id, sync }: DeleteRequest, context: CallContext): Promise<Record<never, never>> {
-    await this.#change(id, context, (store) => store.deleteInside(id));
+    await this.#change(id, context, (store) => store.deleteInside(id), { frees: true });
     if (sync) await this.parts.collector.collect(context.signal);
     return {};
   }
@@ -96,6 +102,7 @@ export class LeasesService implements ServiceOf<typeof LeasesDefinition> {
       id,
       context,
       (store) => store.releaseInside(id, leaseResource(resource ?? Resource.create())),
+      { frees: true },
     );
   }
 

@@ -93,7 +93,7 @@ export class NamespacesService implements ServiceOf<typeof NamespacesDefinition>
         );
       }
       if (!this.#store.deleteInside(name)) throw new Failure("NotFound", `namespace "${name}"`);
-    }, { signal: context.signal });
+    }, { signal: context.signal, frees: true });
     announce(this.parts.events, name, eventKinds.namespaceDelete, { name });
     return {};
   }

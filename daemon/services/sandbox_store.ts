@@ -65,7 +65,7 @@ export class SandboxStoreService implements ServiceOf<typeof StoreDefinition> {
     const store = this.#store(context);
     await store.objects.database.transaction(() => {
       if (!store.deleteInside(sandboxId)) throw notHere(store, sandboxId);
-    }, { signal: context.signal });
+    }, { signal: context.signal, frees: true });
     return {};
   }
 

@@ -261,12 +261,12 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async remove(key: string): Promise<void> {
-    const clean = await this.objects.database.transaction(() => this.removeInside(key));
+    const clean = await this.objects.database.transaction(() => this.removeInside(key), { frees: true });
     await clean();
   }
 
   async removeSoon(key: string, signal?: AbortSignal): Promise<void> {
-    const take = await this.objects.database.transaction(() => this.#removeInside(key), { signal });
+    const take = await this.objects.database.transaction(() => this.#removeInside(key), { signal, frees: true });
     if (this.options.syncRemove === true) await this.trash.remove(take());
     else this.trash.removeLater(take());
   }

@@ -44,7 +44,7 @@ export async function discardLeftovers({ root, database, trash }: LeftoverPlaces
     const place = await database.transaction(
       (undo) =>
         idsOf(database, root.snapshotter).has(id) ? undefined : trash.take(`${directory}/snapshots/${name}`, undo),
-      { durable: false },
+      { durable: false, frees: true },
     );
     await trash.remove(place);
   }

@@ -124,19 +124,9 @@ systemTest(
       assert.throws(() => {
         for (;;) file.writeSync(new Uint8Array(4096));
       }, /No space left/);
-      // Deleting needs room for a transaction. A disk that has none keeps everything until there is some.
-      const deleting = async () => {
-        await client.images.delete({ name: "big", sync: false });
-        await client.content.delete({ digest });
-      };
-      try {
-        await deleting();
-      } catch (error) {
-        await fails(Promise.reject(error), "ResourceExhausted", full);
-        assert.equal((await client.getBlob(digest)).length, 2 << 20);
-        await Deno.truncate(`${daemon.root}/filler`, 1 << 20);
-        await deleting();
-      }
+      // What a deletion needs of the disk was kept for it.
+      await client.images.delete({ name: "big", sync: false });
+      await client.content.delete({ digest });
       await client.collect();
       await fails(client.content.info({ digest }), "NotFound", new RegExp(digest));
       assert.deepEqual([...Deno.readDirSync(`${daemon.root}/io.containerd.content.v1.content/blobs/sha256`)], []);
