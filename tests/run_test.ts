@@ -8,7 +8,9 @@ import { viewImage } from "../daemon/images/image_view.ts";
 import { hostPlatform } from "../daemon/sources/platform.ts";
 import { openStore } from "../daemon/store.ts";
 import { barge, execute, Running, succeed, systemTest } from "./command.ts";
+import { makeRootfs } from "./bundle.ts";
 import {
+  architecture,
   assertSameTrees,
   BargeRun,
   debianArchive,
@@ -17,8 +19,8 @@ import {
   writeBusyboxLayout,
   writeDebianLayout,
 } from "./images.ts";
-import { startRegistry } from "./registry.ts";
-import { makeScratch } from "./scratch.ts";
+import { startRegistry, tarOf, writeLayout } from "./registry.ts";
+import { makeScratch, type Scratch } from "./scratch.ts";
 
 runTest("barge run hello shows a container from inside", [], async (run) => {
   const text = await run.succeed(["--hostname", "inside", "hello"]);
@@ -45,7 +47,6 @@ runTest("barge run notices that a layout's tag means another image now", [], asy
   await Deno.mkdir(`${tree}/bin`, { recursive: true });
   await Deno.copyFile("/usr/bin/busybox", `${tree}/bin/cat`);
   await Deno.writeTextFile(`${tree}/new`, "new image\n");
-  const { tarOf, writeLayout } = await import("./registry.ts");
   await writeLayout(layout, [await tarOf(tree)], { run: { Env: ["PATH=/bin"] } });
   assert.equal(await run.succeed(["--quiet", image, "cat", "/new"]), "new image\n");
 });
@@ -341,4 +342,64 @@ runTest("barge run ends the container when it is killed itself", [], async (run,
   assert.deepEqual(scratch.processes(), []);
   // The next run removes what is left.
   assert.equal((await execute(run.command("next", image, "true"))).code, 0);
+});
+
+/** Writes another image whose config has these defaults, beside the test's own; gives its reference. */
+async function imageWith(image: string, scratch: Scratch, run: Record<string, unknown>): Promise<string> {
+  const layout = `${scratch.path}/with`;
+  const tree = `${scratch.path}/tree-with`;
+  await makeRootfs(tree);
+  await Deno.mkdir(`${tree}/kept`);
+  await Deno.writeTextFile(`${tree}/kept/file`, "of the image\n");
+  await Deno.chown(`${tree}/kept`, 1, 50);
+  await writeLayout(layout, [await tarOf(tree)], {
+    architectures: [architecture],
+    run: { Env: ["PATH=/bin"], ...run },
+  });
+  return `oci:${layout}:${image.slice(image.lastIndexOf(":") + 1)}`;
+}
+
+runTest("barge run takes null in an image's config for nothing", [], async (run, image, scratch) => {
+  const nothing = { User: null, WorkingDir: null, StopSignal: null, Entrypoint: null, Volumes: null, Labels: null };
+  const other = await imageWith(image, scratch, { ...nothing, Cmd: ["sh", "-c", "id -u; pwd"] });
+  assert.equal(await run.succeed(["--quiet", other]), "0\n/\n");
+});
+
+runTest("barge run takes an empty word as entry point for none", [], async (run, image, scratch) => {
+  const other = await imageWith(image, scratch, {
+    Entrypoint: [""],
+    Cmd: ["echo", "command"],
+    WorkingDir: "/no/../new",
+  });
+  assert.equal(await run.succeed(["--quiet", other]), "command\n");
+  assert.equal(await run.succeed(["--quiet", other, "pwd"]), "/new\n");
+});
+
+runTest("barge run makes an image's volumes, and lets them be written", [], async (run, image, scratch) => {
+  const Volumes = { "/kept": {}, "/made/deep": {}, "/made/deep/deeper": {}, "/covered": {} };
+  const other = await imageWith(image, scratch, { Volumes });
+  const look = "ls -d /made/deep/deeper /covered; cat /kept/file; stat -c %u:%g:%a /kept /made/deep; ";
+  const looks = "/covered\n/made/deep/deeper\nof the image\n1:50:755\n0:0:755\n";
+  assert.equal(await run.succeed(["--quiet", other, "sh", "-c", look]), looks);
+  const write =
+    "for d in kept made/deep made/deep/deeper covered made .; do touch /$d/x 2>/dev/null && echo $d; done; true";
+  for (const snapshotter of ["overlayfs", "native"]) {
+    const flags = ["--quiet", "--snapshotter", snapshotter, "--read-only"];
+    const written = await run.succeed([...flags, other, "sh", "-c", look + write]);
+    assert.equal(written, looks + "kept\nmade/deep\nmade/deep/deeper\ncovered\n");
+  }
+  await Deno.mkdir(`${scratch.path}/host`);
+  const mount = ["-v", `${scratch.path}/host:/covered:ro,z`];
+  const written = await run.succeed(["--quiet", ...mount, "--read-only", other, "sh", "-c", write]);
+  assert.equal(written, "kept\nmade/deep\nmade/deep/deeper\n");
+});
+
+runTest("barge run says that a name is taken", [], async (run, image, scratch) => {
+  await run.succeed(["--quiet", "--keep", image, "true"]);
+  const taken = `barge: container "${scratch.id("c")}" already exists: choose another name or remove it\n`;
+  for (const words of [[image], ["--snapshotter", "native", image], ["--rootfs", "/"], ["hello"]]) {
+    const { code, stderr } = await run.execute(["--quiet", ...words, "true"]);
+    assert.deepEqual([code, stderr], [125, taken], words.join(" "));
+  }
+  await Deno.remove(`${run.state}/bundles/${scratch.id("c")}`, { recursive: true });
 });

@@ -46,7 +46,7 @@ export const runFlags = {
   volume: { kind: "list", short: "v", value: "SRC:DST[:OPTS]", parse: parseVolume, help: "Share a directory or file" },
   mount: { kind: "list", value: "KEY=VALUE,...", parse: parseMount, help: "Mount with type=bind or type=tmpfs" },
   tmpfs: { kind: "list", value: "DST[:OPTS]", parse: parseTmpfs, help: "Mount a memory file system" },
-  shmSize: { kind: "value", value: "SIZE", parse: parseSize, default: "64m", help: "Size of /dev/shm" },
+  shmSize: { kind: "value", value: "SIZE", parse: parseShmSize, default: "64m", help: "Size of /dev/shm" },
   readOnly: { kind: "boolean", help: "Make the root file system read-only" },
 
   hostname: { kind: "value", value: "NAME", parse: parseHostname, help: "Host name (default: start of the id)" },
@@ -125,6 +125,11 @@ export interface RunCommand {
   /** A profile's path, `builtin` or `unconfined`. */
   readonly seccomp: string;
   readonly noNewPrivileges: boolean;
+}
+
+/** As for docker, 0 is the default; a tmpfs would take it for no limit. */
+function parseShmSize(text: string): number {
+  return parseSize(text) || 64 << 20;
 }
 
 /** The smallest limit with which a container starts; docker's. In bytes. */

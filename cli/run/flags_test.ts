@@ -100,7 +100,8 @@ Deno.test("parseRun() reads a mount's path with a comma in CSV quotes", () => {
 Deno.test("parseRun() says what is wrong with a volume or mount", () => {
   ok(refusal("-v data:/d x").includes("named volumes are not supported: want a path as the source, as ./data"));
   ok(refusal("-v /d x").includes("anonymous volumes"));
-  ok(refusal("-v /a:/b:z x").includes("SELinux"));
+  ok(refusal("-v /a:/b:z,Z x").includes("only one of"));
+  ok(refusal("-v /a:/b:cached,delegated x").includes("only one of"));
   ok(refusal("-v /a:b x").includes("absolute path"));
   ok(refusal("-v /a:/ x").includes("root itself"));
   ok(refusal("-v /a:/b:ro,rw x").includes("only one of the options ro and rw"));

@@ -23,6 +23,8 @@ export function readHostFacts(command: RunCommand): HostFacts {
     swapLimit: flags.memory !== undefined && swapCanBeLimited(pure),
     devices: flags.privileged ? hostDevices() : [],
     hosts: shared ? readText("/etc/hosts") : "",
+    selinux: command.mounts.some((mount) => mount.type === "bind" && mount.relabel) &&
+      exists("/sys/fs/selinux/enforce"),
     resolvConf: shared ? readText("/etc/resolv.conf") : "",
   };
 }

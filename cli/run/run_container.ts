@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { Failure, isFailure } from "../../api/errors.ts";
 import type { ImageConfig } from "../../api/oci/image_spec.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { openStore, type Store } from "../../daemon/store.ts";
@@ -118,7 +118,7 @@ class Run {
     const { flags, keep } = this.command;
     const host = readHostFacts(this.command);
     const { root, config } = await this.#prepareRoot(interruption.signal);
-    const { spec, hasDefaultFilter } = this.#makeSpec(root, config, host);
+    const { spec, hasDefaultFilter, volumes } = this.#makeSpec(root, config, host);
     using reactor = new Reactor();
     using foreground = openForeground(reactor, flags.tty, flags.interactive, spec);
     interruption.signal.throwIfAborted();
@@ -135,6 +135,7 @@ class Run {
       start: "at once",
       dieWithParent: true,
       alone: true,
+      volumes,
       openFiles: readLaunch().nofile,
       ...(hasDefaultFilter ? { filter: defaultFilter(host.arch) } : {}),
     });
@@ -164,6 +165,9 @@ class Run {
     const mounts = await snapshotter.prepare(this.#id, {
       lease: this.#lease.id,
       ...(view.chainId === undefined ? {} : { parent: view.chainId }),
+    }).catch((error) => {
+      // The user knows of no snapshots: it is the container's name that is taken.
+      throw isFailure(error, "AlreadyExists") ? nameTaken(this.#id, error) : error;
     });
     this.#snapshot = { snapshotter: flags.snapshotter, key: this.#id };
     // Two overlays on one upper directory destroy it, and the kernel only warns.
@@ -252,6 +256,11 @@ class Run {
     if (this.#ended) await releaseContainer(created);
     else await deleteContainer(created.directory, { force: true });
   }
+}
+
+function nameTaken(name: string, cause: unknown): Failure {
+  const message = `container "${name}" already exists: choose another name or remove it`;
+  return new Failure("AlreadyExists", message, { cause });
 }
 
 function openForeground(reactor: Reactor, tty: boolean, interactive: boolean, spec: Spec): Foreground {

@@ -17,6 +17,7 @@ import { type BindSource, buildMounts, rootPropagation } from "./mounts.ts";
 import { resolveProfile, type SeccompProfile } from "./seccomp_profile.ts";
 import type { ResolvedUser } from "./user.ts";
 import { cpuPeriodUs } from "./values/cpu.ts";
+import { cleanAbsolute } from "./values/target.ts";
 import type { EnvironmentChange } from "./values/environment.ts";
 
 /** What the spec must know of the machine. */
@@ -36,6 +37,8 @@ export interface HostFacts {
   /** Texts of the host's `/etc/hosts` and `/etc/resolv.conf`; needed with `--network host` only. */
   readonly hosts: string;
   readonly resolvConf: string;
+  /** Whether SELinux is enabled. */
+  readonly selinux: boolean;
 }
 
 /** All that a spec follows from. */
@@ -71,6 +74,11 @@ export interface RunSpec {
   readonly hasDefaultFilter: boolean;
   /** What ends the program politely: the image's `StopSignal`, else SIGTERM. */
   readonly stopSignal: string;
+  /**
+   * Directories of the root that are made where they are missing, and can be written with `--read-only`: the image's
+   * volumes. They have the container's life; whoever wants more names a directory with `-v`.
+   */
+  readonly volumes: readonly string[];
 }
 
 /** The spec of a run. Throws `InvalidArgument` for no command, `PermissionDenied` for a capability that is not ours. */
@@ -82,14 +90,18 @@ export function buildSpec(input: SpecInput): RunSpec {
     { add: flags.capAdd, drop: flags.capDrop, privileged: flags.privileged },
     host.capabilities,
   );
+  if (host.selinux && command.mounts.some((mount) => mount.type === "bind" && mount.relabel)) {
+    throw new Failure(
+      "NotImplemented",
+      "SELinux relabelling is not supported: leave the options z and Z of --volume out, and use chcon",
+    );
+  }
   const files = generateFiles({ network: flags.network, hostname, hosts: host.hosts, resolvConf: host.resolvConf });
   const { mounts, sources } = buildMounts({
     command,
     workingDirectory: input.workingDirectory,
     files: files.map(({ name, target }) => ({ source: `${input.filesDirectory}/${name}`, target })),
   });
-  // Volumes of the image (anonymous volumes in docker) stay plain directories of the writable layer: they have the
-  // container's life here, and whoever wants more names a directory with -v.
   const spec: Spec = {
     ociVersion: specVersion,
     process: buildProcess(input, hostname, capabilities),
@@ -105,8 +117,18 @@ export function buildSpec(input: SpecInput): RunSpec {
     files,
     sources,
     hasDefaultFilter: command.seccomp === "builtin" && isDefault,
-    stopSignal: input.image.StopSignal ?? "SIGTERM",
+    stopSignal: input.image.StopSignal || "SIGTERM",
+    volumes: volumesOf(input.image, mounts.map(({ destination }) => destination)),
   };
+}
+
+/** The image's volumes that are not in a mount anyway, the shallowest first. */
+function volumesOf({ Volumes = {} }: ImageRunConfig, mounted: readonly string[]): string[] {
+  const paths = new Set(Object.keys(Volumes ?? {}).map((path) => cleanAbsolute(path)));
+  paths.delete("/");
+  return [...paths]
+    .filter((path) => !mounted.some((place) => path === place || path.startsWith(`${place}/`)))
+    .sort((a, b) => a.length - b.length);
 }
 
 function buildProcess(input: SpecInput, hostname: string, capabilities: string[]): Process {
@@ -117,17 +139,18 @@ function buildProcess(input: SpecInput, hostname: string, capabilities: string[]
     user: { uid: user.uid, gid: user.gid, additionalGids: [...user.additionalGids] },
     args: commandLine(input),
     env: environment(input, hostname),
-    cwd: flags.workdir ?? absoluteDirectory(image.WorkingDir),
+    cwd: flags.workdir ?? cleanAbsolute(image.WorkingDir ?? ""),
     capabilities: capabilitySets(capabilities, user.uid),
     rlimits: flags.ulimit,
     noNewPrivileges,
   };
 }
 
-/** Docker's rules: an entry point of the user makes the image's command void, an empty one is none. */
+/** Docker's rules: an entry point of the user makes the image's command void; one of an empty word alone is none. */
 function commandLine({ command, image }: SpecInput): string[] {
   const own = command.flags.entrypoint;
-  const entrypoint = own === undefined ? image.Entrypoint ?? [] : own === "" ? [] : [own];
+  const given = own === undefined ? image.Entrypoint ?? [] : [own];
+  const entrypoint = given.length === 1 && given[0] === "" ? [] : given;
   const words = command.command.length > 0 || own !== undefined ? command.command : image.Cmd ?? [];
   const args = [...entrypoint, ...words];
   if (args.length === 0) {
@@ -149,12 +172,6 @@ function environment({ command, image, environment }: SpecInput, hostname: strin
   for (const name of environment.unset) variables.delete(name);
   for (const [name, value] of environment.set) variables.set(name, value);
   return [...variables].map(([name, value]) => `${name}=${value}`);
-}
-
-/** Images of other builders have relative ones; they are counted from the root. */
-function absoluteDirectory(path: string | undefined): string {
-  if (path === undefined || path === "") return "/";
-  return path.startsWith("/") ? path : `/${path}`;
 }
 
 /** As execve(2) would leave it: only root has effective ones. Inheritable and ambient stay empty (CVE-2022-24769). */

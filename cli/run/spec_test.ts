@@ -18,6 +18,7 @@ const host: HostFacts = {
   devices: [{ type: "c", path: "/dev/kvm", major: 10, minor: 232 }],
   hosts: "10.0.0.1 metal\n",
   resolvConf: "nameserver 10.0.0.2\n",
+  selinux: false,
 };
 
 function build(line: string, image: ImageRunConfig = { Cmd: ["sh"] }, facts: Partial<HostFacts> = {}): RunSpec {
@@ -173,4 +174,35 @@ Deno.test("buildSpec() counts a relative working directory of an image from the 
   const cwd = (line: string, WorkingDir?: string) =>
     build(line, { Cmd: ["sh"], ...(WorkingDir === undefined ? {} : { WorkingDir }) }).spec.process?.cwd;
   equal([cwd("i"), cwd("i", ""), cwd("i", "app"), cwd("-w /w i", "/app")], ["/", "/", "/app", "/w"]);
+  equal([cwd("i", "../app/../b/."), cwd("i", "/missing/../b"), cwd("-w /missing/../b i")], ["/b", "/b", "/b"]);
+});
+
+Deno.test("buildSpec() takes an entry point of one empty word for none, as docker does", () => {
+  const args = (line: string, Entrypoint: string[]) => build(line, { Entrypoint, Cmd: ["a"] }).spec.process?.args;
+  equal([args("i", [""]), args("i b", [""]), args("i", ["", "x"])], [["a"], ["b"], ["", "x", "a"]]);
+  equal([args("--entrypoint= i b", ["x"]), args("--entrypoint x i b", [""])], [["b"], ["x", "b"]]);
+});
+
+Deno.test("buildSpec() names the image's volumes that nothing is mounted on or above", () => {
+  const volumes = (line: string, ...names: string[]) =>
+    build(line, { Cmd: ["a"], Volumes: Object.fromEntries(names.map((name) => [name, {}])) }).volumes;
+  equal(volumes("i", "/data/deep/", "/data", "relative", "/", "/x/../y"), ["/y", "/data", "/relative", "/data/deep"]);
+  equal(volumes("-v /host:/data i", "/data/deep", "/data", "/database", "/dev/shm", "/proc/x"), ["/database"]);
+  equal(build("i", { Cmd: ["a"] }).volumes, []);
+});
+
+Deno.test("buildSpec() refuses labels for files only where there is SELinux", () => {
+  for (const option of ["z", "Z", "ro,z"]) {
+    const line = `-v /a:/b:${option} i`;
+    equal(build(line).spec.mounts?.at(-1)?.options?.includes("ro"), option === "ro,z");
+    throws(() => build(line, undefined, { selinux: true }), /SELinux relabelling is not supported/);
+  }
+  build("-v /a:/b:cached i", undefined, { selinux: true });
+});
+
+Deno.test("buildSpec() gives /dev/shm its default size for 0, and not all memory", () => {
+  const size = (line: string) =>
+    build(line).spec.mounts?.find(({ destination }) => destination === "/dev/shm")?.options;
+  equal(size("--shm-size 0 i"), size("i"));
+  ok(size("i")?.includes("size=67108864"));
 });

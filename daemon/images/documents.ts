@@ -82,6 +82,7 @@ export function parseConfig(bytes: Uint8Array, digest: Digest, layers: number): 
     throw malformed(what, `number of layers and diffIDs don't match: ${layers} layers, ${diffIds.length} diff ids`);
   }
   if (config !== undefined && config !== null) checkRunConfig(config, what);
+  else delete document["config"];
   return {
     // Everything beyond what is checked here is information only; its readers look before they use it.
     ...(document as Partial<ImageConfig>),
@@ -91,15 +92,20 @@ export function parseConfig(bytes: Uint8Array, digest: Digest, layers: number): 
   };
 }
 
+/** Checks what a run uses. What is null is removed: it is as if it were not there, for Go programs and so for all. */
 function checkRunConfig(config: unknown, what: string): void {
   if (!isObject(config)) throw malformed(what, '"config" is not an object');
+  for (const [key, value] of Object.entries(config)) if (value === null) delete config[key];
   const isList = (value: unknown) =>
-    value === undefined || value === null || (Array.isArray(value) && value.every((item) => typeof item === "string"));
+    value === undefined || (Array.isArray(value) && value.every((item) => typeof item === "string"));
   const isText = (value: unknown) => value === undefined || typeof value === "string";
   for (const key of ["Env", "Entrypoint", "Cmd"]) {
     if (!isList(config[key])) throw malformed(what, `"config.${key}" is not a list of strings`);
   }
   for (const key of ["User", "WorkingDir", "StopSignal"]) {
     if (!isText(config[key])) throw malformed(what, `"config.${key}" is not a string`);
+  }
+  if (config["Volumes"] !== undefined && !isObject(config["Volumes"])) {
+    throw malformed(what, '"config.Volumes" is not an object');
   }
 }

@@ -41,7 +41,10 @@ Deno.test("parseConfig() wants as many diff ids as layers, and the types that a 
     malformed(/rootfs.type/),
   );
   for (
-    const [key, value] of [["Env", "A=b"], ["Cmd", [1]], ["Entrypoint", {}], ["User", 0], ["WorkingDir", null]] as const
+    const [key, value] of [["Env", "A=b"], ["Cmd", [1]], ["Entrypoint", {}], ["User", 0], ["WorkingDir", []], [
+      "Volumes",
+      ["/a"],
+    ]] as const
   ) {
     assert.throws(
       () => parseConfig(bytes({ rootfs, config: { [key]: value } }), digest, 1),
@@ -49,4 +52,7 @@ Deno.test("parseConfig() wants as many diff ids as layers, and the types that a 
     );
   }
   parseConfig(bytes({ rootfs, config: { Env: null, Cmd: null, User: "" } }), digest, 1);
+  const nothing = { User: null, WorkingDir: null, StopSignal: null, Volumes: null, Labels: null };
+  assert.deepEqual(parseConfig(bytes({ rootfs, config: nothing }), digest, 1).config, {});
+  assert.equal(parseConfig(bytes({ rootfs, config: null }), digest, 1).config, undefined);
 });

@@ -61,6 +61,8 @@ export interface CreateOptions {
   rootless?: boolean | undefined;
   /** A directory that a mount of the spec names, and that `prepare` makes once that of the state is there. */
   stateMount?: { source: string; prepare: () => void } | undefined;
+  /** Directories of the root that are made where they are missing, and can be written also in a read-only root. */
+  volumes?: readonly string[] | undefined;
   /** Called when a phase is over, to measure it. */
   phase?: ((name: CreatePhase) => void) | undefined;
 }

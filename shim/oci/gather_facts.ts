@@ -37,6 +37,7 @@ export interface KnownFacts {
   preserved?: Preserved | undefined;
   nullStreams?: readonly number[] | undefined;
   plainLines?: boolean | undefined;
+  volumes?: readonly string[] | undefined;
   newKeyring?: boolean | undefined;
   noPivot?: boolean | undefined;
   /** A directory among the sources that will be there by the time of the start. */
@@ -58,6 +59,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     dieWithParent,
     ...(known.preserved === undefined ? {} : { preserved: known.preserved }),
     ...(known.nullStreams === undefined ? {} : { nullStreams: known.nullStreams }),
+    ...(known.volumes === undefined ? {} : { volumes: known.volumes }),
     ...(known.plainLines === true ? { plainLines: true } : {}),
     ...(known.resctrl === undefined ? {} : { resctrl: known.resctrl }),
     ...(known.inUnit === true ? { inUnit: true } : {}),

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../../api/errors.ts";
+import { cleanAbsolute } from "./target.ts";
 
 /** A container's name. Throws `InvalidArgument` for what could not be a file name everywhere. */
 export function parseContainerName(text: string): string {
@@ -26,10 +27,10 @@ export function parseHostname(text: string): string {
   return text;
 }
 
-/** An absolute working directory in the container. Throws `InvalidArgument`. */
+/** An absolute working directory in the container, without `.` and `..`. Throws `InvalidArgument`. */
 export function parseWorkingDirectory(text: string): string {
   if (!text.startsWith("/")) throw new Failure("InvalidArgument", "want an absolute path inside the container");
-  return text;
+  return cleanAbsolute(text);
 }
 
 /** A user `NAME|UID[:GROUP|GID]`; who that is only the root file system tells. Throws `InvalidArgument`. */

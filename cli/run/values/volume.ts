@@ -18,6 +18,8 @@ export interface BindRequest {
   readonly recursive: boolean;
   /** Whether a missing source is made as a directory (`-v`, as docker does) or is an error (`--mount`). */
   readonly createSource: boolean;
+  /** Whether files are to get a label of SELinux that containers may use; without SELinux there is nothing to do. */
+  readonly relabel?: boolean;
 }
 
 /** A memory file system of the container's own. */

@@ -35,10 +35,17 @@ function isPath(source: string): boolean {
   return source.startsWith("/") || /^\.\.?(\/|$)/.test(source);
 }
 
-function parseOptions(options: readonly string[]): Pick<BindRequest, "readonly" | "propagation" | "recursive"> {
+/** How docker keeps copies in step on other systems than Linux; here there is one file. */
+const consistencies: ReadonlySet<string> = new Set(["cached", "consistent", "delegated"]);
+
+function parseOptions(
+  options: readonly string[],
+): Pick<BindRequest, "readonly" | "propagation" | "recursive" | "relabel"> {
   let mode: "ro" | "rw" | undefined;
   let propagation: Propagation | undefined;
   let bind: "bind" | "rbind" | undefined;
+  let label: "z" | "Z" | undefined;
+  let consistency: string | undefined;
   const twice = (former: string | undefined, option: string): void => {
     if (former !== undefined && former !== option) {
       throw new Failure("InvalidArgument", `want only one of the options ${former} and ${option}`);
@@ -55,13 +62,19 @@ function parseOptions(options: readonly string[]): Pick<BindRequest, "readonly" 
       twice(bind, option);
       bind = option;
     } else if (option === "z" || option === "Z") {
-      throw new Failure(
-        "InvalidArgument",
-        `SELinux relabelling is not supported: leave the option ${option} out, and use chcon where labels matter`,
-      );
+      twice(label, option);
+      label = option;
+    } else if (consistencies.has(option)) {
+      twice(consistency, option);
+      consistency = option;
     } else {
-      throw new Failure("InvalidArgument", `want the options ro, rw, bind, rbind or a propagation, not "${option}"`);
+      throw new Failure("InvalidArgument", `want the options ro, rw, bind, rbind, z or a propagation, not "${option}"`);
     }
   }
-  return { readonly: mode === "ro", propagation: propagation ?? "rprivate", recursive: bind !== "bind" };
+  return {
+    readonly: mode === "ro",
+    propagation: propagation ?? "rprivate",
+    recursive: bind !== "bind",
+    ...(label === undefined ? {} : { relabel: true }),
+  };
 }

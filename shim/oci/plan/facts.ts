@@ -92,6 +92,8 @@ export interface Facts {
   idMapped?: readonly string[];
   /** The caller's descriptors that the process gets from 3 on, each given as `keptN`. */
   preserved?: { numbers: readonly number[]; listening: number };
+  /** Directories of the root that are made where they are missing, and can be written also in a read-only root. */
+  volumes?: readonly string[];
   /** Whether the process's terminal writes `\n` as it is, and not as `\r\n`. */
   plainLines?: boolean;
   /** Those of the standard streams that are the host's /dev/null. */

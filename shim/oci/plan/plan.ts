@@ -23,6 +23,7 @@ import { Paths } from "./paths.ts";
 import { addMoveRoot, addPivot, addPropagation, addRoot, addRootPropagation } from "./root.ts";
 import { addAllCpus, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { type Stop, Stops } from "./stops.ts";
+import { addVolumes } from "./volumes.ts";
 import { addIdMaps, addNamespaceRoot, hasUserNamespace, openSources } from "./user_namespace.ts";
 
 /** The child's descriptors, by what they are for. */
@@ -268,6 +269,7 @@ function addFileSystems(
   const { program } = paths;
   const linux = spec.linux ?? {};
   const nullDevice = (linux.maskedPaths ?? []).length > 0 ? addNullDevice(program) : undefined;
+  addVolumes(paths, facts.volumes ?? [], spec.root?.readonly === true);
   const mounted = addMounts(paths, spec.mounts ?? [], facts, {
     sources,
     idmaps: descriptors.idmaps,
