@@ -114,6 +114,14 @@ export function openBeneath(dir: number, path: string, openFlags: number, mode =
   return fd !== -1 ? fd : again("openat2", path, dir, pathArgument(name), how, 24);
 }
 
+/**
+ * Opens a regular file to be read, as {@link openBeneath} does. Whoever may change the tree may have put a fifo in its place
+ * since it was looked at, or holds a lease on it: neither is waited for.
+ */
+export function openContents(dir: number, path: string): number {
+  return openBeneath(dir, path, flags("O_RDONLY", "O_NONBLOCK", "O_NOCTTY"));
+}
+
 /** close(2). Errors are ignored: nothing that we write depends on what NFS would tell here. */
 export function closeFile(fd: number): void {
   library().close(fd);

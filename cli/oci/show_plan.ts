@@ -56,7 +56,6 @@ export async function showPlan(args: string[], { systemdCgroup }: { systemdCgrou
     inUnit: systemdCgroup,
     ignoredSignals: [],
     lastCapability: lastCapability(),
-    passwd: "",
     start: "fifo",
     dieWithParent: false,
     newKeyring: true,

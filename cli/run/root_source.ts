@@ -7,7 +7,7 @@ import { Failure } from "../../api/errors.ts";
 import type { Mount } from "../../daemon/snapshots/snapshotter.ts";
 import type { RootSource } from "../../shim/oci/plan/facts.ts";
 import { mountOptionsLimit, overlayOptionsLength } from "../../shim/oci/plan/root.ts";
-import { readInRoot } from "../../shim/oci/read_in_root.ts";
+import { readInLayers, readInRoot } from "../../shim/oci/read_in_root.ts";
 
 /** Options for {@link rootSource}. */
 export interface RootSourceOptions {
@@ -51,23 +51,8 @@ export function rootSource(mounts: readonly Mount[], options: RootSourceOptions)
   return source;
 }
 
-/** The text of a file as the layers show it: the nearest directory that has it decides. */
+/** The text of a file as the root will show it. Throws as `readInRoot` does. */
 export function readFromRoot(source: RootSource, path: string): string {
   if (source.kind === "directory") return readInRoot(source.path, path) ?? "";
-  for (const name of source.lower) {
-    const directory = name.startsWith("/") ? name : `${source.base}/${name}`;
-    const info = lookAt(`${directory}/${path}`);
-    if (info === undefined) continue;
-    // A character device 0:0 is a whiteout: the file was removed.
-    return info.isCharDevice ? "" : readInRoot(directory, path) ?? "";
-  }
-  return "";
-}
-
-function lookAt(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch {
-    return undefined;
-  }
+  return readInLayers(source.lower.map((name) => name.startsWith("/") ? name : `${source.base}/${name}`), path);
 }

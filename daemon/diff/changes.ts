@@ -11,6 +11,7 @@ import {
   type FileStatus,
   listDirectory,
   openBeneath,
+  openContents,
   readAt,
   readLinkAt,
   S_IFDIR,
@@ -176,8 +177,8 @@ const contentsBefore = new Uint8Array(compareBytesMax);
 const contentsAfter = new Uint8Array(compareBytesMax);
 
 function equalContents(before: Place, after: Place): boolean {
-  using first = new Descriptor(openBeneath(before.dir, before.name, flags("O_RDONLY")));
-  using second = new Descriptor(openBeneath(after.dir, after.name, flags("O_RDONLY")));
+  using first = new Descriptor(openContents(before.dir, before.name));
+  using second = new Descriptor(openContents(after.dir, after.name));
   for (let at = 0;;) {
     const count = readAt(first.number, contentsBefore, at);
     if (readAt(second.number, contentsAfter, at) !== count) return false;

@@ -14,7 +14,7 @@ import {
   makeNodeAt,
   nextData,
   openAt,
-  openBeneath,
+  openContents,
   readAt,
   readLinkAt,
   S_IFDIR,
@@ -70,7 +70,7 @@ export function copyUp(from: Place, status: FileStatus, to: Place): void {
 }
 
 function copyContents(from: Place, size: number, to: Place): void {
-  using source = new Descriptor(openBeneath(from.dir, from.name, flags("O_RDONLY")));
+  using source = new Descriptor(openContents(from.dir, from.name));
   const createFlags = flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW");
   using target = new Descriptor(openAt(to.dir, to.name, createFlags, 0o600));
   truncateFile(target.number, size);

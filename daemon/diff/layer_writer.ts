@@ -6,7 +6,16 @@
 import { Failure } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile } from "../../ffi/descriptor.ts";
-import { type FileStatus, openBeneath, readAt, readLinkAt, S_IFDIR, S_IFLNK, statAt } from "../../ffi/files.ts";
+import {
+  type FileStatus,
+  openBeneath,
+  openContents,
+  readAt,
+  readLinkAt,
+  S_IFDIR,
+  S_IFLNK,
+  statAt,
+} from "../../ffi/files.ts";
 import { getXattrAt } from "../../ffi/xattr.ts";
 import type { Change, Deleted, Present } from "./changes.ts";
 import type { Place } from "./copy_up.ts";
@@ -173,7 +182,7 @@ export class LayerWriter implements Disposable {
   }
 
   async #putContents(path: string, place: Place, size: number): Promise<void> {
-    using file = new Descriptor(openBeneath(place.dir, place.name, flags("O_RDONLY")));
+    using file = new Descriptor(openContents(place.dir, place.name));
     for (let at = 0; at < size;) {
       if (this.#fill === pieceBytes) await this.#flush();
       const want = Math.min(pieceBytes - this.#fill, size - at);

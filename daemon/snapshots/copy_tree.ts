@@ -17,6 +17,7 @@ import {
   makeNodeAt,
   nextData,
   openAt,
+  openContents,
   readAt,
   readLinkAt,
   S_IFDIR,
@@ -172,7 +173,7 @@ function makeCopy(source: number, target: number, name: string, status: FileStat
 
 /** Copies what is data between two offsets; holes stay holes. */
 function copyRange(source: number, target: number, name: string, start: number, end: number): void {
-  const from = openAt(source, name, flags("O_RDONLY", "O_NOFOLLOW"));
+  const from = openContents(source, name);
   try {
     const to = openAt(target, name, flags("O_WRONLY", "O_NOFOLLOW"));
     try {

@@ -134,13 +134,13 @@ export function text(value: string): Data {
   return new Data(encoder.encode(value + "\0"), () => JSON.stringify(value));
 }
 
-/** A NULL-terminated array of C strings, as `execve` takes them. */
-export function textArray(values: readonly string[]): Data {
+/** A NULL-terminated array of C strings, as `execve` takes them; data among them has its NUL. */
+export function textArray(values: readonly (string | Data)[]): Data {
   const data = new Data(
     new Uint8Array((values.length + 1) * 8),
-    `[${values.map((v) => JSON.stringify(v)).join(", ")}]`,
+    `[${values.map((value) => value instanceof Data ? value.shown : JSON.stringify(value)).join(", ")}]`,
   );
-  values.forEach((value, index) => data.pointers.push([index * 8, text(value)]));
+  values.forEach((value, index) => data.pointers.push([index * 8, value instanceof Data ? value : text(value)]));
   return data;
 }
 

@@ -131,6 +131,12 @@ export class Child implements Disposable, Traces {
     return this.arena.bytes.slice(offset, offset + data.bytes.length);
   }
 
+  /** Writes to the beginning of data, for a process that waits. Throws `RangeError` where it has no room for that. */
+  write(data: Data, bytes: Uint8Array): void {
+    if (bytes.length > data.bytes.length) throw new RangeError("the data has no room for so many bytes");
+    this.arena.bytes.set(bytes, this.assembly.offsetOf(data));
+  }
+
   /** The step that was begun last: the one under way, or the one in which the process was killed. */
   currentStep(): Step | undefined {
     return this.#stepAt(this.#view.getBigUint64(header.current, true));

@@ -9,6 +9,7 @@ import { flags } from "../../ffi/constants.ts";
 import { type Descriptor, openFile, writeOnce } from "../../ffi/descriptor.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
+import { answerHome } from "./answer_home.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
 import { endUnit } from "./cgroup/end_unit.ts";
 import { readHierarchies } from "./cgroup/hierarchies.ts";
@@ -20,6 +21,7 @@ import { hasHooks, needsHostRootfs } from "./hooks/hook_state.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
 import { needsDetachedRoot } from "./plan/detached_root.ts";
+import { openNamespace } from "./open_namespace.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
@@ -154,9 +156,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     options.phase?.("cgroup");
     using start = waits ? makeFifo(directory.fifo) : undefined;
     using go = planned.stops.length > 0 ? makeGo() : undefined;
-    using pidNamespace = planned.pidNamespace === undefined
-      ? undefined
-      : openFile(planned.pidNamespace, flags("O_RDONLY"));
+    using pidNamespace = planned.pidNamespace === undefined ? undefined : openNamespace(planned.pidNamespace);
     launched = launch({
       program: planned.program,
       streams: options.streams,
@@ -179,6 +179,11 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     directory.write(state);
     options.phase?.("clone");
     for (const stop of planned.stops) {
+      if (stop.kind === "home") {
+        await answerHome(reactor, stop, { launched, go: go!.write.number, isPaused: () => false });
+        writeOnce(go!.write.number, new Uint8Array([0x67]));
+        continue;
+      }
       const { performStop } = await import("./perform_stop.ts");
       await launched.settled(reactor, true);
       await performStop(stop, { spec, state, launched, cgroup, unit, rootless: options.rootless });

@@ -9,6 +9,7 @@ import { Descriptor, writeOnce } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
 import { openPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
+import { answerHome } from "./answer_home.ts";
 import { type ContainerState, specOf, type StateDirectory } from "./container_state.ts";
 import { gatherExecFacts } from "./exec_facts.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
@@ -53,7 +54,7 @@ export async function execInContainer(
   using init = new Descriptor(openPidfd(state.pid));
   // The pidfd is init's if init is alive now that it is open; from here on it cannot become another's.
   if (!isAlive(state)) throw new Failure("FailedPrecondition", "cannot exec in a stopped container");
-  const known = await gatherExecFacts(spec, state, process, options.openFiles);
+  const known = await gatherExecFacts(spec, state, options.openFiles);
   const facts = options.subCgroups === undefined ? known : await withSubCgroups(known, options.subCgroups);
   const { preserved } = options;
   const planIn = (cgroups: typeof facts.cgroups) =>
@@ -100,10 +101,15 @@ export async function execInContainer(
       launched = await nextGeneration(reactor, launched, planned.generation, init);
     }
     for (const stop of planned.stops) {
-      const { tellListener } = await import("./tell_listener.ts");
-      await launched.settled(reactor, true);
-      // An exec has stops of no other kind.
-      if (stop.kind === "listener") tellListener(stop, { spec, state, launched, status: "running" });
+      if (stop.kind === "home") {
+        const isPaused = () => statusOf(directory, state) === "paused";
+        await answerHome(reactor, stop, { launched, go: go!.write.number, isPaused });
+      } else {
+        const { tellListener } = await import("./tell_listener.ts");
+        await launched.settled(reactor, true);
+        // An exec has stops of no other kind.
+        if (stop.kind === "listener") tellListener(stop, { spec, state, launched, status: "running" });
+      }
       writeOnce(go!.write.number, new Uint8Array([0x67]));
     }
     await launched.settled(reactor, false);

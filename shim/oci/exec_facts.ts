@@ -3,23 +3,20 @@
  *
  * @module
  */
-import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
+import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { hostArch } from "../../ffi/arch.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
 import type { ContainerState } from "./container_state.ts";
 import { ignoredSignals, lastCapability } from "./gather_facts.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
-import { setsHome } from "./plan/environment.ts";
 import type { Limit } from "./plan/facts.ts";
 import type { ExecFacts } from "./plan/plan_exec.ts";
-import { readInRoot } from "./read_in_root.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
 
-/** Reads what is not known. `spec` is the container's; `openFiles` the caller's own limit. */
+/** Reads what is not known. `spec` is the container's; `openFiles` the caller's own limit. No file of the container is. */
 export async function gatherExecFacts(
   spec: Spec,
   state: ContainerState,
-  process: Process | undefined,
   openFiles: Limit | undefined,
 ): Promise<ExecFacts> {
   const filter = await filterOf(spec);
@@ -32,7 +29,6 @@ export async function gatherExecFacts(
     ignoredSignals: ignoredSignals(),
     ...(openFiles === undefined ? {} : { openFiles }),
     lastCapability: lastCapability(),
-    passwd: setsHome(process) ? "" : readInRoot(`/proc/${state.pid}/root`, "etc/passwd") ?? "",
     dieWithParent: false,
     newKeyring: state.noNewKeyring !== true,
     ...(isOrdinaryUser() ? { isOrdinaryUser: true } : {}),

@@ -9,7 +9,6 @@ import { flags } from "../../ffi/constants.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
 import type { Preserved } from "./launch.ts";
-import { setsHome } from "./plan/environment.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
 import { ownedByJoinedUser } from "./namespace_owners.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
@@ -17,7 +16,6 @@ import { joinsUserNamespace } from "./plan/join.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { coveredModes } from "./covered_modes.ts";
-import { readInRoot } from "./read_in_root.ts";
 import { resolveInRoot } from "./resolve_in_root.ts";
 
 /** What is known already. */
@@ -78,7 +76,6 @@ export function gatherFacts(known: KnownFacts): Facts {
     ignoredSignals: ignoredSignals(),
     ...(openFiles === undefined ? {} : { openFiles }),
     lastCapability: lastCapability(),
-    passwd: passwdOf(spec, known.root),
   };
 }
 
@@ -88,11 +85,10 @@ export function bindSources(spec: Spec, bundle: string): Map<string, "directory"
   for (const { source, options } of spec.mounts ?? []) {
     if (!source || !options?.some((option) => option === "bind" || option === "rbind")) continue;
     const path = source.startsWith("/") ? source : `${bundle}/${source}`;
-    try {
-      sources.set(path, Deno.statSync(path).isDirectory ? "directory" : "file");
-    } catch {
-      // The plan refuses the mount by name.
-    }
+    // Not asked for its attributes: a file system that a program serves may not answer, and this thread is others' as well.
+    const kind = kindOf(path);
+    // The plan refuses others by name.
+    if (kind === "directory" || kind === "file") sources.set(path, kind);
   }
   return sources;
 }
@@ -189,11 +185,4 @@ let capability: number | undefined;
 /** Number of the kernel's last capability. */
 export function lastCapability(): number {
   return capability ??= Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
-}
-
-/** The container's /etc/passwd where HOME is to be looked up in it. */
-function passwdOf(spec: Spec, root: RootSource): string {
-  if (setsHome(spec.process)) return "";
-  if (root.kind !== "directory") return "";
-  return readInRoot(root.path, "etc/passwd") ?? "";
 }

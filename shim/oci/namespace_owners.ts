@@ -5,8 +5,9 @@
  */
 import type { NamespaceType, Spec } from "../../api/oci/runtime_spec.ts";
 import { flags } from "../../ffi/constants.ts";
-import { Descriptor, openFile } from "../../ffi/descriptor.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
 import { attempt } from "../../ffi/syscall.ts";
+import { openNamespace } from "./open_namespace.ts";
 
 /**
  * The types among the spec's namespaces by path that belong to the user namespace which the spec joins: joining those
@@ -32,7 +33,7 @@ function identityOf(path: string): string | undefined {
 /** The user namespace that the namespace belongs to. */
 function ownerOf(path: string): string | undefined {
   try {
-    using namespace = openFile(path, flags("O_RDONLY"));
+    using namespace = openNamespace(path);
     const owner = attempt("ioctl", namespace.number, flags("NS_GET_USERNS"), 0);
     if (owner < 0) return undefined;
     using descriptor = new Descriptor(owner);

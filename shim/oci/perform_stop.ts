@@ -16,6 +16,7 @@ import { writeIdMaps } from "./id_maps.ts";
 import type { Launched } from "./launch.ts";
 import { joinsUserNamespace } from "./plan/join.ts";
 import { limitValue } from "./plan/finish.ts";
+import type { HomeStop } from "./plan/home.ts";
 import type { Stop } from "./plan/stops.ts";
 
 /** A container whose first process waits. */
@@ -31,7 +32,7 @@ export interface Stopped {
 }
 
 /** Does it. Throws {@link Failure} with what did not succeed; the process is to be killed then. */
-export async function performStop(stop: Stop, stopped: Stopped): Promise<void> {
+export async function performStop(stop: Exclude<Stop, HomeStop>, stopped: Stopped): Promise<void> {
   const { spec, state, launched, cgroup, unit } = stopped;
   const { child } = launched;
   if (stop.kind === "unit") {

@@ -7,12 +7,10 @@ import { Failure, messageOf } from "../../api/errors.ts";
 import type { CreateTaskRequest } from "../../api/gen/runtime/task/v2/shim.ts";
 import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
 import { readLaunch } from "../../ffi/launch.ts";
-import { setsHome } from "../oci/plan/environment.ts";
 import { parseSpec } from "../oci/spec/parse.ts";
 import type { Children } from "./children.ts";
 import { Container, type Owner, type Surroundings } from "./container.ts";
 import type { Engine, RestoreSource } from "./engine.ts";
-import { homeOf } from "./home.ts";
 import { LibraryEngine } from "./library_engine.ts";
 import { type PreparedRoot, prepareRoot, unmountAll } from "./root_mounts.ts";
 import { type RuntimeOptions, runtimeOptions, stateRootOf, writeOptions } from "./runtime_options.ts";
@@ -85,7 +83,6 @@ export class Containers {
       this.children.making(() => prepareRoot(this.around.reactor, { spec, bundle, mounts, external }))
     );
     try {
-      addHome(spec, root);
       const container = new Container(this.around, {
         id,
         namespace: this.namespace,
@@ -171,14 +168,6 @@ async function prepare<T>(body: () => Promise<T>): Promise<T> {
     if (error instanceof Failure) throw error;
     throw new Failure("Unknown", `failed to prepare the root file system: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** HOME as runc has it, where the root file system cannot be looked at from the host. */
-function addHome(spec: Spec, root: PreparedRoot): void {
-  const { process } = spec;
-  if (process === undefined || root.source.kind === "directory") return;
-  if (setsHome(process)) return;
-  process.env = [...process.env ?? [], `HOME=${homeOf(root.source, process.user.uid)}`];
 }
 
 /** Whether processes of the container may outlive its init. */

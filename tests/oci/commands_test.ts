@@ -110,7 +110,7 @@ runtimeTest("plan prints every step for machines too, and does nothing", async (
   await bundle.edit((spec) => spec.process.noNewPrivileges = true);
   const plan = JSON.parse(await runtime.succeed(["plan", "--json", bundle.path]));
   assert.equal(plan.bundle, bundle.path);
-  assert.deepEqual([plan.descriptors["0"], plan.descriptors["3"], plan.stops], ["stdin", "report", []]);
+  assert.deepEqual([plan.descriptors["0"], plan.descriptors["3"], plan.stops], ["stdin", "report", ["home"]]);
   // Made by the command that is under test; its shape is StepDescription's.
   const steps = plan.steps as { does: string; call: string; args: string[]; mayFail?: unknown; labels?: string[] }[];
   assert.equal(steps[0]?.call, "clone3");

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { Data, type Step } from "../../ffi/program/program.ts";
 import { copyTree } from "../../shim/oci/copy_tree.ts";
-import { readInRoot } from "../../shim/oci/read_in_root.ts";
+import { readInLayers, readInRoot } from "../../shim/oci/read_in_root.ts";
 import { type FullSpec, makeRootfs, runtimeTest } from "../bundle.ts";
 import { execute, Running, succeed, systemTest } from "../command.ts";
 import { makeScratch } from "../scratch.ts";
@@ -210,5 +210,48 @@ systemTest("the runtime opens no fifo or device that an image calls /etc/passwd"
     // The test could have seen it.
     await execute(["timeout", "20", "cat", path]);
     await writer.says("opened");
+  });
+});
+
+systemTest("a file that the host reads of an image is its own, and has an end", ["busybox"], async () => {
+  await withVictim(async ({ rootfs, victim }) => {
+    const path = `${rootfs}/etc/passwd`;
+    await Deno.truncate(path, 16 << 20);
+    assert.equal(readInRoot(rootfs, "etc/passwd")?.length, 16 << 20);
+    await Deno.truncate(path, (16 << 20) + 1);
+    assert.throws(() => readInRoot(rootfs, "etc/passwd"), /rootfs\/etc\/passwd": it is larger than the 16 MiB/);
+    await Deno.writeTextFile(path, "of the lower layer");
+    // A directory of a layer that is a link to the host's decides nothing.
+    await Deno.writeTextFile(`${victim}/passwd`, "of the host");
+    const layer = `${victim}/layer`;
+    await Deno.mkdir(layer);
+    await Deno.symlink(victim, `${layer}/etc`);
+    assert.equal(readInLayers([layer, rootfs], "etc/passwd"), "of the lower layer");
+    await Deno.remove(`${layer}/etc`);
+    await Deno.mkdir(`${layer}/etc`);
+    await Deno.writeTextFile(`${layer}/etc/passwd`, "of the upper layer");
+    assert.equal(readInLayers([layer, rootfs], "etc/passwd"), "of the upper layer");
+    await Deno.remove(`${layer}/etc/passwd`);
+    await succeed(["mknod", `${layer}/etc/passwd`, "c", "0", "0"]);
+    assert.equal(readInLayers([layer, rootfs], "etc/passwd"), "");
+  });
+});
+
+systemTest("a file of the kernel's that is mounted into an image is not read", ["busybox"], async () => {
+  await withVictim(async ({ rootfs }) => {
+    const path = `${rootfs}/etc/passwd`;
+    await succeed(["mount", "--bind", "/proc/version", path]);
+    try {
+      assert.equal(readInRoot(rootfs, "etc/passwd"), undefined);
+    } finally {
+      await succeed(["umount", path]);
+    }
+    await Deno.writeTextFile(`${rootfs}/tmp/other`, "mounted");
+    await succeed(["mount", "--bind", `${rootfs}/tmp/other`, path]);
+    try {
+      assert.equal(readInRoot(rootfs, "etc/passwd"), "mounted");
+    } finally {
+      await succeed(["umount", path]);
+    }
   });
 });

@@ -78,6 +78,7 @@ export async function planned(run: PlannedRun): Promise<PlannedEnd> {
       start: "at once",
       dieWithParent: false,
     }),
+    passwd: "",
     ...run.facts,
   });
   if (run.weaken !== undefined) change(program, run.weaken);

@@ -6,7 +6,7 @@
 import { Failure } from "../../../api/errors.ts";
 import type { Spec } from "../../../api/oci/runtime_spec.ts";
 import { flags } from "../../../ffi/constants.ts";
-import { Descriptor, openFile } from "../../../ffi/descriptor.ts";
+import { Descriptor } from "../../../ffi/descriptor.ts";
 import { openPidfd, signalPidfd, waitForChild } from "../../../ffi/process.ts";
 import type { Reactor } from "../../../ffi/reactor.ts";
 import { sendDescriptor } from "../../../ffi/send_descriptor.ts";
@@ -17,6 +17,7 @@ import { settingsWithoutEffect } from "../cgroup/settings.ts";
 import type { PlannedUnit } from "../cgroup/systemd/unit.ts";
 import { type ContainerState, StateDirectory } from "../container_state.ts";
 import type { Streams } from "../launch.ts";
+import { openNamespace } from "../open_namespace.ts";
 import { resolveInRoot } from "../resolve_in_root.ts";
 import { processStat } from "../status.ts";
 import { streamNames } from "../stream_names.ts";
@@ -152,7 +153,7 @@ class Restoration {
     Deno.mkdirSync(place, { mode: 0o755 });
     const opened: Descriptor[] = [];
     try {
-      for (const { path } of namespaces.opened) opened.push(openNamespace(path));
+      for (const { path } of namespaces.opened) opened.push(givenNamespace(path));
       const session = CriuSession.start(this.reactor, {
         program: asked.program,
         streams,
@@ -275,10 +276,11 @@ function withTimeNamespace(spec: Spec, pid: number): Spec {
   return { ...spec, linux: { ...spec.linux, namespaces: [...namespaces, { type: "time" }] } };
 }
 
-function openNamespace(path: string): Descriptor {
+function givenNamespace(path: string): Descriptor {
   try {
-    return openFile(path, flags("O_RDONLY"));
+    return openNamespace(path);
   } catch (error) {
+    if (error instanceof Failure) throw error;
     throw new Failure("NotFound", `Requested namespace ${path} does not exist`, { cause: error });
   }
 }

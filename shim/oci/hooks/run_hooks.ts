@@ -71,7 +71,8 @@ export async function runStartContainerHooks(
   { spec, state }: HookedContainer,
   openFiles: Limit | undefined,
 ): Promise<void> {
-  const facts = await gatherExecFacts(spec, state, spec.process, openFiles);
+  // Hooks have the environment that they are given.
+  const facts = { ...await gatherExecFacts(spec, state, openFiles), passwd: "" };
   await joining(spec, state, "startContainer", async (hook, reactor, common) => {
     await runHook(reactor, planStartContainerHook(spec, hook, facts), common);
   });

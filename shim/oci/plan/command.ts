@@ -8,6 +8,7 @@ import { Failure } from "../../../api/errors.ts";
 import type { Arch } from "../../../ffi/arch.ts";
 import { type Errno, errnoName, errnoNumber, errnoText } from "../../../ffi/errno.ts";
 import {
+  type Data,
   flag,
   Label,
   type Program,
@@ -49,6 +50,8 @@ export interface CommandOptions {
   readonly name: string;
   readonly args: readonly string[];
   readonly environment: readonly string[];
+  /** A further variable, which becomes known only when the program runs. */
+  readonly home?: Data;
   readonly arch: Arch;
 }
 
@@ -62,7 +65,7 @@ export class Command {
   constructor(readonly program: Program, readonly options: CommandOptions) {
     this.#candidates = commandCandidates(options.name, options.environment);
     this.#argv = textArray(options.args);
-    this.#env = textArray(options.environment);
+    this.#env = textArray(options.home === undefined ? options.environment : [...options.environment, options.home]);
   }
 
   /** Fails at creation where the command is missing, with the texts that dockerd and podman know (126 and 127). */

@@ -81,8 +81,8 @@ export interface Facts {
   openFiles?: Limit;
   /** Number of the last capability that the kernel knows. */
   lastCapability: number;
-  /** Contents of the container's /etc/passwd, for HOME; empty without one. */
-  passwd: string;
+  /** Contents of the container's /etc/passwd, for HOME; left out where the new process is to read it itself. */
+  passwd?: string | undefined;
   /**
    * `at once`: the program goes on to the user's command. `fifo`: it reports and waits for one byte, given as
    * descriptor `start`.

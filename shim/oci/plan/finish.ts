@@ -16,6 +16,7 @@ import { addBoundingSet, addCapabilities } from "./capabilities.ts";
 import { Command } from "./command.ts";
 import { containerEnvironment } from "./environment.ts";
 import type { Facts, Limit } from "./facts.ts";
+import { addHomeLookup, asksHome } from "./home.ts";
 import { openHow, openHowSize } from "./paths.ts";
 import type { Stops } from "./stops.ts";
 
@@ -38,7 +39,7 @@ export interface FinishInput {
   descriptors: FinishDescriptors;
   /** The file to execute, where the arguments do not name it. */
   executable?: string | undefined;
-  /** Where the process waits for the runtime: needed for a filter with a listener. */
+  /** Where the process waits for the runtime: needed for a filter with a listener, and to look HOME up. */
   stops?: Stops | undefined;
 }
 
@@ -46,6 +47,9 @@ export interface FinishInput {
 export function addFinish(program: Program, input: FinishInput): void {
   const { process, facts } = input;
   const filter = facts.filter && (() => addFilter(program, facts.filter!, input.stops));
+  const home = asksHome(process, facts.passwd)
+    ? addHomeLookup(program, process.user.uid, facts.arch, stopsOf(input))
+    : undefined;
   if (process.noNewPrivileges) {
     program.add({ call: "prctl", args: [flag("PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], does: "set no_new_privs" });
   }
@@ -62,7 +66,12 @@ export function addFinish(program: Program, input: FinishInput): void {
   addIdentity(program, process, facts);
   addCapabilities(program, capabilities, facts.lastCapability);
   if (facts.dieWithParent) addDeathSignal(program);
-  addExec(program, input, filter);
+  addExec(program, input, filter, home);
+}
+
+function stopsOf({ stops }: FinishInput): Stops {
+  if (stops === undefined) throw new TypeError("a process that asks the runtime needs a place to wait");
+  return stops;
 }
 
 /**
@@ -168,7 +177,7 @@ export function addDeathSignal(program: Program): void {
 }
 
 /** Looks the command up, reports, waits, loads the filter and executes. */
-function addExec(program: Program, input: FinishInput, filter: (() => void) | undefined): void {
+function addExec(program: Program, input: FinishInput, filter: (() => void) | undefined, home: Data | undefined): void {
   const { process, facts, descriptors } = input;
   const filterLast = process.noNewPrivileges ? filter : undefined;
   // Who creates the container gives the listener its descriptor: that is not to wait for the start.
@@ -180,6 +189,7 @@ function addExec(program: Program, input: FinishInput, filter: (() => void) | un
     name: input.executable ?? args[0] ?? "",
     args,
     environment,
+    ...(home === undefined ? {} : { home }),
     arch: facts.arch,
   });
   command.addLookup();

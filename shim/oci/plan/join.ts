@@ -91,7 +91,8 @@ function open(program: Program, { type, path }: Namespace): Slot {
   if (type === "mount") throw new Failure("NotImplemented", "joining a mount namespace by path");
   return program.result(type, {
     call: "openat",
-    args: [flag("AT_FDCWD"), path!, flag("O_RDONLY", "O_CLOEXEC"), 0],
+    // What is no namespace may be a fifo, which would wait for a writer.
+    args: [flag("AT_FDCWD"), path!, flag("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC"), 0],
     does: `join the ${type} namespace "${path}"`,
   });
 }

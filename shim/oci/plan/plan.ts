@@ -15,6 +15,7 @@ import { needsDetachedRoot } from "./detached_root.ts";
 import { addDevices, addNullStreams } from "./devices.ts";
 import type { CgroupPlace, Facts } from "./facts.ts";
 import { addDeathSignal, addFinish } from "./finish.ts";
+import { asksHome } from "./home.ts";
 import { addKeyring, addLoopback, addNames, addOomScore, addSysctls, addTimeNamespace } from "./kernel_settings.ts";
 import { addMaskedPaths, addNullDevice, addReadonlyPaths } from "./mask.ts";
 import { addMounts, type Mounted, setAttributes } from "./mounts.ts";
@@ -137,7 +138,8 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
     start: facts.start === "fifo",
     life: facts.dieWithParent,
     console: process.terminal === true,
-    go: facts.inUnit === true || needsStops(spec) || facts.filter?.listener === true,
+    go: facts.inUnit === true || needsStops(spec) || facts.filter?.listener === true ||
+      asksHome(process, facts.passwd),
     goLate: facts.filter?.listener === true,
     idmaps: facts.idMapped?.length ?? 0,
     root: needsDetachedRoot(spec, facts.root),

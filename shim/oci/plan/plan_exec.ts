@@ -6,11 +6,13 @@
 import { Failure } from "../../../api/errors.ts";
 import type { NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 import type { ChildProgram } from "../../../ffi/program/spawn.ts";
-import { type Data, flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import { type Data, flag, type Program, type Slot } from "../../../ffi/program/program.ts";
 import { swapExecutable } from "../../../ffi/program/hygiene.ts";
 import { addConsole } from "./console.ts";
 import type { Facts } from "./facts.ts";
+import { wantFileSystem } from "./file_system.ts";
 import { addFinish } from "./finish.ts";
+import { asksHome } from "./home.ts";
 import { addClone, namespaceFlags } from "./join.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { addAffinity, addAllCpus, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
@@ -78,7 +80,7 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
     start: false,
     life: false,
     init: true,
-    go: listens,
+    go: listens || asksHome(process, facts.passwd),
     goLate: listens,
     console: process.terminal === true,
     preserved: facts.preserved?.numbers.length ?? 0,
@@ -132,9 +134,6 @@ function addSecond(program: Program, placed: number): Data {
   return addClone(program, [], "clone the process into the container's pid namespace");
 }
 
-/** linux/magic.h DEVPTS_SUPER_MAGIC, and the size of struct statfs, which begins with it. */
-const devpts = { magic: 0x1cd1, statfsBytes: 120 } as const;
-
 /**
  * The terminal multiplexer of the container that was joined; a link there may be the image's own. Nor may it be any file:
  * one of a file system that the container serves itself could answer as it likes, with a number that is taken for the
@@ -148,16 +147,8 @@ function openPtmx(program: Program, arch: Facts["arch"]): Slot {
     args: [flag("AT_FDCWD"), "/dev/pts/ptmx", how, openHowSize],
     does,
   });
-  const status = room(devpts.statfsBytes, "&statfs");
-  program.add({ call: "fstatfs", args: [master, status], does });
-  program.add({
-    // A system call that compares: it waits, for no time, only where the number is the one that it is given (futex(2)).
-    call: "futex",
-    args: [status, /* FUTEX_WAIT */ 0, devpts.magic, room(16, "{0, 0}")],
-    does,
-    allow: ["ETIMEDOUT"],
-    errors: { EAGAIN: `${does}: the container's /dev/pts/ptmx is no terminal multiplexer` },
-  });
+  const sentence = `${does}: the container's /dev/pts/ptmx is no terminal multiplexer`;
+  wantFileSystem(program, master, "DEVPTS_SUPER_MAGIC", does, sentence);
   return master;
 }
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import { type Data, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import type { HomeStop } from "./home.ts";
 
 /** What the runtime does at a stop. Descriptors are the waiting process's own. */
 export type Stop =
@@ -13,6 +14,8 @@ export type Stop =
   | { kind: "id maps" }
   /** Copies what the image has into memory file systems that cover it, then runs hooks. */
   | { kind: "hooks"; copies: readonly { from: Slot; to: Slot; does: string }[] }
+  /** Finds the home directory of the process's user. */
+  | HomeStop
   /** Gives the descriptor of the seccomp filter, which is on from here, to the listener. */
   | { kind: "listener"; descriptor: Slot };
 
@@ -23,17 +26,23 @@ export class Stops {
   /** @param report where the process says that it has come to a stop; `go` is where it waits. */
   constructor(readonly program: Program, readonly report: number, readonly go: number | undefined) {}
 
-  /** Adds a stop. */
-  add(stop: Stop, waitsFor: string): void {
+  /** Adds a stop. The byte that ends the wait is written to `answer`. */
+  add(stop: Stop, waitsFor: string, answer: Data = room(8, "&byte")): void {
     if (this.go === undefined) throw new TypeError("a plan with stops needs the descriptor to wait on");
     this.list.push(stop);
-    addWait(this.program, this.report, this.go, waitsFor);
+    addWait(this.program, this.report, this.go, waitsFor, answer);
   }
 }
 
 /** Steps that report and wait for a byte. */
-export function addWait(program: Program, report: number, go: number, waitsFor: string): void {
+export function addWait(
+  program: Program,
+  report: number,
+  go: number,
+  waitsFor: string,
+  answer: Data = room(8, "&byte"),
+): void {
   const does = `wait for ${waitsFor}`;
   program.add({ call: "write", args: [report, "s", 1], does, expect: 1 });
-  program.add({ call: "read", args: [go, room(8, "&byte"), 1], does, expect: 1 });
+  program.add({ call: "read", args: [go, answer, 1], does, expect: 1 });
 }
