@@ -7,6 +7,7 @@ import type { Spec } from "../api/oci/runtime_spec.ts";
 import { listContainers } from "../shim/oci/container_state.ts";
 import { barge, execute, type ExecuteOptions, type Finished, Running, succeed, systemTest } from "./command.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
+import { patient } from "./patience.ts";
 
 /** An OCI runtime with a state root of its own. */
 export class Runtime {
@@ -56,7 +57,7 @@ export class Runtime {
   /** Waits for a status. Throws after 10 s. */
   async reaches(id: string, status: string): Promise<void> {
     for (let waitedMs = 0; (await this.state(id))?.status !== status; waitedMs += 50) {
-      if (waitedMs > 10_000) throw new Error(`${id} does not become ${status}`);
+      if (waitedMs > patient(10_000)) throw new Error(`${id} does not become ${status}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

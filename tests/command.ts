@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { launcher } from "./installed.ts";
 import { missingPrograms } from "./registry.ts";
+import { patient } from "./patience.ts";
 
 /** Root of the source tree. */
 export const sourceRoot = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -28,7 +29,7 @@ export interface ExecuteOptions {
   readonly cwd?: string;
   /** Added to the environment. */
   readonly env?: Record<string, string>;
-  /** After this time the program is killed and the test fails: no command hangs for ever. Default 60 s. */
+  /** After this time of an idle machine the program is killed and the test fails: no command hangs for ever. Default 60 s. */
   readonly timeoutMs?: number;
 }
 
@@ -72,13 +73,16 @@ export class Running implements AsyncDisposable {
 
   async #finish(command: readonly string[], timeoutMs: number): Promise<Finished> {
     let timedOut = false;
-    const timer = setTimeout(() => {
+    const begin = performance.now();
+    // The machine may become busy later.
+    const timer = setInterval(() => {
+      if (performance.now() - begin < patient(timeoutMs)) return;
       timedOut = true;
       this.kill("SIGKILL");
-    }, timeoutMs);
+    }, Math.min(timeoutMs, 1000));
     const [stderr] = await Promise.all([new Response(this.child.stderr).text(), this.#readOutput()]);
     const { code } = await this.child.status;
-    clearTimeout(timer);
+    clearInterval(timer);
     this.#ended = true;
     this.#changed.resolve();
     assert(!timedOut, `${command.join(" ")} did not end within ${timeoutMs} ms; ${this.stdout}${stderr}`);

@@ -10,6 +10,7 @@ import { execute, Running, succeed, systemTest } from "./command.ts";
 import { BargeRun, runTest, writeBusyboxLayout } from "./images.ts";
 import { startRegistry, writeLayout } from "./registry.ts";
 import { makeScratch, randomNumbers, type Scratch } from "./scratch.ts";
+import { patient } from "./patience.ts";
 
 /** Starts a command and kills it after a time, or lets it end before. */
 async function killAfter(command: readonly string[], delayMs: number): Promise<void> {
@@ -21,7 +22,7 @@ async function killAfter(command: readonly string[], delayMs: number): Promise<v
 
 /** A container's processes die with barge, which takes a moment. */
 async function untilNoProcess(scratch: Scratch): Promise<void> {
-  for (let waitedMs = 0; scratch.processes().length > 0 && waitedMs < 5000; waitedMs += 20) {
+  for (let waitedMs = 0; scratch.processes().length > 0 && waitedMs < patient(5000); waitedMs += 20) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.deepEqual(scratch.processes(), []);

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { patient } from "./patience.ts";
 
 /** Options of {@link startRegistry}. */
 export interface RegistryOptions {
@@ -124,7 +125,7 @@ async function tryStart(directory: string, port: number, options: RegistryOption
   }).spawn();
   let ended = false;
   process.status.then(() => ended = true);
-  for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 20) {
+  for (let waitedMs = 0; waitedMs < patient(20_000); waitedMs += 20) {
     if (ended) return undefined;
     if (await answers(port)) return new TestRegistry(host, directory, process, options);
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -21,6 +21,7 @@ import {
 } from "./images.ts";
 import { startRegistry, tarOf, writeLayout } from "./registry.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
+import { patient } from "./patience.ts";
 
 runTest("barge run hello shows a container from inside", [], async (run) => {
   const text = await run.succeed(["--hostname", "inside", "hello"]);
@@ -336,7 +337,7 @@ runTest("barge run ends the container when it is killed itself", [], async (run,
   await running.says("ready");
   running.kill("SIGKILL");
   await running.finished;
-  for (let waitedMs = 0; scratch.processes().length > 0 && waitedMs < 5000; waitedMs += 20) {
+  for (let waitedMs = 0; scratch.processes().length > 0 && waitedMs < patient(5000); waitedMs += 20) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.deepEqual(scratch.processes(), []);

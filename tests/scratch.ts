@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { execute } from "./command.ts";
+import { patient } from "./patience.ts";
 
 /** Made by {@link makeScratch}. */
 export class Scratch implements AsyncDisposable {
@@ -66,7 +67,7 @@ export class Scratch implements AsyncDisposable {
 
   /** Throws where something is left on the host. What is about to end gets a moment. */
   async assertNothingLeft(context = ""): Promise<void> {
-    for (let waitedMs = 0; waitedMs < 5000 && this.leftovers().length > 0; waitedMs += 20) {
+    for (let waitedMs = 0; waitedMs < patient(5000) && this.leftovers().length > 0; waitedMs += 20) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     assert.deepEqual(this.leftovers(), [], context);

@@ -8,6 +8,7 @@ import { makeFifo } from "../ffi/fifo.ts";
 import { Reactor } from "../ffi/reactor.ts";
 import { openStandardStreams, type StandardStreams, type StandardStreamsOptions } from "../shim/io/standard_streams.ts";
 import { startStreamed, type StreamedProcess } from "./streamed_process.ts";
+import { patientEnd } from "./patience.ts";
 
 /** Streams that go nowhere: fields to add to. */
 export const nothing: StandardStreamsOptions = {
@@ -78,7 +79,7 @@ export class Client {
   static async allOpened(): Promise<void> {
     const clients = [...Client.#opening];
     Client.#opening.clear();
-    for (const end = performance.now() + 20_000; clients.some((client) => !client.#hasOpened());) {
+    for (const end = patientEnd(20_000); clients.some((client) => !client.#hasOpened());) {
       if (performance.now() > end) throw new Error("a client does not open its FIFO");
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -14,7 +14,9 @@ const spareAction = "spare";
 
 /** Performs one command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
-  const name = readLaunch().argv0.split("/").at(-1) || "containerd-shim-ts-v2";
+  const called = readLaunch().argv0.split("/").at(-1) ?? "";
+  // As a word of barge's own command line it is called by no shim's name.
+  const name = called.startsWith("containerd-shim-") ? called : "containerd-shim-ts-v2";
   const write = (text: string | Uint8Array): void => {
     Deno.stdout.writeSync(typeof text === "string" ? new TextEncoder().encode(text) : text);
   };

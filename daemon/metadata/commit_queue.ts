@@ -58,7 +58,12 @@ export class CommitQueue {
   /** Room was made, for deletions only. */
   #hasRoom = false;
 
-  constructor(private readonly database: Transactions, private readonly lockDeadlineMs: number) {}
+  /** `now` is a clock in milliseconds, for tests. */
+  constructor(
+    private readonly database: Transactions,
+    private readonly lockDeadlineMs: number,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
 
   /**
    * Runs a body in a transaction that it may share with others, and answers after the commit. A body that throws takes
@@ -66,7 +71,7 @@ export class CommitQueue {
    */
   run<T>(body: (undo: Undo) => T, { durable, signal, frees = false }: MutationOptions): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const deadline = performance.now() + this.lockDeadlineMs;
+      const deadline = this.now() + this.lockDeadlineMs;
       this.#waiting.push({
         ...{ body, durable, signal, frees, deadline, reject },
         rooms: 0,
@@ -120,13 +125,13 @@ export class CommitQueue {
     const alone = this.#waiting.length === 1;
     const durable = this.#waiting.some((mutation) => mutation.durable);
     this.database.atomically(durable, () => {
-      const end = performance.now() + batchMsMax;
+      const end = this.now() + batchMsMax;
       do {
         const mutation = this.#waiting.shift()!;
         batch.push(mutation);
         outcomes.push(this.#perform(mutation, alone));
         // Room that was made is not for what would take it.
-      } while (this.#waiting.length > 0 && performance.now() < end && (!this.#hasRoom || this.#waiting[0]!.frees));
+      } while (this.#waiting.length > 0 && this.now() < end && (!this.#hasRoom || this.#waiting[0]!.frees));
       const [first] = outcomes;
       // Alone it has no savepoint: the transaction is taken back.
       if (alone && first !== undefined && "error" in first) throw first.error;
@@ -153,7 +158,7 @@ export class CommitQueue {
     const failed = batch.length > 0 ? batch : this.#waiting.splice(0);
     const hasRoom = this.#hasRoom = !busy && this.#getsRoom(failed, error);
     for (const mutation of failed) {
-      if ((busy && performance.now() < mutation.deadline) || (hasRoom && mutation.frees)) again.push(mutation);
+      if ((busy && this.now() < mutation.deadline) || (hasRoom && mutation.frees)) again.push(mutation);
       else mutation.reject(error);
     }
     this.#waiting.unshift(...again);

@@ -8,6 +8,7 @@ import { execute, type Finished } from "../command.ts";
 import type { Scratch } from "../scratch.ts";
 import type { Case, Expected, FullSpec, Place, RuntimeName, Step } from "./case.ts";
 import { makeRoot } from "./root.ts";
+import { patientEnd } from "../patience.ts";
 
 /** A runtime under test. */
 export interface RuntimeUnderTest {
@@ -135,7 +136,7 @@ async function runs(suite: Suite, place: Place, command: string): Promise<void> 
 
 /** Tries until it does not throw. Throws what it threw last when the time is over. */
 async function waitFor(attempt: () => void | Promise<void>): Promise<void> {
-  for (const end = performance.now() + waitMsMax;;) {
+  for (const end = patientEnd(waitMsMax);;) {
     try {
       return await attempt();
     } catch (error) {

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { barge, execute, type ExecuteOptions, type Finished, succeed } from "../command.ts";
+import { patient } from "../patience.ts";
 
 /** Whose daemon. */
 export type DaemonKind = "barge" | "stock";
@@ -90,7 +91,7 @@ export class TestDaemon implements AsyncDisposable {
   async says(text: string, after = 0): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`the daemon did not say "${text}": ${this.log}`)), patienceMs);
+      timer = setTimeout(() => reject(new Error(`the daemon did not say "${text}": ${this.log}`)), patient(patienceMs));
     });
     try {
       while (!this.log.includes(text, after)) {
@@ -132,7 +133,7 @@ export class TestDaemon implements AsyncDisposable {
   async ended(): Promise<Deno.CommandStatus> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`the daemon did not end: ${this.log}`)), patienceMs);
+      timer = setTimeout(() => reject(new Error(`the daemon did not end: ${this.log}`)), patient(patienceMs));
     });
     try {
       return await Promise.race([this.#ended, late]);

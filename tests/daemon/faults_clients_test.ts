@@ -11,12 +11,13 @@ import { digestOf, WriteStream } from "../content/content_client.ts";
 import { openFilesOf } from "../open_files.ts";
 import { containerOf, DaemonClient, fails, imageOf } from "./daemon_client.ts";
 import { startDaemon, type TestDaemon } from "./daemon_fixture.ts";
+import { patient } from "../patience.ts";
 
 const openFiles = ({ pid }: TestDaemon) => openFilesOf(pid).length;
 
 /** Waits until the daemon has no more files open than before: what a client had is gone. */
 async function untilFilesAre(daemon: TestDaemon, before: number): Promise<void> {
-  for (let waitedMs = 0; openFiles(daemon) > before && waitedMs < 3_000; waitedMs += 10) {
+  for (let waitedMs = 0; openFiles(daemon) > before && waitedMs < patient(3_000); waitedMs += 10) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   assert(openFiles(daemon) <= before, `${openFiles(daemon)} files are open, ${before} before`);

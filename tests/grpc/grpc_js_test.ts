@@ -12,6 +12,7 @@ import { findPeer, needing } from "../peers.ts";
 import { downRequest, EchoDefinition } from "./echo.ts";
 import { EchoServer } from "./echo_server.ts";
 import { installGrpcJs } from "./grpc_js/install.ts";
+import { patient, patientEnd } from "../patience.ts";
 
 const installed = await installGrpcJs();
 const lack = "lack" in installed ? installed.lack : undefined;
@@ -137,7 +138,7 @@ nodeTest("connect() tells failures, deadlines and cancellation of grpc-js's serv
   await rejects(hanging);
   for await (const _ of client.down(downRequest(1_000, 100_000))) break;
   let abandoned: unknown;
-  for (let tries = 0; tries < 100 && abandoned !== 3; tries++) {
+  for (let tries = 0; tries < patient(100) && abandoned !== 3; tries++) {
     abandoned = (await node.metadata())["abandoned"];
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -155,7 +156,7 @@ nodeTest("connect() keeps to a server's limit of streams", async () => {
 nodeTest("connect() loses no call when the server says GOAWAY again and again", async () => {
   const often = { "grpc.max_connection_age_ms": 150, "grpc.max_connection_age_grace_ms": 2_000 };
   await using node = await NodeServer.start(often);
-  const untilMs = performance.now() + 2_000;
+  const untilMs = patientEnd(2_000);
   let calls = 0;
   const worker = async () => {
     while (performance.now() < untilMs) {

@@ -8,6 +8,7 @@ import { frame, frameFlags, frameTypes, preface, settingsFrame, uint32At } from 
 import { HeaderDecoder } from "../../api/grpc/hpack/decoder.ts";
 import { encodeHeaders } from "../../api/grpc/hpack/encoder.ts";
 import type { Field } from "../../api/grpc/hpack/static_table.ts";
+import { patient } from "../patience.ts";
 
 /** One frame that the server sent. */
 export interface SentFrame {
@@ -143,7 +144,7 @@ export class RawClient implements Disposable {
 
   /** Waits until `found` gives something. Fails when it does not come in time. */
   async until<T>(what: string, found: () => T | undefined | false): Promise<T> {
-    const late = AbortSignal.timeout(patienceMs);
+    const late = AbortSignal.timeout(patient(patienceMs));
     for (;;) {
       const result = found();
       if (result !== undefined && result !== false) return result;

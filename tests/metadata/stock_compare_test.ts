@@ -20,6 +20,7 @@ import { openStores, type Stores } from "../../daemon/store.ts";
 import { startDaemon } from "../daemon/daemon_fixture.ts";
 import { needing } from "../peers.ts";
 import { type Call, calls, type ServiceName } from "./calls.ts";
+import { patientEnd } from "../patience.ts";
 
 const definitions: Readonly<Record<ServiceName, ServiceDefinition>> = {
   containers: ContainersDefinition,
@@ -172,7 +173,7 @@ Deno.test({
 
 /** Waits until so many events have come, which come on a connection's other stream. */
 async function arrived(events: readonly unknown[], count: number): Promise<void> {
-  for (const deadline = performance.now() + 10_000; events.length < count;) {
+  for (const deadline = patientEnd(10_000); events.length < count;) {
     assert(performance.now() < deadline, `${count} events were to come, and ${events.length} have`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { makeRootfs } from "../bundle.ts";
 import { barge, execute, type ExecuteOptions, type Finished, Running, succeed, systemTest } from "../command.ts";
 import { makeScratch, type Scratch } from "../scratch.ts";
+import { patientEnd } from "../patience.ts";
 
 /** How long a daemon may take to answer. */
 const startMsMax = 20_000;
@@ -64,7 +65,7 @@ export class Served implements AsyncDisposable {
 
   /** Waits until the client's command succeeds. */
   async answers(...args: string[]): Promise<void> {
-    for (const end = performance.now() + startMsMax; (await this.run(...args)).code !== 0;) {
+    for (const end = patientEnd(startMsMax); (await this.run(...args)).code !== 0;) {
       assert(performance.now() < end, `${this.client[0]} gets no answer`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -72,7 +73,7 @@ export class Served implements AsyncDisposable {
 
   /** Waits until the client's command prints the text. */
   async until(text: string, ...args: string[]): Promise<void> {
-    for (const end = performance.now() + startMsMax; (await this.run(...args)).stdout !== text;) {
+    for (const end = patientEnd(startMsMax); (await this.run(...args)).stdout !== text;) {
       assert(performance.now() < end, `${args.join(" ")} does not come to ${JSON.stringify(text)}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

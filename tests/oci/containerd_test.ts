@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { execute } from "../command.ts";
 import { type Caller, callerTest, Served } from "./caller.ts";
+import { patient } from "../patience.ts";
 
 async function withContainerd(caller: Caller, body: (ctr: Served, run: string[]) => Promise<void>): Promise<void> {
   const { scratch, runtime, rootfs } = caller;
@@ -85,7 +86,7 @@ callerTest(
       assert.match(await ctr.ask("task", "ls"), /PAUSED/);
       await ctr.ask("task", "resume", id);
       await ctr.ask("task", "kill", "--signal", "TERM", id);
-      for (let tries = 0; !/STOPPED/.test(await ctr.ask("task", "ls")) && tries < 50; tries++) {
+      for (let tries = 0; !/STOPPED/.test(await ctr.ask("task", "ls")) && tries < patient(50); tries++) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
       await ctr.ask("task", "delete", id);

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { runtimeTest } from "../bundle.ts";
 import { execute } from "../command.ts";
+import { patient } from "../patience.ts";
 
 runtimeTest("--preserve-fds passes descriptors on, and nothing else is open", async (bundle, runtime, scratch) => {
   const file = `${scratch.path}/file`;
@@ -19,7 +20,7 @@ runtimeTest("--preserve-fds passes descriptors on, and nothing else is open", as
   const { code } = await execute(words("run", "-d", "--preserve-fds", "2", "--bundle", bundle.path, id));
   const output = () => Deno.readTextFile(`${scratch.path}/out`);
   assert.equal(code, 0, await output());
-  for (let tries = 0; (await output()) === "" && tries < 100; tries++) {
+  for (let tries = 0; (await output()) === "" && tries < patient(100); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.equal(await Deno.readTextFile(file), "three\nfour\n");

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import type { Hook } from "../../api/oci/runtime_spec.ts";
 import { Bundle, runtimeTest } from "../bundle.ts";
 import type { Scratch } from "../scratch.ts";
+import { patient } from "../patience.ts";
 
 /** A hook that is a line of shell; busybox wants to be called by its applet's name. */
 function shell(script: string, more: Partial<Hook> = {}): Hook {
@@ -181,7 +182,7 @@ for (const place of ["createRuntime", "createContainer", "startContainer"]) {
     // Standard input and outputs of a detached run are the container's own.
     await using run = runtime.spawn(["run", "--bundle", bundle.path, id]);
     const onHost = place === "startContainer" ? `${bundle.rootfs}${mark}` : mark;
-    for (let tries = 0; tries < 200; tries++) {
+    for (let tries = 0; tries < patient(200); tries++) {
       if (await Deno.stat(onHost).then(() => true, () => false)) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { type Bundle, type Runtime, runtimeTest } from "../bundle.ts";
 import { Running } from "../command.ts";
 import type { Scratch } from "../scratch.ts";
+import { patient } from "../patience.ts";
 
 /** A container that sleeps. */
 async function running(bundle: Bundle, runtime: Runtime, scratch: Scratch): Promise<string> {
@@ -39,7 +40,7 @@ runtimeTest("ps lists the container's processes as a table and as JSON", async (
   const id = await running(bundle, runtime, scratch);
   const pid = (await runtime.state(id))?.pid;
   let pids: number[] = [];
-  for (let tries = 0; pids.length !== 2 && tries < 50; tries++) {
+  for (let tries = 0; pids.length !== 2 && tries < patient(50); tries++) {
     pids = JSON.parse(await runtime.succeed(["ps", "--format", "json", id]));
   }
   assert.equal(pids.length, 2);

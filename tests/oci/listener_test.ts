@@ -11,6 +11,7 @@ import { Reactor } from "../../ffi/reactor.ts";
 import { listenStream } from "../../ffi/stream_listener.ts";
 import { call } from "../../ffi/syscall.ts";
 import { type Bundle, runtimeTest } from "../bundle.ts";
+import { patient } from "../patience.ts";
 
 /** How long the runtime may take to come to the listener, and a container to ask. */
 const waitMsMax = 30_000;
@@ -87,7 +88,7 @@ for (const noNewPrivileges of [true, false]) {
     await runtime.succeed(["start", id]);
     refuseNext(filter.number, enospc);
     const output = () => Deno.readTextFile(`${scratch.path}/out`);
-    for (let tries = 0; !(await output()).endsWith("1\n") && tries < 500; tries++) {
+    for (let tries = 0; !(await output()).endsWith("1\n") && tries < patient(500); tries++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     assert.match(await output(), /No space left on device\n1\n$/);

@@ -10,6 +10,7 @@ import { unixAddress } from "../../ffi/stream_socket_address.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
 import { type Bundle, runtimeTest } from "../bundle.ts";
 import { execute, succeed } from "../command.ts";
+import { patientEnd } from "../patience.ts";
 
 const waitMsMax = 30_000;
 /** Sends each of its arguments to the container's own socket, as one message; perl-base is on every Debian. */
@@ -44,7 +45,7 @@ class Manager implements Disposable {
   /** Waits for two messages, that the container is ready and which process is the service's. */
   async hearsReady(): Promise<number> {
     const texts: string[] = [];
-    for (const end = performance.now() + waitMsMax; texts.length < 2; texts.push(...this.heard())) {
+    for (const end = patientEnd(waitMsMax); texts.length < 2; texts.push(...this.heard())) {
       assert.ok(performance.now() < end, `heard only ${JSON.stringify(texts)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

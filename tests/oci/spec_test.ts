@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { type Bundle, runtimeTest } from "../bundle.ts";
 import { succeed } from "../command.ts";
+import { patient } from "../patience.ts";
 
 const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 
@@ -92,7 +93,7 @@ runtimeTest("a time namespace has clocks of its own, for exec too", async (bundl
   await runtime.detached(`${scratch.path}/out`, ["run", "--detach", "--bundle", bundle.path, id]);
   const isAhead = (uptime: string) => Math.abs(Number(uptime) - host - 7_000_000) < 60;
   await runtime.reaches(id, "running");
-  for (let tries = 0; (await Deno.readTextFile(`${scratch.path}/out`)) === "" && tries < 50; tries++) {
+  for (let tries = 0; (await Deno.readTextFile(`${scratch.path}/out`)) === "" && tries < patient(50); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.ok(isAhead(await Deno.readTextFile(`${scratch.path}/out`)));

@@ -9,6 +9,7 @@ import { makeRootfs, runtimeTest } from "../bundle.ts";
 import { execute, systemTest } from "../command.ts";
 import { makeScratch } from "../scratch.ts";
 import { type Change, planned } from "./planned_run.ts";
+import { patient } from "../patience.ts";
 
 /** Prints what each descriptor of the shell itself leads to. */
 const listOwn = "for fd in /proc/$$/fd/*; do readlink $fd; done";
@@ -27,7 +28,7 @@ runtimeTest("leaves no descriptor of the host open in a container", async (bundl
   );
   assert.equal(code, 0);
   const seen = async () => (await Deno.readTextFile(output)).trim().split("\n");
-  for (let tries = 0; (await seen()).length < 3 && tries < 400; tries++) {
+  for (let tries = 0; (await seen()).length < 3 && tries < patient(400); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.deepEqual(await seen(), ["/dev/null", output, output]);

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { hostArch } from "../../ffi/arch.ts";
 import { type Bundle, runtimeTest } from "../bundle.ts";
+import { patientEnd } from "../patience.ts";
 
 /** How often the container is joined: set BARGE_RACES to 1000 for a thorough run. */
 const races = Number(Deno.env.get("BARGE_RACES") ?? "5");
@@ -51,7 +52,7 @@ for (
     assert.equal(code, 0, stderr);
     const seen = async () => (await Deno.readTextFile(output)).trim().split("\n");
     const reaches = async (line: string) => {
-      for (const end = performance.now() + 30_000; !(await seen()).includes(line);) {
+      for (const end = patientEnd(30_000); !(await seen()).includes(line);) {
         assert.ok(performance.now() < end, `the watcher does not see "${line}": ${await seen()}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }

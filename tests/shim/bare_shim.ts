@@ -25,6 +25,7 @@ import { serve, type TtrpcServer } from "../../api/ttrpc/server.ts";
 import { makeRootfs } from "../bundle.ts";
 import { barge } from "../command.ts";
 import { makeScratch, type Scratch } from "../scratch.ts";
+import { patientEnd } from "../patience.ts";
 
 /** An event as a test compares it. */
 export interface TakenEvent {
@@ -77,7 +78,7 @@ const waitMsMax = 30_000;
 
 /** Waits until the condition holds. Throws after 30 s with what `told` says. */
 export async function eventually(told: () => string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + waitMsMax; !await condition();) {
+  for (const end = patientEnd(waitMsMax); !await condition();) {
     assert(performance.now() < end, told());
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -6,6 +6,7 @@
 import { systemTest } from "../command.ts";
 import { linkShims } from "../installed.ts";
 import { startTaskBench, type TaskBench } from "../tasks/task_fixture.ts";
+import { patient } from "../patience.ts";
 
 /** The runtime's name, for `--runtime`. */
 export const runtime = "io.containerd.ts.v2";
@@ -63,7 +64,7 @@ export function exists(path: string): boolean {
 /** Waits until a file is gone: containerd forgets a task a little before its shim has tidied up. Throws after 5 s. */
 export async function gone(path: string): Promise<void> {
   for (let waitedMs = 0; exists(path); waitedMs += 50) {
-    if (waitedMs >= 5000) throw new Error(`${path} is still there`);
+    if (waitedMs >= patient(5000)) throw new Error(`${path} is still there`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

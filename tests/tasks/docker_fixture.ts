@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { execute, type ExecuteOptions, type Finished, Running, succeed } from "../command.ts";
 import { startTaskBench, type TaskBench } from "./task_fixture.ts";
+import { patientEnd } from "../patience.ts";
 
 /** How long Docker may take for what it does by itself. */
 export const patienceMs = 15_000;
@@ -35,7 +36,7 @@ export class Docker implements AsyncDisposable {
       ...["--host", this.host, "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"],
       ...["--live-restore", "--shutdown-timeout=5"],
     ], { timeoutMs: 180_000 });
-    for (const end = performance.now() + patienceMs; (await this.run("version")).code !== 0;) {
+    for (const end = patientEnd(patienceMs); (await this.run("version")).code !== 0;) {
       assert(performance.now() < end, "dockerd does not start");
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -65,7 +66,7 @@ export class Docker implements AsyncDisposable {
 
   /** Asks until the answer is that. Throws after some seconds. */
   async until(expected: string, ...args: readonly string[]): Promise<void> {
-    for (const end = performance.now() + patienceMs;;) {
+    for (const end = patientEnd(patienceMs);;) {
       const answer = (await this.ask(...args)).trim();
       if (answer === expected) return;
       assert(performance.now() < end, `docker ${args.join(" ")}: want ${expected}, got ${answer}`);

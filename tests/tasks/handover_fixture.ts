@@ -11,6 +11,7 @@ import type { DaemonOptions } from "../daemon/daemon_fixture.ts";
 import { linkShims } from "../installed.ts";
 import { openFilesOf } from "../open_files.ts";
 import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
+import { patientEnd } from "../patience.ts";
 
 /** Programs that the tests need. */
 export const programs = ["busybox", "tar", "ctr", "skopeo"];
@@ -47,7 +48,7 @@ export function bundleOf(bench: TaskBench, id: string): string {
 
 /** Asks again until it is so. Throws after 30 s. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 30_000;;) {
+  for (const end = patientEnd(30_000);;) {
     if (await isSo()) return;
     assert(performance.now() < end, `after 30 s it is not so that ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

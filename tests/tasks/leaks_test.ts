@@ -9,6 +9,7 @@ import { startRegistry } from "../registry.ts";
 import { killShim, left, programs, run, runtime, shimsOf, until, withOwnShim } from "./handover_fixture.ts";
 import { openFilesOf } from "../open_files.ts";
 import { image, type TaskBench } from "./task_fixture.ts";
+import { patientEnd } from "../patience.ts";
 
 const times = Deno.env.get("BARGE_LEAKS_ALL") === "1" ? 5 : 1;
 
@@ -62,7 +63,7 @@ function assertFlat(what: string, before: Holdings, after: Holdings): void {
 /** Waits until the look is as flat as it is to be: what the last client left is closed a little later. */
 async function settled(bench: TaskBench, shim: number, before: Holdings): Promise<Holdings> {
   let now = holdings(bench, shim);
-  for (const end = performance.now() + 10_000; performance.now() < end; now = holdings(bench, shim)) {
+  for (const end = patientEnd(10_000); performance.now() < end; now = holdings(bench, shim)) {
     if (now.daemon.length <= before.daemon.length + slack && now.shim.length <= before.shim.length + slack) break;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -145,7 +146,7 @@ systemTest(
       const before = openFilesOf(bench.daemon.pid);
       for (let count = 0; count < 3 * times; count++) await round(`r${count}-`);
       let after = openFilesOf(bench.daemon.pid);
-      for (const end = performance.now() + 10_000; after.length > before.length + slack && performance.now() < end;) {
+      for (const end = patientEnd(10_000); after.length > before.length + slack && performance.now() < end;) {
         await new Promise((resolve) => setTimeout(resolve, 200));
         after = openFilesOf(bench.daemon.pid);
       }

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { systemTest } from "../command.ts";
 import type { DaemonKind } from "../daemon/daemon_fixture.ts";
 import { image, startTaskBench } from "./task_fixture.ts";
+import { patient } from "../patience.ts";
 
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -19,7 +20,7 @@ async function metricsOf(kind: DaemonKind): Promise<{ families: string[]; pids: 
   const page = async () => (await (await fetch(`http://${address}/v1/metrics`)).text()).split("\n");
   // Stock reads the numbers of a new container a moment later.
   let lines = await page();
-  for (let tries = 0; tries < 50 && !lines.some((line) => line.startsWith("container_pids")); tries++) {
+  for (let tries = 0; tries < patient(50) && !lines.some((line) => line.startsWith("container_pids")); tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     lines = await page();
   }

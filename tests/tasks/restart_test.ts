@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { Running, systemTest } from "../command.ts";
 import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
+import { patientEnd } from "../patience.ts";
 
 const programs = ["busybox", "tar", "containerd-shim-runc-v2", "runc", "ctr", "skopeo"];
 
@@ -14,7 +15,7 @@ function listen(bench: TaskBench): Running {
 
 /** Waits until a file is there. Throws after 20 s. */
 async function until(path: string): Promise<void> {
-  for (const end = performance.now() + 20_000;;) {
+  for (const end = patientEnd(20_000);;) {
     if (await Deno.stat(path).then(() => true, () => false)) return;
     assert(performance.now() < end, `${path} does not come`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -26,7 +27,7 @@ async function stop(pid: number): Promise<void> {
   Deno.kill(pid, "SIGSTOP");
   const stands = (thread: string) =>
     /^State:\s*[tT]/m.test(Deno.readTextFileSync(`/proc/${pid}/task/${thread}/status`));
-  for (const end = performance.now() + 5000;;) {
+  for (const end = patientEnd(5000);;) {
     if ([...Deno.readDirSync(`/proc/${pid}/task`)].every(({ name }) => stands(name))) return;
     assert(performance.now() < end, `process ${pid} does not stop`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -8,6 +8,7 @@ import { execute, type ExecuteOptions, type Finished, Running, succeed } from ".
 import { type DaemonOptions, startDaemon, type TestDaemon } from "../daemon/daemon_fixture.ts";
 import { writeBusyboxLayout } from "../images.ts";
 import { makeScratch, type Scratch } from "../scratch.ts";
+import { patientEnd } from "../patience.ts";
 
 /** Name of the image that {@link startTaskBench} imports: busybox. */
 export const image = "docker.io/library/busy:1";
@@ -48,7 +49,7 @@ export class TaskBench implements AsyncDisposable {
 
   /** Asks again until the answer matches. Throws after 10 s. */
   async until(expected: RegExp, ...args: readonly string[]): Promise<string> {
-    for (const end = performance.now() + 10_000;;) {
+    for (const end = patientEnd(10_000);;) {
       const { stdout, stderr } = await this.ctr(...args);
       if (expected.test(stdout + stderr)) return stdout + stderr;
       assert(
@@ -88,7 +89,7 @@ export class TaskBench implements AsyncDisposable {
       left.push(...this.scratch.cgroups().filter((path) => !path.endsWith(`/${this.namespace}`)));
     };
     // A shim ends a little after it has answered.
-    for (const end = performance.now() + 5000; performance.now() < end;) {
+    for (const end = patientEnd(5000); performance.now() < end;) {
       await look();
       if (left.length === 0) return;
       await new Promise((resolve) => setTimeout(resolve, 100));

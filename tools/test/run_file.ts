@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { slowness } from "../../tests/patience.ts";
 import { countRun, type Counts } from "./junit.ts";
 
 /** How a file's tests went. */
@@ -29,7 +30,7 @@ async function textOf(stream: ReadableStream<Uint8Array>, show: boolean): Promis
 export interface FileRunOptions {
   /** Words in front of the command. */
   readonly before: readonly string[];
-  /** A file that takes longer is killed. */
+  /** A file that takes longer is killed; time of a machine that is so many times slower counts so many times less. */
   readonly msMax: number;
   /** Whether its output goes to standard output while it runs. */
   readonly show: boolean;
@@ -37,6 +38,22 @@ export interface FileRunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Asks it to leave out what it has not begun. */
   readonly hurry?: AbortSignal;
+}
+
+/** How often the time that a file has had is added up. */
+const lookMs = 1000;
+
+/** Calls when a file has had `msMax` of an idle machine's time. Gives the interval to clear. */
+function watchTime(msMax: number, late: () => void): ReturnType<typeof setInterval> {
+  let [hadMs, last] = [0, performance.now()];
+  return setInterval(() => {
+    const now = performance.now();
+    hadMs += (now - last) / slowness();
+    last = now;
+    if (hadMs < msMax) return;
+    hadMs = -Infinity;
+    late();
+  }, Math.min(lookMs, msMax));
 }
 
 /**
@@ -65,16 +82,17 @@ export async function runFile(
       stderr: "piped",
     }).spawn();
     let late = "";
-    const timer = setTimeout(() => {
-      late = `\n${path}: killed after ${Math.round(msMax / 60_000)} minutes\n`;
+    const overtime = watchTime(msMax, () => {
+      const minutes = (performance.now() - start) / 60_000;
+      late = `\n${path}: killed after ${minutes.toFixed(1)} minutes\n`;
       child.kill("SIGKILL");
-    }, msMax);
+    });
     const [output, errors, { success }] = await Promise.all([
       textOf(child.stdout, show),
       textOf(child.stderr, show),
       child.status,
     ]);
-    clearTimeout(timer);
+    clearInterval(overtime);
     if (show && late !== "") console.log(late);
     return {
       path,
