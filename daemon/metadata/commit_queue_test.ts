@@ -34,6 +34,8 @@ function counting(onMutation: () => void = () => {}): { transactions: Transactio
       return body();
     },
     isBusy: () => false,
+    makeRoom: () => false,
+    roomWasUsed: () => {},
   };
   return { transactions, sizes };
 }
