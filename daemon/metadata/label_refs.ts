@@ -87,3 +87,23 @@ export function checkLabels(labels: Labels, place = ""): void {
     }
   }
 }
+
+/** How errors about a label without a name begin, as containerd's do. */
+const nameless: Partial<Record<ObjectKind, (key: string) => string>> = {
+  container: (key) => `failed to write container ${JSON.stringify(key)}: `,
+  image: (key) => `writing labels for image ${key}: `,
+  content: (key) => `writing labels for info ${key}: `,
+  snapshot: () => "failed to read labels: ",
+};
+
+/**
+ * Throws `Unknown` where a label has no name, in containerd's words: its database cannot keep such, and whoever writes one
+ * has made a mistake. Labels without a value are none.
+ */
+export function checkLabelNames(labels: Labels, kind?: ObjectKind, key = ""): void {
+  const value = labels[""];
+  if (value === undefined || value === "") return;
+  const place = kind === undefined ? "" : nameless[kind]?.(key) ?? "";
+  const what = kind === "namespace" ? "" : `failed to set label ""=${JSON.stringify(value)}: `;
+  throw new Failure("Unknown", `${place}${what}key required`);
+}

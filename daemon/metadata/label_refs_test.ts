@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Failure } from "../../api/errors.ts";
-import { checkLabels, labelBackRefs, labelRefs } from "./label_refs.ts";
+import { checkLabelNames, checkLabels, labelBackRefs, labelRefs } from "./label_refs.ts";
 
 Deno.test("labelRefs() finds content, images and snapshots behind every form of label", () => {
   const refs = labelRefs({
@@ -48,4 +48,17 @@ Deno.test("checkLabels() counts bytes of key and value together", () => {
     (e) =>
       e instanceof Failure && /length \(4097 bytes\) greater than maximum size \(4096 bytes\), key: k$/.test(e.message),
   );
+});
+
+Deno.test("checkLabelNames() refuses a label that has a value and no name, in the words of its kind", () => {
+  checkLabelNames({ "": "", a: "b" }, "image", "x");
+  const cases: [Parameters<typeof checkLabelNames>[1], string][] = [
+    ["container", 'failed to write container "x": failed to set label ""="v": key required'],
+    ["image", 'writing labels for image x: failed to set label ""="v": key required'],
+    ["content", 'writing labels for info x: failed to set label ""="v": key required'],
+    ["snapshot", 'failed to read labels: failed to set label ""="v": key required'],
+    ["lease", 'failed to set label ""="v": key required'],
+    ["namespace", "key required"],
+  ];
+  for (const [kind, message] of cases) assert.throws(() => checkLabelNames({ "": "v" }, kind, "x"), { message });
 });

@@ -7,6 +7,7 @@ import { Failure } from "../../api/errors.ts";
 import type { Database } from "./database.ts";
 import {
   backRefPrefix,
+  checkLabelNames,
   checkLabels,
   labelBackRefs,
   labelRefs,
@@ -66,10 +67,12 @@ export class Objects {
 
   /**
    * Gives an object that is new its labels, and the references that they make. An empty value is no label. Throws
-   * `InvalidArgument` for a label that is too long; those of leases may have any length, as in containerd.
+   * `InvalidArgument` for a label that is too long (those of leases may have any length, as in containerd), and `Unknown`
+   * for one without a name.
    */
   initLabels(kind: ObjectKind, key: string, labels: Labels): void {
     if (kind !== "lease") checkLabels(labels);
+    checkLabelNames(labels, kind, key);
     const kept: Record<string, string> = {};
     let refers = false;
     for (const [label, value] of Object.entries(labels)) {

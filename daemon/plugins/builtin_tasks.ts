@@ -91,14 +91,17 @@ function cgroups({ registry }: Shared): AnyPlugin {
   return definePlugin({
     type: types.taskMonitor,
     id: "cgroups",
-    requires: [types.events, types.runtime],
+    requires: [types.events, types.runtime, types.metadata],
     config: cgroupsMonitorSchema,
     platforms: [hostPlatform],
     async init(context) {
       // What nobody can read is not asked for.
       if (context.values.noPrometheus || context.config.plugin(metricsServerSchema).address === "") return {};
       const { addContainerMetrics } = await import("../tasks/metrics_source.ts");
-      addContainerMetrics(registry, context.one(types.runtime));
+      const stores = context.one(types.metadata);
+      const runtimeOf = async (namespace: string, id: string) =>
+        (await stores.of(namespace).containers.find(id))?.runtime;
+      addContainerMetrics(registry, context.one(types.runtime), runtimeOf);
       return {};
     },
   });

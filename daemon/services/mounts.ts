@@ -21,7 +21,7 @@ import { ActivationInfo } from "../../api/gen/types/mount.ts";
 import { type CallContext, leaseOf, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { wireTime } from "../../api/timestamp.ts";
-import { checkLabels } from "../metadata/label_refs.ts";
+import { checkLabelNames, checkLabels } from "../metadata/label_refs.ts";
 import type { Activation } from "../mounts/activation.ts";
 import { leaseExists } from "../mounts/kept.ts";
 import type { MountManager } from "../mounts/mount_manager.ts";
@@ -47,6 +47,7 @@ export class MountsService implements ServiceOf<typeof MountsDefinition> {
     const namespace = namespaceOf(context);
     const { name, mounts, labels, temporary } = request;
     checkLabels(labels);
+    checkLabelNames(labels);
     const lease = leaseOf(context);
     if (lease !== undefined && !await leaseExists(this.#parts.stores, namespace, lease)) {
       throw new Failure("NotFound", "lease does not exist");

@@ -24,6 +24,7 @@ import type { ConfiguredDeadlines } from "./deadlines.ts";
 import { Deposit } from "./deposit.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
+import { MachineLife } from "./machine_life.ts";
 import type { StartedShim } from "./own_shims.ts";
 import { prefixed, prefixing } from "./prefixed.ts";
 import { ShimGroups } from "./shim_groups.ts";
@@ -117,14 +118,18 @@ export class TaskManager implements Disposable {
   ): Promise<TaskManager> {
     const manager = new TaskManager(parts);
     void manager.#listen();
+    const life = new MachineLife(parts.places.state);
     await loadTasks(parts, runtimeOf, {
       attach: (bundle, program, endpoint) => manager.#attach(bundle, program, manager.#channels.take(endpoint)),
       forget: (task) => manager.#cleanup.release(task),
-      adopt: (task) => manager.#adopt(task),
+      // Of a machine that was started anew there is nothing to take over: a task that stands there dead would keep
+      // its container from being started.
+      adopt: (task) => life.isNew ? Promise.resolve(false) : manager.#adopt(task),
       clean: (bundle, program) => manager.#cleanup.cleanBundle(bundle, program),
       keep: (task) => manager.#keep(task),
     }, manager.#closing.signal);
     await removeOrphanedWork(parts.places, (namespace, id) => manager.find(namespace, id) !== undefined);
+    life.note(parts.log);
     parts.launcher.keepSpare(() => manager.#reserved.size > 0);
     return manager;
   }
