@@ -176,6 +176,81 @@ runtimeTest("mounts no volume over the kernel's own files", async (bundle, runti
   assert.equal((await run("/elsewhere")).code, 0);
 });
 
+runtimeTest("mounts nothing over the kernel's own files by a link in a volume", async (bundle, runtime, scratch) => {
+  const [volume, other] = [`${scratch.path}/volume`, `${scratch.path}/other`];
+  for (const path of [volume, other]) await Deno.mkdir(path);
+  for (const [name, target] of [["sys", "/proc/sys"], ["self", "/proc/self"], ["up", "../proc/sys/kernel"]] as const) {
+    await Deno.symlink(target, `${volume}/${name}`);
+  }
+  await Deno.symlink("/proc/self/attr/current", `${volume}/label`);
+  await Deno.writeTextFile(`${other}/file`, "");
+  const run = async (destination: string, mount: { type: string; source: string }) => {
+    await bundle.edit((spec) => {
+      spec.process.args = ["true"];
+      spec.mounts = spec.mounts.filter(({ destination }) => !destination.startsWith("/vol"));
+      spec.mounts.push({ destination: "/vol", type: "bind", source: volume, options: ["bind"] });
+      spec.mounts.push({ destination, ...mount, options: mount.type === "bind" ? ["bind"] : [] });
+    });
+    return await runtime.execute(["run", "--bundle", bundle.path, scratch.id("c")]);
+  };
+  const directory = { type: "bind", source: other };
+  for (
+    const [destination, mount] of [
+      ["/vol/sys", directory],
+      ["/vol/sys/kernel", directory],
+      ["/vol/self", directory],
+      ["/vol/up", directory],
+      ["/vol/label", { type: "bind", source: `${other}/file` }],
+      ["/vol/sys", { type: "tmpfs", source: "tmpfs" }],
+    ] as const
+  ) {
+    const { code, stderr } = await run(destination, mount);
+    assert.equal(code, 1, `${destination}: ${stderr}`);
+    assert.match(stderr, /would cover|cannot be mounted because|is not on top of procfs/);
+  }
+  assert.equal((await run("/vol/real", directory)).code, 0);
+  // runc 1.1.5 covers them.
+}, { only: "barge" });
+
+runtimeTest(
+  "covers sysfs and the host's proc by their own names, as pods that watch their host do",
+  async (bundle, runtime, scratch) => {
+    await bundle.edit((spec) => {
+      spec.process.args = ["sh", "-c", "ls -d /host/proc/self /sys/firmware/own && cat /host/proc/version >/dev/null"];
+      const other = `${scratch.path}/other`;
+      Deno.mkdirSync(`${other}/own`, { recursive: true });
+      spec.linux.maskedPaths = [];
+      spec.mounts.push({ destination: "/host", type: "bind", source: "/", options: ["rbind", "rslave"] });
+      spec.mounts.push({ destination: "/host/proc", type: "bind", source: "/proc", options: ["rbind"] });
+      spec.mounts.push({ destination: "/sys/firmware", type: "bind", source: other, options: ["bind"] });
+    });
+    const { code, stderr } = await runtime.execute(["run", "--bundle", bundle.path, scratch.id("c")]);
+    assert.equal(code, 0, stderr);
+  },
+);
+
+systemTest("a terminal is put over no file of the kernel's by a volume on /dev", ["busybox"], async () => {
+  await withVictim(async ({ rootfs, volume }) => {
+    await Deno.mkdir(`${rootfs}/dev`);
+    await Deno.symlink("/proc/self/mountinfo", `${volume}/console`);
+    await Deno.mkdir(`${volume}/pts`);
+    const run = {
+      rootfs,
+      terminal: true,
+      command: ["true"],
+      edit: (spec: FullSpec) => {
+        spec.process.terminal = true;
+        spec.mounts = spec.mounts.filter(({ destination }) => destination === "/proc" || destination === "/dev/pts");
+        spec.mounts.splice(1, 0, { destination: "/dev", type: "bind", source: volume, options: ["bind"] });
+      },
+    };
+    const { failure } = await planned(run);
+    assert.match(failure ?? "", /make \/dev\/console: a symbolic link leads to the kernel's own files/);
+    await Deno.remove(`${volume}/console`);
+    assert.equal((await planned(run)).failure, undefined);
+  });
+});
+
 systemTest("nodes and links of /dev go to the container's root, where the image's /dev leads to the host", [
   "busybox",
 ], async () => {

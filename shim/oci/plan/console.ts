@@ -88,7 +88,9 @@ function addConsoleNode(paths: Paths, slave: Slot): void {
     args: [slave, "", flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_EMPTY_PATH")],
     does,
   });
-  paths.attach(mount, paths.ensure("/dev/console", "file", does), does);
+  const target = paths.ensure("/dev/console", "file", does);
+  paths.keepKernelFiles(target, "/dev/console", does);
+  paths.attach(mount, target, does);
 }
 
 /** sendmsg(2) with SCM_RIGHTS: msghdr 56 bytes, cmsghdr 16 bytes and the descriptor. */

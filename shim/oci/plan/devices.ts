@@ -118,5 +118,6 @@ function bindNode(paths: Paths, device: Device, parent: Slot, name: string, does
     args: [parent, name, flag("O_PATH", "O_NOFOLLOW", "O_CLOEXEC"), 0],
     does,
   });
+  paths.keepKernelFiles(target, cleanPath(device.path), does);
   paths.attach(host, target, does);
 }

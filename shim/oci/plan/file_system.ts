@@ -5,16 +5,7 @@
  */
 import type { ConstantName } from "../../../ffi/constants.ts";
 import { errnoNumber } from "../../../ffi/errno.ts";
-import {
-  type Arg,
-  type Data,
-  flag,
-  type Flags,
-  Label,
-  type Program,
-  room,
-  type Slot,
-} from "../../../ffi/program/program.ts";
+import { type Data, flag, type Flags, Label, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 
 /**
  * File systems whose files are the kernel's own: they are regular files to stat(2), but reading one may wait for ever,
@@ -47,48 +38,38 @@ export const statfsBytes = 120;
  * The program goes on at the label where the 32 bits at the beginning of the data are that number, otherwise at the next
  * step. A system call that compares: it waits, for no time, only where they are (futex(2)).
  */
-export function branchOnWord(program: Program, word: Data, value: Flags | number, to: Label, does: string): void {
+export function branchOnWord(
+  program: Program,
+  word: Data,
+  value: Flags | number,
+  to: Label,
+  does: string,
+  otherwise?: Label,
+): void {
   program.add({
     call: "futex",
     args: [word, /* FUTEX_WAIT */ 0, value, noTime()],
     does,
     allow: ["EAGAIN"],
     branch: { on: -errnoNumber("ETIMEDOUT"), to },
+    ...(otherwise === undefined ? {} : { otherwise }),
   });
 }
 
-/** One of the file systems is where the descriptor leads: the program goes on at the label. */
+/** One of the file systems is where the descriptor leads: the program goes on at the label, otherwise at the other one. */
 export function branchOnFileSystem(
   program: Program,
   descriptor: Slot,
   magics: readonly ConstantName[],
   to: Label,
   does: string,
+  otherwise?: Label,
 ): void {
   const status = room(statfsBytes, "&statfs");
   program.add({ call: "fstatfs", args: [descriptor, status], does });
-  for (const magic of magics) branchOnWord(program, status, flag(magic), to, does);
-}
-
-/** One of the file systems is where the descriptor leads: the program fails with the sentence. */
-export function refuseFileSystem(
-  program: Program,
-  descriptor: Slot,
-  magics: readonly ConstantName[],
-  does: string,
-  sentence: string,
-): void {
-  const status = room(statfsBytes, "&statfs");
-  program.add({ call: "fstatfs", args: [descriptor, status], does });
-  for (const magic of magics) {
-    program.add({
-      call: "futex",
-      args: compared(status, magic),
-      does,
-      allow: ["EAGAIN"],
-      errors: { ETIMEDOUT: sentence },
-    });
-  }
+  magics.forEach((magic, index) =>
+    branchOnWord(program, status, flag(magic), to, does, index === magics.length - 1 ? otherwise : undefined)
+  );
 }
 
 /** Fails with the sentence where the descriptor is on another file system than this one. */
@@ -103,15 +84,11 @@ export function wantFileSystem(
   program.add({ call: "fstatfs", args: [descriptor, status], does });
   program.add({
     call: "futex",
-    args: compared(status, magic),
+    args: [status, /* FUTEX_WAIT */ 0, flag(magic), noTime()],
     does,
     allow: ["ETIMEDOUT"],
     errors: { EAGAIN: sentence },
   });
-}
-
-function compared(status: Data, magic: ConstantName): readonly Arg[] {
-  return [status, /* FUTEX_WAIT */ 0, flag(magic), noTime()];
 }
 
 function noTime(): Data {

@@ -354,6 +354,7 @@ class MountSteps {
   }
 
   #attach(mount: Slot | number, target: Slot): void {
+    this.paths.keepKernelFiles(target, this.target, this.does);
     this.paths.attach(mount, target, this.does);
     for (const change of this.options.propagation) setPropagation(this.program, mount, change, this.does);
     setAttributes(this.program, mount, this.options.recursiveAttributes, this.does, true);
@@ -374,7 +375,9 @@ class MountSteps {
       parameters: [["mode", "755"], ...this.#context()],
       attributes: { set: writable, clear: [] },
     }, does);
-    paths.attach(top, paths.ensure(this.target, "directory", does), does);
+    const directory = paths.ensure(this.target, "directory", does);
+    paths.keepKernelFiles(directory, this.target, does);
+    paths.attach(top, directory, does);
     for (const place of this.facts.cgroups) this.#hierarchy(top, place);
     if (options.readOnly) this.mounted.readOnlyLater.push({ mount: top, does: `${does} read-only` });
   }

@@ -10,6 +10,7 @@ import { constant, type ConstantName, sumOf } from "../../../ffi/constants.ts";
 import { flag, Label, type Program, Slot, words } from "../../../ffi/program/program.ts";
 import type { Data, Step } from "../../../ffi/program/program.ts";
 import type { Arch } from "../../../ffi/arch.ts";
+import { branchOnFileSystem } from "./file_system.ts";
 
 /** Size of struct open_how. */
 export const openHowSize = 24;
@@ -112,6 +113,26 @@ export class Paths {
     });
     this.program.bind(found);
     return slot;
+  }
+
+  /**
+   * Makes sure that a descriptor which something is to be mounted upon is not one of the kernel's own files, unless the path
+   * itself leads there: a link of a volume, which only the kernel can follow, may have led to what others trust (procfs above
+   * all: CVE-2019-19921). Goes on with the descriptor of the path without links.
+   */
+  keepKernelFiles(target: Slot, path: string, does: string): void {
+    const [kernels, done] = [new Label(this.name("kernels")), new Label(this.name("covered"))];
+    branchOnFileSystem(this.program, target, ["PROC_SUPER_MAGIC", "SYSFS_MAGIC"], kernels, does, done);
+    this.program.bind(kernels);
+    const resolve: ConstantName[] = ["RESOLVE_IN_ROOT", "RESOLVE_NO_SYMLINKS"];
+    this.program.add({
+      call: "openat2",
+      args: [this.root, path, openHow(this.arch, ["O_PATH", "O_CLOEXEC"], resolve), openHowSize],
+      does,
+      into: target,
+      errors: { ELOOP: `${does}: a symbolic link leads to the kernel's own files, which it would cover` },
+    });
+    this.program.bind(done);
   }
 
   /** Puts a detached mount onto the directory or file of the other descriptor. */
