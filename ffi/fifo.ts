@@ -5,6 +5,8 @@
  */
 import { flags } from "./constants.ts";
 import { Descriptor, openFile } from "./descriptor.ts";
+import { isErrno } from "./errno.ts";
+import { readyNow } from "./splice.ts";
 import { call } from "./syscall.ts";
 
 /** Makes a FIFO. The umask applies. Throws {@link SyscallError}, `EEXIST` where something has the name. */
@@ -44,6 +46,39 @@ export function holdForReading(path: string): HeldFifo {
     used.close();
     throw error;
   }
+}
+
+/** The writing end of a FIFO of which this process holds no other. */
+export interface UnheldFifo {
+  /** As {@link HeldFifo.used}. */
+  readonly used: Descriptor;
+  /** Whether somebody reads the FIFO, or waits in open(2) to do it. */
+  readonly hasReader: boolean;
+}
+
+/**
+ * Opens a FIFO for writing without a reader of this process's own, so that {@link isRead} tells whether it has another's.
+ * A reader that comes finds a writer. Never waits. Throws {@link SyscallError}.
+ */
+export function openUnheld(path: string): UnheldFifo {
+  try {
+    return { used: openFile(path, flags("O_WRONLY", "O_NONBLOCK")), hasReader: true };
+  } catch (error) {
+    if (!isErrno(error, "ENXIO")) throw error;
+    const { used, held } = holdForWriting(path);
+    held.close();
+    return { used, hasReader: isRead(used) };
+  }
+}
+
+/** Whether the pipe or FIFO behind its writing end has a reader: one without is an error to its writers. */
+export function isRead(writer: Descriptor): boolean {
+  return (readyNow(writer.number, 0) & flags("EPOLLERR")) === 0;
+}
+
+/** Opens the other end of a FIFO whose writing end is at hand, as {@link HeldFifo.held}. Throws {@link SyscallError}. */
+export function holdUnheld(used: Descriptor): Descriptor {
+  return openFile(`/proc/self/fd/${used.number}`, flags("O_RDONLY", "O_NONBLOCK"));
 }
 
 function hold(held: Descriptor, access: number): HeldFifo {

@@ -71,6 +71,7 @@ async function withContainer(
     alone: false,
   });
   await streams.begin();
+  streams.takeInput();
   startContainer(directory);
   const execute = async (text: string): Promise<[number, string]> => {
     const inner = await join(reactor, bundle, false);
@@ -81,6 +82,7 @@ async function withContainer(
       alone: false,
     });
     await inner.streams.begin();
+    inner.streams.takeInput();
     inner.streams.closeStdin();
     const code = exitCode(await waitForChild(reactor, child.pidfd));
     child.close();

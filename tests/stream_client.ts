@@ -117,6 +117,7 @@ export async function run(reactor: Reactor, streams: StandardStreams, script: st
   await Client.allOpened();
   const process = startStreamed(reactor, script, streams.child);
   await streams.begin();
+  streams.takeInput();
   return process;
 }
 

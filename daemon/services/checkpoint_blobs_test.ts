@@ -30,6 +30,7 @@ function runtime(paths: string[]): TasksParts["tasks"] {
   // Of a task nothing else is asked for here.
   const task = { id: "box", pid: 0, call } as unknown as Task;
   return {
+    whenMade: () => Promise.resolve(),
     remembered: () => undefined,
     get: () => task,
     list: () => [],

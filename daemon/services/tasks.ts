@@ -55,7 +55,7 @@ import { processOf, stoppedProcess, unknownProcess } from "./tasks_process.ts";
 /** What {@link TasksService} needs. */
 export interface TasksParts {
   readonly stores: Stores;
-  readonly tasks: Pick<TaskManager, "create" | "delete" | "get" | "kill" | "list" | "remembered">;
+  readonly tasks: Pick<TaskManager, "create" | "delete" | "get" | "kill" | "list" | "remembered" | "whenMade">;
   /** Checkpoints that are blobs; without it they are refused. Loaded when the first one comes. */
   readonly checkpoints?: () => Promise<CheckpointBlobs>;
 }
@@ -183,6 +183,7 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
 
   async get(request: GetRequest, context: CallContext): Promise<GetResponse> {
     const { containerId: id, execId } = request;
+    await this.#tasks.whenMade(namespaceOf(context), id, context.signal);
     const task = await this.#endedTask(request, context);
     if (task.exit !== undefined && execId === "") return { process: stoppedProcess(task, task.exit) };
     try {
@@ -239,6 +240,7 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
   }
 
   async closeIO(request: CloseIORequest, context: CallContext): Promise<Empty> {
+    await this.#tasks.whenMade(namespaceOf(context), request.containerId, context.signal);
     const { id, task } = await this.#of(request, context);
     if (!request.stdin) return {};
     return await task.call("closeIO", { id, execId: request.execId, stdin: true }, context.signal);

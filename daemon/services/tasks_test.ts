@@ -13,6 +13,7 @@ import { type TasksParts, TasksService } from "./tasks.ts";
 
 /** A runtime that has no tasks and makes none. */
 const idle: TasksParts["tasks"] = {
+  whenMade: () => Promise.resolve(),
   remembered: () => undefined,
   get: (_namespace, id) => {
     throw taskNotFound(id);

@@ -20,6 +20,7 @@ import type { MountManager } from "../mounts/mount_manager.ts";
 import { activateRootfs } from "./activate.ts";
 import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
 import { TaskCleanup } from "./cleanup.ts";
+import { Creations } from "./creations.ts";
 import type { ConfiguredDeadlines } from "./deadlines.ts";
 import { Deposit } from "./deposit.ts";
 import type { ShimLauncher } from "./launcher.ts";
@@ -81,14 +82,14 @@ export class TaskManager implements Disposable {
   readonly #succession: Succession;
   readonly #tasks = new Map<string, Task>();
   readonly #remembered = new Map<string, Task>();
-  /** Ids for which a task is being made. */
-  readonly #reserved = new Set<string>();
+  readonly #creations: Creations;
   readonly #closing = new AbortController();
   /** What the daemon does by itself: cleaning up after dead shims. */
   readonly #working = new Set<Promise<unknown>>();
 
   private constructor(parts: TaskManagerParts) {
     this.#parts = parts;
+    this.#creations = new Creations(parts.reactor);
     this.#channels = new ShimChannels(parts.reactor, parts.log);
     this.#silent = new SilentShims({
       log: parts.log,
@@ -130,7 +131,7 @@ export class TaskManager implements Disposable {
     }, manager.#closing.signal);
     await removeOrphanedWork(parts.places, (namespace, id) => manager.find(namespace, id) !== undefined);
     life.note(parts.log);
-    parts.launcher.keepSpare(() => manager.#reserved.size > 0);
+    parts.launcher.keepSpare(() => !manager.#creations.isEmpty);
     return manager;
   }
 
@@ -207,14 +208,19 @@ export class TaskManager implements Disposable {
   async create(wanted: NewTask, signal: AbortSignal): Promise<Task> {
     const { namespace, id } = wanted;
     const key = keyOf(namespace, id);
-    if (this.#tasks.has(key) || this.#reserved.has(key)) throw new Failure("AlreadyExists", `task ${id}`);
-    this.#reserved.add(key);
-    this.#remembered.delete(key);
-    try {
-      return await this.#create(wanted, signal);
-    } finally {
-      this.#reserved.delete(key);
-    }
+    if (this.#tasks.has(key)) throw new Failure("AlreadyExists", `task ${id}`);
+    return await this.#creations.make(key, id, () => {
+      this.#remembered.delete(key);
+      return this.#create(wanted, signal);
+    });
+  }
+
+  /**
+   * Waits for a task that is being made, at most 10 s. A client that has written all of the task's input asks for the task
+   * to close it, and may do that before it hears of the creation.
+   */
+  async whenMade(namespace: string, id: string, signal: AbortSignal): Promise<void> {
+    await this.#creations.whenMade(keyOf(namespace, id), signal);
   }
 
   async #create(wanted: NewTask, signal: AbortSignal): Promise<Task> {

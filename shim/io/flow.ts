@@ -63,6 +63,7 @@ export class Flow {
   /** Whether a thread has bytes in hand: descriptors stay open until it comes back. */
   #busy = false;
   #ending: "no" | "when empty" | "now" = "no";
+  #begun = false;
   #done = false;
   #closed = false;
   #moved = false;
@@ -82,9 +83,15 @@ export class Flow {
     this.#mover = onThread || options.kind === "terminal" ? new Copying(from, to, onThread) : splicing(from, to);
   }
 
-  /** Begins to move bytes. */
+  /** Begins to move bytes. An end that was asked for before comes now. */
   begin(): void {
+    this.#begun = true;
     if (!this.#done && this.#waits === undefined && !this.#busy) this.#pump();
+  }
+
+  /** Begins where there is nothing to move: such an end needs nobody on the other side. */
+  beginIfOver(): void {
+    if (readyNow(this.options.from.number, flags("EPOLLIN")) === flags("EPOLLHUP")) this.begin();
   }
 
   /** Ends as soon as the source is empty, also where somebody could still write: a terminal whose process is gone. */
@@ -118,7 +125,7 @@ export class Flow {
   }
 
   #retry(): void {
-    if (this.#done || this.#busy) return;
+    if (!this.#begun || this.#done || this.#busy) return;
     this.#rest();
     this.#pump();
   }

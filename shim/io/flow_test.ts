@@ -39,7 +39,7 @@ for (const kind of ["pipe", "terminal"] as const) {
       const random = randomFrom(seed);
       const { read, write } = makePipe();
       setNonBlocking(write.number);
-      const flow = flowOf(reactor, read, await openTarget(reactor, { kind: "path", path: path("out") }), kind);
+      const flow = flowOf(reactor, read, await openTarget(reactor, { kind: "path", path: path("out") }, false), kind);
       const bytes = new Uint8Array(3_000_000).map(() => random(256));
       const got = new Uint8Array(bytes.length);
       let written = 0, received = 0;
@@ -99,7 +99,7 @@ Deno.test("Flow.close() while a thread writes closes the descriptors when it com
   const source = makePipe();
   const directory = Deno.makeTempDirSync();
   try {
-    const to = await openTarget(reactor, { kind: "file", path: `${directory}/log` });
+    const to = await openTarget(reactor, { kind: "file", path: `${directory}/log` }, false);
     attempt("write", source.write.number, new Uint8Array(50_000), 50_000);
     const flow = flowOf(reactor, source.read, to, "pipe");
     flow.close();

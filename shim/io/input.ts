@@ -21,6 +21,15 @@ export interface Input {
   readonly held: Descriptor | undefined;
 }
 
+/** Says at once what {@link openInput} would say of a path with nothing behind it. Throws as it does. */
+export function checkInput(path: string): void {
+  try {
+    Deno.statSync(path);
+  } catch (error) {
+    throw failure(path, error);
+  }
+}
+
 /** Opens a FIFO, or whatever else the path is; never waits for a client. Throws `Unknown` with containerd's wording. */
 export function openInput(reactor: Reactor, path: string): Input {
   try {
@@ -31,8 +40,12 @@ export function openInput(reactor: Reactor, path: string): Input {
     const from = openFile(path, flags("O_RDONLY", "O_NONBLOCK", "O_NOCTTY"));
     return { from, kind: canBeWatched(reactor, from) ? "pipe" : "file", held: undefined };
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const why = error instanceof Deno.errors.NotFound ? `open ${path}: no such file or directory` : reason(error, path);
-    throw new Failure("Unknown", `containerd-shim: opening ${path} failed: ${why}`, { cause: error });
+    throw failure(path, error);
   }
+}
+
+function failure(path: string, error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const why = error instanceof Deno.errors.NotFound ? `open ${path}: no such file or directory` : reason(error, path);
+  return new Failure("Unknown", `containerd-shim: opening ${path} failed: ${why}`, { cause: error });
 }

@@ -77,6 +77,11 @@ export class Logger {
     this.#over = true;
   }
 
+  /** Whether it has ended and was reaped: its pidfd is closed, or will be at once. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** Asks it to end, and kills it after 12 s; resolves when it has ended. */
   async stop(): Promise<void> {
     this.#signal(flags("SIGTERM"));

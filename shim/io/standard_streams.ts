@@ -3,7 +3,7 @@
  * clients.
  *
  * The life of a set: {@link openStandardStreams} opens everything that can fail and gives the ends for the launch;
- * {@link StandardStreams.begin} after the launch; then any number of {@link StandardStreams.closeStdin} and
+ * {@link StandardStreams.begin} after the launch; {@link StandardStreams.takeInput} when it is to run; then any number of {@link StandardStreams.closeStdin} and
  * {@link StandardStreams.resize}; {@link StandardStreams.drained} once the process has ended; at last, and at any time
  * before when something fails, {@link StandardStreams.close}.
  *
@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { changeOwner, Descriptor, makePipe, openFile, setNonBlocking } from "../../ffi/descriptor.ts";
 import { setTerminalSize } from "../../ffi/pty.ts";
@@ -22,10 +22,10 @@ import { readyNow } from "../../ffi/splice.ts";
 import { call } from "../../ffi/syscall.ts";
 import { after } from "../../ffi/timer.ts";
 import { Flow } from "./flow.ts";
-import { type Input, openInput } from "./input.ts";
+import { checkInput, type Input, openInput } from "./input.ts";
 import { Logger, startLogger } from "./logger.ts";
 import { readable } from "./readable.ts";
-import { type LoggerPlan, planStdio, type StdioFields, type StdioPlan } from "./stdio_plan.ts";
+import { type LoggerPlan, type OutputPlan, planStdio, type StdioFields, type StdioPlan } from "./stdio_plan.ts";
 import { nullTarget, openTarget, pipeTarget, type Target, terminalTarget } from "./target.ts";
 
 /** What a set of streams is made from; the fields of {@link StdioFields} are the API's. */
@@ -40,6 +40,8 @@ export interface StandardStreamsOptions extends StdioFields {
   readonly warn?: (text: string) => void;
   /** Hears at once when {@link StandardStreams.held} has become less: whoever has duplicates is to close them. */
   readonly onLess?: () => void;
+  /** How long clients may take to open their FIFOs: {@link readersMsDefault} unless it is given. */
+  readonly readersMs?: number;
   /** Ends the waiting for a file system or a logger. */
   readonly signal?: AbortSignal;
 }
@@ -69,6 +71,9 @@ export type HeldName = keyof ContainerEnds | "stdinFifo" | "stdoutFifo" | "stder
 /** How long a launched container may take to send its terminal; the launch has returned by then. */
 const consoleMs = 10_000;
 
+/** How long a client may take to open its FIFOs, from the first time that somebody needs them. containerd: 30 s. */
+const readersMsDefault = 5_000;
+
 const closedText = "the process's streams were closed";
 
 const outputs = ["stdout", "stderr"] as const;
@@ -85,7 +90,12 @@ export class StandardStreams {
   readonly #terminal: boolean;
   #child: ChildStreams | undefined;
   #console: Descriptor | undefined;
+  /** Whether a successor goes on with what another shim has begun. */
+  readonly #resumes: boolean;
   #input: Input | undefined;
+  #stdinClosed = false;
+  readonly #targets: Target[] = [];
+  #readers: Promise<void> | undefined;
   #shown: Target | undefined;
   #logger: Logger | undefined;
   #afterLogger: Promise<void> = Promise.resolve();
@@ -95,18 +105,19 @@ export class StandardStreams {
   private constructor(
     readonly reactor: Reactor,
     readonly options: StandardStreamsOptions,
-    ends: ContainerEnds,
+    ends: ContainerEnds | undefined,
   ) {
     this.#plan = planStdio(options);
     this.#terminal = options.terminal;
+    this.#resumes = ends !== undefined;
     this.#ends = { ...ends };
   }
 
   /** See {@link openStandardStreams} and {@link resumeStandardStreams}. */
   static async open(reactor: Reactor, options: StandardStreamsOptions, ends?: ContainerEnds): Promise<StandardStreams> {
-    const streams = new StandardStreams(reactor, options, ends ?? {});
+    const streams = new StandardStreams(reactor, options, ends);
     try {
-      await streams.#open(ends === undefined);
+      await streams.#open();
       return streams;
     } catch (error) {
       await streams.close();
@@ -114,24 +125,51 @@ export class StandardStreams {
     }
   }
 
-  async #open(launches: boolean): Promise<void> {
+  async #open(): Promise<void> {
     const { stdin } = this.#plan;
-    if (stdin !== undefined) this.#input = openInput(this.reactor, stdin);
-    if (launches) this.#makeChildEnds();
+    if (stdin !== undefined) checkInput(stdin);
+    if (!this.#resumes) this.#makeChildEnds();
     if (this.#plan.logger !== undefined) await this.#haveLogger(this.#plan.logger);
     if (this.#terminal) {
-      this.#shown ??= this.#plan.stdout === undefined
-        ? nullTarget()
-        : await openTarget(this.reactor, this.#plan.stdout);
+      this.#shown ??= this.#plan.stdout === undefined ? nullTarget() : await this.#openTarget(this.#plan.stdout);
       return;
     }
     if (this.#logger !== undefined) return;
     for (const name of outputs) {
       const from = this.#ends[name], plan = this.#plan[name];
       if (from !== undefined && plan !== undefined) {
-        this.#addOutput(name, from, "pipe", await openTarget(this.reactor, plan));
+        this.#addOutput(name, from, "pipe", await this.#openTarget(plan));
       }
     }
+  }
+
+  async #openTarget(plan: OutputPlan): Promise<Target> {
+    const target = await openTarget(this.reactor, plan, !this.#resumes);
+    this.#targets.push(target);
+    return target;
+  }
+
+  /**
+   * Waits until clients have opened the FIFOs of the outputs, at most 5 s. What the process prints is delivered from then
+   * on. To be awaited before the process runs: a client gives up FIFOs that it could not open before it heard of the end.
+   */
+  async readersCame(): Promise<void> {
+    await this.#awaitReaders();
+  }
+
+  /** Undefined where nobody is to be waited for. */
+  #awaitReaders(): Promise<void> | undefined {
+    if (this.#readers === undefined) {
+      const { readersMs = readersMsDefault } = this.options;
+      const awaited = this.#targets.map((target) => target.whenRead?.(readersMs)).filter((reader) =>
+        reader !== undefined
+      );
+      if (awaited.length === 0) return undefined;
+      this.#readers = Promise.all(awaited).then(() => {});
+      // A process that is never started has nobody who waits here.
+      this.#readers.catch(() => {});
+    }
+    return this.#readers;
   }
 
   #makeChildEnds(): void {
@@ -145,7 +183,7 @@ export class StandardStreams {
       this.#child = { ...child, console: theirs.number };
       return;
     }
-    if (this.#input !== undefined) {
+    if (this.#plan.stdin !== undefined) {
       const { read, write } = this.#pipe();
       this.#launch.push(read);
       this.#ends.stdin = write;
@@ -181,7 +219,7 @@ export class StandardStreams {
     if (running === undefined) this.#logger = await this.#startLogger(plan);
     else this.#logger = new Logger(this.reactor, running.number, undefined, () => {});
     // Its number is this object's own, whoever has started it.
-    this.#ends.logger ??= duplicate(this.#logger.pidfd);
+    if (!this.#logger.isOver) this.#ends.logger ??= duplicate(this.#logger.pidfd);
     this.#afterLogger = this.#logger.ended.then(() => this.#loggerEnded());
   }
 
@@ -279,7 +317,7 @@ export class StandardStreams {
   }
 
   /**
-   * To be called when the process was launched: gives up its ends and begins to move bytes. With a terminal it waits for
+   * To be called when the process was launched: gives up its ends and begins to move what it prints. With a terminal it waits for
    * the master to come over the console socket, at most 10 s (`DeadlineExceeded`; `Aborted` where the socket was closed
    * instead); who has it already, such as from a runtime's own socket, hands it over. Everything else is done before it
    * first waits. Throws `Canceled` once the streams are closed.
@@ -289,27 +327,47 @@ export class StandardStreams {
     this.#child = undefined;
     for (const end of this.#launch.splice(0)) end.close();
     if (!this.#terminal) {
-      const { stdin } = this.#ends;
-      if (stdin !== undefined) this.#addInput(pipeTarget(stdin));
-      for (const flow of this.#flows) flow.begin();
-      return;
+      return this.#beginOutputs();
     }
     const screen = this.#ends.master ??= master ?? await this.#receiveMaster();
     this.#console?.close();
     setNonBlocking(screen.number);
     // Readiness is registered by descriptor, and a terminal's two directions are watched apart.
-    const keys = duplicate(screen.number);
-    if (this.#input === undefined) keys.close();
-    else this.#addInput(terminalTarget(keys));
     this.#addOutput("stdout", screen, "terminal", this.#shown ?? nullTarget());
     this.#shown = undefined;
-    for (const flow of this.#flows) flow.begin();
+    this.#beginOutputs();
   }
 
-  #addInput(to: Target): void {
-    if (this.#input === undefined) return to.close();
-    const { from, kind } = this.#input;
-    this.#add(this.#flows, { name: "stdin", from, kind, to, discards: false });
+  #beginOutputs(): void {
+    const begin = (): void => {
+      for (const flow of this.#outputs) flow.begin();
+    };
+    const readers = this.#awaitReaders();
+    if (readers === undefined) begin();
+    else readers.then(begin, (error) => this.#warn(`the outputs are lost: ${messageOf(error)}`));
+  }
+
+  /**
+   * Opens the client's input and begins to move it; after {@link begin}, and as late as can be. A client that can write
+   * before it has heard of the process may have written everything, and have found nothing whose input it could close. A
+   * second call does nothing. Throws `Unknown` with containerd's wording.
+   */
+  takeInput(): void {
+    const { stdin } = this.#plan, { master, stdin: pipe } = this.#ends;
+    if (stdin === undefined || this.#input !== undefined || this.#closed !== undefined) return;
+    const end = master === undefined ? pipe : duplicate(master.number);
+    // A successor may find that the process has closed it.
+    if (end === undefined) return;
+    const to = master === undefined ? pipeTarget(end) : terminalTarget(end);
+    try {
+      this.#input = openInput(this.reactor, stdin);
+    } catch (error) {
+      if (master !== undefined) to.close();
+      throw error;
+    }
+    const { from, kind, held } = this.#input;
+    if (this.#stdinClosed) held?.close();
+    this.#add(this.#flows, { name: "stdin", from, kind, to, discards: false }).begin();
   }
 
   async #receiveMaster(): Promise<Descriptor> {
@@ -329,6 +387,7 @@ export class StandardStreams {
    * before {@link begin}; a second call does nothing.
    */
   closeStdin(): void {
+    this.#stdinClosed = true;
     this.#input?.held?.close();
   }
 
@@ -346,7 +405,10 @@ export class StandardStreams {
    */
   async drained(limitMs: number, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted();
-    if (this.#terminal) { for (const flow of this.#outputs) flow.endWhenEmpty(); }
+    for (const flow of this.#outputs) {
+      if (this.#terminal) flow.endWhenEmpty();
+      flow.beginIfOver();
+    }
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const abort = (): void => reject(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });

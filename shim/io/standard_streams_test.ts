@@ -272,6 +272,7 @@ Deno.test("resumeStandardStreams() goes on where another shim has stopped, with 
     const second = await resumeStandardStreams(reactor, options, { stdout: copy });
     await first.close();
     await second.begin();
+    second.takeInput();
     await process.end();
     assert.equal(await second.drained(5000), true);
     await second.close();
@@ -281,12 +282,13 @@ Deno.test("resumeStandardStreams() goes on where another shim has stopped, with 
 
 Deno.test("1,000 sets of streams leave neither descriptors nor memory", () =>
   withFifos(async (reactor, path) => {
-    const options = { ...nothing, stdin: path("in"), stdout: path("out"), stderr: path("err") };
+    const options = { ...nothing, stdin: path("in"), stdout: path("out"), stderr: path("err"), readersMs: 0 };
     let after200 = 0;
     for (let round = 0; round < 1000; round++) {
       const streams = await openStandardStreams(reactor, options);
       writeOnce(streams.child.stdout, new Uint8Array(100));
       await streams.begin();
+      streams.takeInput();
       streams.closeStdin();
       assert.equal(await streams.drained(1000), true);
       await streams.close();

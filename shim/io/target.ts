@@ -7,11 +7,9 @@ import { Failure } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile, setNonBlocking } from "../../ffi/descriptor.ts";
 import { errnoText, isErrno } from "../../ffi/errno.ts";
-import { holdForWriting } from "../../ffi/fifo.ts";
-import type { Reactor, Watch } from "../../ffi/reactor.ts";
-import { bytesUnread, readyNow } from "../../ffi/splice.ts";
+import type { Reactor } from "../../ffi/reactor.ts";
 import { attempt } from "../../ffi/syscall.ts";
-import { after } from "../../ffi/timer.ts";
+import { FifoTarget } from "./fifo_target.ts";
 import type { OutputPlan } from "./stdio_plan.ts";
 import { callInTurn } from "./turns.ts";
 
@@ -24,6 +22,11 @@ export interface Target {
   readonly watchable: boolean;
   /** The FIFO's end that writes, where it is one: while somebody holds a duplicate, no client sees the end. */
   readonly fifo?: Descriptor;
+  /**
+   * Where the first reader has not come yet: resolves when it has, and after that time at the latest. No byte may be given
+   * before. Undefined where nobody is waited for.
+   */
+  whenRead?(timeMsMax: number): Promise<void> | undefined;
   /** Everything was given: the other side sees the end once it has read it. */
   finish(): void;
   /** Gives the descriptors back now. */
@@ -58,62 +61,16 @@ export function nullTarget(): Target {
   return { fd: end.number, takes: "splices", watchable: false, finish: close, close };
 }
 
-/** How soon, and how often at most, a finished FIFO without a reader is looked at again. */
-const lookMs = { first: 50, longest: 1000 };
-
 /**
- * A FIFO that somebody reads, or will read. While bytes come this process holds both sides, so that a reader may leave
- * and another one come: what is printed meanwhile stays in the FIFO, and when that is full in the container's pipe, and
- * then the container waits.
- *
- * At the end the last reader sees the end as soon as it has read everything. Where there is no reader then, and bytes
- * are left, the FIFO is kept for one that still comes, until the target is closed.
+ * Opens what the plan names. `awaitsReader` says that a FIFO's first reader may still be on its way, see
+ * {@link Target.whenRead}. Throws `Unknown` with containerd's wording.
  */
-class FifoTarget implements Target {
-  readonly takes = "splices";
-  readonly watchable = true;
-  readonly #fifo: ReturnType<typeof holdForWriting>;
-  #timer: Watch | undefined;
-
-  constructor(readonly reactor: Reactor, path: string) {
-    this.#fifo = holdForWriting(path);
-  }
-
-  get fifo(): Descriptor {
-    return this.#fifo.used;
-  }
-
-  get fd(): number {
-    return this.#fifo.used.number;
-  }
-
-  finish(): void {
-    this.#fifo.held.close();
-    this.#endForReader(lookMs.first);
-  }
-
-  #endForReader(nextMs: number): void {
-    this.#timer = undefined;
-    // A pipe without readers is an error to its writers, to nobody else. The kernel keeps its bytes while it is open.
-    const isUnread = (readyNow(this.fd, 0) & flags("EPOLLERR")) !== 0 && bytesUnread(this.fd) > 0;
-    if (!isUnread) return this.#fifo.used.close();
-    const later = Math.min(nextMs * 2, lookMs.longest);
-    this.#timer = after(this.reactor, nextMs, () => this.#endForReader(later));
-  }
-
-  close(): void {
-    this.#timer?.close();
-    this.#fifo[Symbol.dispose]();
-  }
-}
-
-/** Opens what the plan names. Throws `Unknown` with containerd's wording. */
-export async function openTarget(reactor: Reactor, plan: OutputPlan): Promise<Target> {
+export async function openTarget(reactor: Reactor, plan: OutputPlan, awaitsReader: boolean): Promise<Target> {
   const { path } = plan;
   try {
     // A FIFO lies where clients make it, in memory; a file may lie on a server that does not answer.
     const kind = plan.kind === "file" ? await kindOfFile(path) : kindOf(path);
-    if (kind === "fifo") return new FifoTarget(reactor, path);
+    if (kind === "fifo") return new FifoTarget(reactor, path, awaitsReader);
     if (kind === "device") {
       const end = openFile(path, flags("O_WRONLY", "O_NONBLOCK", "O_NOCTTY"));
       const close = (): void => end.close();

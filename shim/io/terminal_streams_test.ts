@@ -29,6 +29,7 @@ async function runOnTerminal(
   slave.close();
   sendDescriptor(streams.child.console!, master.number, "/dev/ptmx");
   await streams.begin();
+  streams.takeInput();
   return { streams, process, master };
 }
 
@@ -71,7 +72,7 @@ Deno.test("a terminal that nobody reads takes 25 kB of short lines before its pr
   withFifos(async (reactor, path) => {
     // 16 pages, each of which may be half empty: pieces of more than half a page have none in common.
     const script = "i=0; while [ $i -lt 2500 ]; do echo line $i; i=$((i+1)); done";
-    const screen = await runOnTerminal(reactor, { stdout: path("out") }, script);
+    const screen = await runOnTerminal(reactor, { stdout: path("out"), readersMs: 0 }, script);
     await screen.process.end(); // In spite of nobody who reads.
     assert.equal(await screen.streams.drained(5000), true);
     screen.master.close();

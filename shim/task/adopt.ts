@@ -185,6 +185,7 @@ async function begun(
   const streams = await resumeStandardStreams(reactor, options, ends);
   try {
     await streams.begin();
+    streams.takeInput();
     return streams;
   } catch (error) {
     await streams.close();

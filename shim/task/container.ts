@@ -20,8 +20,13 @@ import { isErrno } from "../../ffi/errno.ts";
 import { deletedFile } from "../../ffi/launch.ts";
 import { signalPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
-import { within } from "../../ffi/timer.ts";
-import { type ChildStreams, openStandardStreams, type StandardStreamsOptions } from "../io/standard_streams.ts";
+import { after, within } from "../../ffi/timer.ts";
+import {
+  type ChildStreams,
+  openStandardStreams,
+  type StandardStreams,
+  type StandardStreamsOptions,
+} from "../io/standard_streams.ts";
 import type { StdioFields } from "../io/stdio_plan.ts";
 import type { EventQueue } from "../server/event_queue.ts";
 import type { ShimLog } from "../server/shim_log.ts";
@@ -74,6 +79,13 @@ export interface Exec {
 
 const SIGKILL = 9;
 
+/**
+ * How long after the creation init's input is opened at the latest. Docker and containerd's clients open it on threads of
+ * their own and start the container at once, whereupon it is opened; what their users have piped into them may be written
+ * and over before they have learned of the task otherwise, and its end would never be told.
+ */
+const inputMs = 100;
+
 /** How long init's exit waits for those of the execs, which end with it. */
 const execsMsMax = 5_000;
 
@@ -104,18 +116,33 @@ export class Container {
   async #make(process: Process | undefined, make: (streams: ChildStreams) => Promise<LiveProcess>): Promise<void> {
     const streams = await this.#openStreams(this.init, process);
     try {
+      if (this.options.restoredFrom !== undefined) await streams.readersCame();
       const live = await make(streams.child);
-      this.init.streams = streams;
+      this.init.use(streams);
       this.#cgroups = cgroupsOf(live.pid);
       this.#watchMemory();
       this.#follow(this.init, live);
       await streams.begin(live.master);
+      this.#takeInputLater(streams);
       this.noteChange();
     } catch (error) {
       if (this.init.pid !== 0) await this.#undoCreate();
       await streams.close();
       throw error;
     }
+  }
+
+  /** For clients that open it before the start, which takes it as well. */
+  #takeInputLater(streams: StandardStreams): void {
+    if (this.init.stdio.stdin === "") return;
+    after(this.around.reactor, inputMs, () => {
+      try {
+        streams.takeInput();
+        this.noteChange();
+      } catch {
+        // The start fails for the same reason, and tells it.
+      }
+    });
   }
 
   /** Ends an init of which nobody will hear. */
@@ -287,8 +314,14 @@ export class Container {
 
   async #startInit(): Promise<void> {
     const { id, engine, process, restoredFrom } = this.options;
+    // What it prints in its first moment, which may be its last, has somebody who reads it.
+    await this.init.streams?.readersCame();
+    this.init.streams?.takeInput();
     if (restoredFrom === undefined) await engine.start();
-    else await this.#make(process, (streams) => engine.restore(restoredFrom, streams));
+    else {
+      await this.#make(process, (streams) => engine.restore(restoredFrom, streams));
+      this.init.streams?.takeInput();
+    }
     this.init.status = "running";
     this.around.events.add("/tasks/start", "TaskStart", TaskStart, { containerId: id, pid: this.init.pid });
   }
@@ -302,11 +335,13 @@ export class Container {
     }
     const streams = await this.#openStreams(process, spec);
     try {
+      await streams.readersCame();
       const live = await engine.exec(process.execId, spec, streams.child);
-      process.streams = streams;
+      process.use(streams);
       process.status = "running";
       this.#follow(process, live);
       await streams.begin(live.master);
+      streams.takeInput();
     } catch (error) {
       await streams.close();
       if (process.pid === 0) process.end({ status: 255, at: Date.now() });

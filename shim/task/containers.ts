@@ -7,6 +7,7 @@ import { Failure, messageOf } from "../../api/errors.ts";
 import type { CreateTaskRequest } from "../../api/gen/runtime/task/v2/shim.ts";
 import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
 import { readLaunch } from "../../ffi/launch.ts";
+import { within } from "../../ffi/timer.ts";
 import { parseSpec } from "../oci/spec/parse.ts";
 import type { Children } from "./children.ts";
 import { Container, type Owner, type Surroundings } from "./container.ts";
@@ -14,6 +15,9 @@ import type { Engine, RestoreSource } from "./engine.ts";
 import { LibraryEngine } from "./library_engine.ts";
 import { type PreparedRoot, prepareRoot, unmountAll } from "./root_mounts.ts";
 import { type RuntimeOptions, runtimeOptions, stateRootOf, writeOptions } from "./runtime_options.ts";
+
+/** How long who asks for a container waits until it is made. */
+const creationMsMax = 10_000;
 
 /** What is told of containers that come and go. */
 export interface ContainersObserver {
@@ -26,7 +30,7 @@ export interface ContainersObserver {
 /** See the module. */
 export class Containers {
   readonly #containers = new Map<string, Container>();
-  readonly #coming = new Set<string>();
+  readonly #coming = new Map<string, Promise<unknown>>();
 
   constructor(
     readonly around: Surroundings,
@@ -45,6 +49,16 @@ export class Containers {
     return this.#containers.get(id);
   }
 
+  /**
+   * As {@link get}, for clients that may ask before they hear of the creation: it is waited for, at most 10 s. One that has
+   * written all of a container's input wants to close it, and asks for the container first.
+   */
+  async whenMade(id: string): Promise<Container | undefined> {
+    const coming = this.#coming.get(id);
+    if (coming !== undefined) await within(this.around.reactor, coming, creationMsMax);
+    return this.get(id);
+  }
+
   /** Those that were created and not deleted. */
   all(): Container[] {
     return [...this.#containers.values()];
@@ -59,7 +73,8 @@ export class Containers {
   async add(id: string, make: () => Promise<Container>): Promise<Container> {
     if (this.#containers.has(id) || this.#coming.has(id)) throw new Failure("AlreadyExists", `container ${id}`);
     this.observer.coming(id);
-    this.#coming.add(id);
+    const made = Promise.withResolvers<void>();
+    this.#coming.set(id, made.promise);
     try {
       const container = await make();
       this.#containers.set(id, container);
@@ -69,6 +84,7 @@ export class Containers {
       throw error;
     } finally {
       this.#coming.delete(id);
+      made.resolve();
     }
   }
 

@@ -16,8 +16,8 @@ import type { Exit } from "./exits.ts";
 /** created → (running ↔ paused) → stopped; a process that was never started may be stopped or deleted as well. */
 export type ProcessStatus = "created" | "running" | "paused" | "stopped";
 
-/** How long output may come after a process's end: somebody else may have the pipe and never end. containerd's limit. */
-const drainMsMax = 10_000;
+/** How long output may come after a process's end: somebody else may have the pipe and never end. containerd's limits. */
+const drainMsMax = { init: 10_000, exec: 2_000 };
 
 /** See the module. */
 export class TaskProcess {
@@ -71,6 +71,12 @@ export class TaskProcess {
     this.#exited.resolve(exit);
   }
 
+  /** Notes its streams; an input that was closed while they were opened is closed now. */
+  use(streams: StandardStreams): void {
+    this.streams = streams;
+    if (this.stdinClosed) streams.closeStdin();
+  }
+
   /** Closes the input for good: what clients have written is delivered first. */
   closeStdin(): void {
     this.stdinClosed = true;
@@ -81,10 +87,12 @@ export class TaskProcess {
   drain(): void {
     const { streams } = this;
     if (streams === undefined) return;
-    this.#drained = streams.drained(drainMsMax).catch(() => {}).then(() => streams.close());
+    this.#drained = streams.drained(drainMsMax[this.execId === "" ? "init" : "exec"]).catch(() => {}).then(() =>
+      streams.close()
+    );
   }
 
-  /** Waits until everything that was printed is delivered, at most 10 s after the end, and gives the streams back. */
+  /** Waits until everything that was printed is delivered, at most 10 s after the end (an exec: 2 s), and gives the streams back. */
   async release(): Promise<void> {
     await this.#drained;
     await this.streams?.close();

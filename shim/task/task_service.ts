@@ -51,14 +51,22 @@ export interface ShimLife {
   shutDown(): void;
 }
 
+function known(container: Container | undefined): Container {
+  if (container === undefined) throw new Failure("NotFound", "container not created");
+  return container;
+}
+
 /** Answers the daemon. Failures have the texts of containerd's own shim, which clients look at. */
 export class TaskService implements ServiceOf<typeof TaskDefinition> {
   constructor(readonly containers: Containers, readonly life: ShimLife) {}
 
   #container(id: string): Container {
-    const found = this.containers.get(id);
-    if (found === undefined) throw new Failure("NotFound", "container not created");
-    return found;
+    return known(this.containers.get(id));
+  }
+
+  /** As {@link #container}; one that is being made is waited for. */
+  async #madeContainer(id: string): Promise<Container> {
+    return known(await this.containers.whenMade(id));
   }
 
   async create(request: CreateTaskRequest): Promise<CreateTaskResponse> {
@@ -108,9 +116,8 @@ export class TaskService implements ServiceOf<typeof TaskDefinition> {
     return {};
   }
 
-  // deno-lint-ignore require-await -- what is thrown must be a rejection
   async state({ id, execId }: StateRequest): Promise<StateResponse> {
-    const container = this.#container(id);
+    const container = await this.#madeContainer(id);
     return container.process(execId).state(container.options.bundle, container.paused);
   }
 
@@ -143,9 +150,8 @@ export class TaskService implements ServiceOf<typeof TaskDefinition> {
     };
   }
 
-  // deno-lint-ignore require-await -- what is thrown must be a rejection
   async closeIO({ id, execId, stdin }: CloseIORequest): Promise<Empty> {
-    const container = this.#container(id);
+    const container = await this.#madeContainer(id);
     const process = container.process(execId);
     if (stdin) process.closeStdin();
     container.noteChange();
