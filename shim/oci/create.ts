@@ -245,8 +245,9 @@ async function openRoot(reactor: Reactor, root: RootSource) {
 
 /** Whether a mount of the spec has ids mapped. */
 function hasIdMaps({ mounts }: Spec): boolean {
-  return mounts?.some(({ uidMappings, options }) =>
-    uidMappings !== undefined || options?.includes("idmap") || options?.includes("ridmap")
+  return mounts?.some(({ uidMappings, gidMappings, options }) =>
+    (uidMappings?.length ?? 0) > 0 || (gidMappings?.length ?? 0) > 0 ||
+    options?.includes("idmap") || options?.includes("ridmap")
   ) ?? false;
 }
 

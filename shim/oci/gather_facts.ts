@@ -10,13 +10,13 @@ import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
 import type { Preserved } from "./launch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
+import { linkedDestinations } from "./linked_destinations.ts";
 import { ownedByJoinedUser } from "./namespace_owners.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
 import { joinsUserNamespace } from "./plan/join.ts";
 import { cleanPath } from "./plan/paths.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { coveredModes } from "./covered_modes.ts";
-import { resolveInRoot } from "./resolve_in_root.ts";
 
 /** What is known already. */
 export interface KnownFacts {
@@ -91,20 +91,6 @@ export function bindSources(spec: Spec, bundle: string): Map<string, "directory"
     if (kind === "directory" || kind === "file") sources.set(path, kind);
   }
   return sources;
-}
-
-/**
- * The destinations of mounts that lead through links, with where they end. Of a root that exists in the container only,
- * nothing is known here: there a link must lead to something that exists.
- */
-export function linkedDestinations(spec: Spec, root: RootSource): Map<string, string> {
-  const destinations = new Map<string, string>();
-  if (root.kind !== "directory") return destinations;
-  for (const { destination } of spec.mounts ?? []) {
-    const end = resolveInRoot(root.path, destination);
-    if (end !== cleanPath(destination)) destinations.set(destination, end);
-  }
-  return destinations;
 }
 
 /**

@@ -5,9 +5,9 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import type { Spec } from "../../api/oci/runtime_spec.ts";
+import type { Linux, Mount, Spec } from "../../api/oci/runtime_spec.ts";
 import { constant, flags } from "../../ffi/constants.ts";
-import { Descriptor } from "../../ffi/descriptor.ts";
+import { Descriptor, openFile } from "../../ffi/descriptor.ts";
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
@@ -21,8 +21,10 @@ export interface IdMappedMounts extends Disposable {
   mounts: readonly Descriptor[];
 }
 
-function isIdMapped({ uidMappings, options }: NonNullable<Spec["mounts"]>[number]): boolean {
-  return uidMappings !== undefined || parseMountOptions(options ?? []).idMap !== "none";
+/** Whether a mount of the spec has ids mapped. */
+export function isIdMapped({ uidMappings, gidMappings, options }: Mount): boolean {
+  return [uidMappings, gidMappings].some((mappings) => (mappings?.length ?? 0) > 0) ||
+    parseMountOptions(options ?? []).idMap !== "none";
 }
 
 /** The keys of a spec's mounts with ids mapped, in the order of {@link openIdMappedMounts}. */
@@ -42,12 +44,9 @@ export async function openIdMappedMounts(reactor: Reactor, spec: Spec, bundle: s
       const { source = "", destination } = mount;
       const options = parseMountOptions(mount.options ?? []);
       const does = `mount "${source}" on "${destination}" with ids mapped`;
-      const uids = mount.uidMappings ?? spec.linux?.uidMappings ?? [];
-      const gids = mount.gidMappings ?? spec.linux?.gidMappings ?? [];
       if (!options.bind) throw new Failure("InvalidArgument", `${does}: want a bind mount`);
-      if (uids.length === 0 || gids.length === 0) throw new Failure("InvalidArgument", `${does}: want mappings`);
       const path = source.startsWith("/") ? source : `${bundle}/${source}`;
-      using namespace = await holdUserNamespace(reactor, { uids, gids });
+      using namespace = await openMaps(reactor, mount, spec.linux ?? {}, does);
       keys.push(sourceKey(path, destination));
       mounts.push(mapIds(path, options, namespace, does));
     }
@@ -56,6 +55,31 @@ export async function openIdMappedMounts(reactor: Reactor, spec: Spec, bundle: s
     throw error;
   }
   return { keys, mounts, [Symbol.dispose]: close };
+}
+
+/** The user namespace of the maps: the mount's own ones, else the container's. */
+async function openMaps(reactor: Reactor, mount: Mount, linux: Linux, does: string): Promise<Descriptor> {
+  const given = (mappings: Mount["uidMappings"]) => mappings !== undefined && mappings.length > 0;
+  const own = given(mount.uidMappings) || given(mount.gidMappings);
+  const joined = linux.namespaces?.find(({ type, path }) => type === "user" && path)?.path;
+  if (!own && joined !== undefined) return openNamespace(joined, does);
+  const { uidMappings: uids = [], gidMappings: gids = [] } = own ? mount : linux;
+  if (uids.length === 0 || gids.length === 0) {
+    throw new Failure("InvalidArgument", `${does}: want mappings for users and groups, or a user namespace`);
+  }
+  return await holdUserNamespace(reactor, { uids, gids });
+}
+
+function openNamespace(path: string, does: string): Descriptor {
+  try {
+    // Whatever lies there, this does not wait for it; only a namespace is good for a mount.
+    return openFile(path, flags("O_RDONLY", "O_NONBLOCK"));
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new Failure("InvalidArgument", `${does}: user namespace "${path}": ${errnoText(error.errno)}`, {
+      cause: error,
+    });
+  }
 }
 
 function mapIds(path: string, options: ReturnType<typeof parseMountOptions>, namespace: Descriptor, does: string) {

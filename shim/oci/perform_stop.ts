@@ -75,13 +75,23 @@ export async function performStop(stop: Exclude<Stop, HomeStop>, stopped: Stoppe
   await runCreateContainerHooks({ spec, state });
 }
 
-/** Sets limits from outside: in a user namespace nobody may raise one. */
+/**
+ * Raises limits from outside: in a user namespace nobody may. Lower ones the process sets itself, when it has opened all
+ * that its mounts need.
+ */
 function raiseLimits({ process }: Spec, pid: number): void {
   for (const { type, soft, hard } of process?.rlimits ?? []) {
+    // The names were validated, and the table has all of them.
+    const resource = flags(type as ConstantName);
+    const limits = new BigUint64Array(2);
+    call("prlimit64", pid, resource, 0, limits);
+    const wanted = [limitValue(soft), limitValue(hard)].map((value, index) => {
+      const now = limits[index]!;
+      return value > now ? value : now;
+    });
+    if (wanted.every((value, index) => value === limits[index])) continue;
     try {
-      // The names were validated, and the table has all of them.
-      const resource = flags(type as ConstantName);
-      call("prlimit64", pid, resource, new BigUint64Array([limitValue(soft), limitValue(hard)]), 0);
+      call("prlimit64", pid, resource, new BigUint64Array(wanted), 0);
     } catch (error) {
       if (!isErrno(error, "EPERM")) throw error;
       throw new Failure("PermissionDenied", `error setting rlimit ${type}: operation not permitted`, { cause: error });

@@ -10,11 +10,14 @@ import { components } from "./plan/paths.ts";
 /** As many links as the kernel follows in one path. */
 const linksMax = 40;
 
+/** What the link at a path of the root says; undefined where there is no link. The directories above it are none. */
+export type LinkReader = (path: string) => string | undefined;
+
 /**
- * The path without links, as if `root` were the root directory; what does not exist is taken as it stands, also behind a
- * link that leads nowhere. Only a hint: the file system may change, and whoever uses the path resolves it safely again.
+ * The path without links, as if the root were the root directory; what does not exist is taken as it stands, also behind
+ * a link that leads nowhere. Only a hint: the file system may change, and whoever uses the path resolves it safely again.
  */
-export function resolveInRoot(root: string, path: string): string {
+export function resolveLinks(path: string, linkAt: LinkReader): string {
   const waiting = components(path).reverse();
   let resolved: string[] = [];
   for (let links = 0; waiting.length > 0;) {
@@ -23,7 +26,7 @@ export function resolveInRoot(root: string, path: string): string {
       resolved.pop();
       continue;
     }
-    const target = links < linksMax ? linkTarget(`${root}/${[...resolved, part].join("/")}`) : undefined;
+    const target = links < linksMax ? linkAt(`/${[...resolved, part].join("/")}`) : undefined;
     if (target === undefined) {
       resolved.push(part);
       continue;
@@ -35,11 +38,18 @@ export function resolveInRoot(root: string, path: string): string {
   return `/${resolved.join("/")}`;
 }
 
+/** The same for a root that is a directory. */
+export function resolveInRoot(root: string, path: string): string {
+  return resolveLinks(path, linksBelow(root));
+}
+
 const buffer = new Uint8Array(4096);
 const decoder = new TextDecoder();
 
-/** What a link says; undefined where there is no link. */
-function linkTarget(path: string): string | undefined {
-  const length = attempt("readlinkat", flags("AT_FDCWD"), path, buffer, buffer.length);
-  return length < 0 ? undefined : decoder.decode(buffer.subarray(0, length));
+/** Reads the links of a root that is a directory. */
+export function linksBelow(root: string): LinkReader {
+  return (path) => {
+    const length = attempt("readlinkat", flags("AT_FDCWD"), `${root}${path}`, buffer, buffer.length);
+    return length < 0 ? undefined : decoder.decode(buffer.subarray(0, length));
+  };
 }

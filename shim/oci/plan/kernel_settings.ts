@@ -5,7 +5,7 @@
  */
 import type { Linux } from "../../../api/oci/runtime_spec.ts";
 import { flag, type Program, room, type Slot, text } from "../../../ffi/program/program.ts";
-import { newFileSystem } from "./mounts.ts";
+import { newFileSystem } from "./new_mounts.ts";
 
 /** Brings `lo` up in a network namespace of its own (netdevice(7) SIOCSIFFLAGS; struct ifreq is 40 bytes). */
 export function addLoopback(program: Program): void {

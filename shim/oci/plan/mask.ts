@@ -5,7 +5,8 @@
  */
 import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
 import type { Facts } from "./facts.ts";
-import { type Mounted, newFileSystem, setAttributes } from "./mounts.ts";
+import type { Mounted } from "./mounts.ts";
+import { newFileSystem, setAttributes } from "./new_mounts.ts";
 import { cleanPath, type Paths } from "./paths.ts";
 
 /** The container's own proc and sysfs, as far as it has them. */

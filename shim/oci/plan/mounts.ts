@@ -5,10 +5,12 @@
  */
 import { Failure } from "../../../api/errors.ts";
 import type { Mount } from "../../../api/oci/runtime_spec.ts";
-import { constant, type ConstantName, sumOf } from "../../../ffi/constants.ts";
-import { type Data, flag, Label, type Program, Slot, text, words } from "../../../ffi/program/program.ts";
+import type { ConstantName } from "../../../ffi/constants.ts";
+import { flag, Label, type Program, Slot, text } from "../../../ffi/program/program.ts";
+import { broughtSource, mountTarget } from "./brought_source.ts";
 import type { CgroupPlace, Facts } from "./facts.ts";
-import { type Attributes, type MountOptions, parseMountOptions } from "./mount_options.ts";
+import { type MountOptions, parseMountOptions } from "./mount_options.ts";
+import { newFileSystem, noSelinux, setAttributes, setPropagation } from "./new_mounts.ts";
 import { cleanPath, components, openHow, openHowSize, type Paths } from "./paths.ts";
 import { sourceKey } from "./user_namespace.ts";
 
@@ -38,108 +40,12 @@ export interface Mounted {
   devIsBind: boolean;
   /** Memory file systems made by this plan, by destination: they are empty but for what the plan puts there. */
   fresh: Map<string, Slot>;
+  /** Where the mounts so far are, in their order. */
+  targets: string[];
   /** Mounts that become read-only only when everything stands. */
   readOnlyLater: { mount: Slot; does: string }[];
   /** Memory file systems that begin with what they cover. */
   copies: { from: Slot; to: Slot; does: string }[];
-}
-
-/** struct mount_attr: attr_set, attr_clr, propagation, userns_fd. */
-function mountAttr(attributes: Attributes, propagation?: ConstantName): Data {
-  const bits = [
-    sumOf(attributes.set),
-    sumOf(attributes.clear),
-    propagation === undefined ? 0 : constant(propagation),
-    0,
-  ];
-  return words(bits, () => {
-    const parts = [
-      attributes.set.length > 0 ? `set=${attributes.set.join("|")}` : "",
-      attributes.clear.length > 0 ? `clear=${attributes.clear.join("|")}` : "",
-      propagation === undefined ? "" : `propagation=${propagation}`,
-    ];
-    return `{${parts.filter((text) => text !== "").join(", ")}}`;
-  });
-}
-
-/** Changes the attributes of a mount; nothing where there is nothing to change. */
-export function setAttributes(
-  program: Program,
-  mount: Slot | number,
-  attributes: Attributes,
-  does: string,
-  recursive = false,
-): void {
-  if (attributes.set.length === 0 && attributes.clear.length === 0) return;
-  program.add({
-    call: "mount_setattr",
-    args: [
-      mount,
-      "",
-      recursive ? flag("AT_EMPTY_PATH", "AT_RECURSIVE") : flag("AT_EMPTY_PATH"),
-      mountAttr(attributes),
-      32,
-    ],
-    does,
-  });
-}
-
-/** Changes how mount events pass to and from a mount. */
-export function setPropagation(
-  program: Program,
-  mount: Slot | number,
-  change: MountOptions["propagation"][number],
-  does: string,
-): void {
-  program.add({
-    call: "mount_setattr",
-    args: [
-      mount,
-      "",
-      change.recursive ? flag("AT_EMPTY_PATH", "AT_RECURSIVE") : flag("AT_EMPTY_PATH"),
-      mountAttr({ set: [], clear: [] }, change.type),
-      32,
-    ],
-    does,
-  });
-}
-
-/** In runc's words, as `addLabels` has it. */
-const noSelinux = "selinux label is specified in config, but selinux is disabled or not supported";
-
-/** A new file system as a detached mount. */
-export function newFileSystem(
-  program: Program,
-  name: string,
-  type: string,
-  source: string,
-  options: Pick<MountOptions, "flags" | "parameters" | "attributes">,
-  does: string,
-): Slot {
-  const context = program.result(`${name}.fs`, {
-    call: "fsopen",
-    args: [type, flag("FSOPEN_CLOEXEC")],
-    does,
-    errors: { ENODEV: `${does}: no such device: this kernel has no file system "${type}"` },
-  });
-  const configure = (key: string, value: string | undefined): void =>
-    program.add({
-      call: "fsconfig",
-      args: value === undefined
-        ? [context, flag("FSCONFIG_SET_FLAG"), key, 0, 0]
-        : [context, flag("FSCONFIG_SET_STRING"), key, value, 0],
-      does: `${does}: option "${key}${value === undefined ? "" : `=${value}`}"`,
-      ...(key === "context" ? { errors: { EINVAL: noSelinux } } : {}),
-    });
-  configure("source", source);
-  for (const name of options.flags) configure(name, undefined);
-  for (const [key, value] of options.parameters) configure(key, value);
-  program.add({ call: "fsconfig", args: [context, flag("FSCONFIG_CMD_CREATE"), 0, 0, 0], does });
-  return program.result(`${name}.mount`, {
-    call: "fsmount",
-    args: [context, flag("FSMOUNT_CLOEXEC"), flag(...options.attributes.set)],
-    does,
-  });
 }
 
 /** What mounts need besides the spec's list of them. */
@@ -154,7 +60,7 @@ export interface MountInputs {
 
 /** Makes the spec's mounts, in order. */
 export function addMounts(paths: Paths, mounts: readonly Mount[], facts: Facts, inputs: MountInputs): Mounted {
-  const mounted: Mounted = { devIsBind: false, fresh: new Map(), readOnlyLater: [], copies: [] };
+  const mounted: Mounted = { devIsBind: false, fresh: new Map(), targets: [], readOnlyLater: [], copies: [] };
   for (const mount of mounts) new MountSteps(paths, mount, facts, mounted, inputs).add();
   return mounted;
 }
@@ -176,10 +82,7 @@ class MountSteps {
     readonly inputs: MountInputs,
   ) {
     this.program = paths.program;
-    const kernels = mount.type === "proc" || mount.type === "sysfs";
-    this.target = kernels
-      ? cleanPath(mount.destination)
-      : facts.destinations.get(mount.destination) ?? cleanPath(mount.destination);
+    this.target = mountTarget(mount, facts);
     this.options = parseMountOptions(mount.options ?? []);
     this.type = this.options.bind ? "bind" : mount.type ?? "none";
     const what = this.options.bind ? `"${mount.source}"` : this.type;
@@ -198,6 +101,7 @@ class MountSteps {
     if (this.options.bind) this.#bind();
     else if (this.type === "cgroup") this.#cgroup();
     else this.#fileSystem();
+    this.mounted.targets.push(this.target);
   }
 
   #refuseOverProc(): void {
@@ -301,7 +205,10 @@ class MountSteps {
       args: [paths.root, target, plain, openHowSize],
       does,
       into: slot,
-      errors: { ELOOP: `${does}: the image has a symbolic link on the way to it, where a directory must be` },
+      errors: {
+        ELOOP:
+          `${does}: filesystem "${this.type}" must be mounted on ordinary directory: the image has a symbolic link`,
+      },
     };
     program.add({ ...open, allow: ["ENOENT"], otherwise: missing, then: found });
     program.bind(missing);
@@ -312,15 +219,40 @@ class MountSteps {
   }
 
   #bind(): void {
-    const { program, does, options } = this;
+    const { program, paths, does, options } = this;
     const source = this.#source();
-    const kind = this.facts.sources.get(source);
-    if (kind === undefined) {
-      throw new Failure("NotFound", `${does}: the source does not exist; make it first or correct the path`);
+    const { sources, root } = this.facts;
+    const kind = sources.get(source);
+    const brought = broughtSource(source, root, this.mounted.targets, kind !== undefined);
+    const missing = `${does}: the source does not exist; make it first or correct the path`;
+    if (brought !== undefined) {
+      const mount = this.#clone(paths.open(brought, does, { ENOENT: missing }));
+      setAttributes(program, mount, options.attributes, does);
+      this.#attachBrought(mount);
+      this.#finish(mount);
+      return;
     }
+    if (kind === undefined) throw new Failure("NotFound", missing);
     const mount = this.#openSource(source);
     setAttributes(program, mount, options.attributes, does);
     this.#attach(mount, this.#place(kind));
+  }
+
+  /** Attaches what is only now known to be a directory or not. */
+  #attachBrought(mount: Slot): void {
+    const { program, paths, does } = this;
+    const file = new Label(paths.name("file")), done = new Label(paths.name("attached"));
+    program.add({
+      call: "openat",
+      args: [mount, ".", flag("O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0],
+      does,
+      allow: ["ENOTDIR"],
+      otherwise: file,
+    });
+    paths.attach(mount, this.#place("directory"), does, { then: done });
+    program.bind(file);
+    paths.attach(mount, this.#place("file"), does);
+    program.bind(done);
   }
 
   /** The source as a detached mount. */
@@ -328,15 +260,17 @@ class MountSteps {
     const key = sourceKey(source, this.mount.destination);
     const index = this.facts.idMapped?.indexOf(key) ?? -1;
     if (index >= 0) return this.inputs.idmaps[index]!;
-    return this.inputs.sources.get(key) ?? this.program.result(`${this.name}.mount`, {
+    return this.inputs.sources.get(key) ?? this.#clone(source);
+  }
+
+  /** A further, detached mount of what is at the path, or was opened. */
+  #clone(source: string | Slot): Slot {
+    const names: ConstantName[] = ["OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"];
+    if (this.options.recursiveBind) names.push("AT_RECURSIVE");
+    if (source instanceof Slot) names.push("AT_EMPTY_PATH");
+    return this.program.result(`${this.name}.mount`, {
       call: "open_tree",
-      args: [
-        flag("AT_FDCWD"),
-        source,
-        this.options.recursiveBind
-          ? flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")
-          : flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"),
-      ],
+      args: [...(source instanceof Slot ? [source, ""] : [flag("AT_FDCWD"), source]), flag(...names)],
       does: this.does,
     });
   }
@@ -356,6 +290,11 @@ class MountSteps {
   #attach(mount: Slot | number, target: Slot): void {
     this.paths.keepKernelFiles(target, this.target, this.does);
     this.paths.attach(mount, target, this.does);
+    this.#finish(mount);
+  }
+
+  /** What is set on a mount in its place. */
+  #finish(mount: Slot | number): void {
     for (const change of this.options.propagation) setPropagation(this.program, mount, change, this.does);
     setAttributes(this.program, mount, this.options.recursiveAttributes, this.does, true);
   }

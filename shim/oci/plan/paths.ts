@@ -52,6 +52,16 @@ export class Paths {
     return `${base}${++this.#count}`;
   }
 
+  /** Opens an existing path of the root. */
+  open(path: string, does: string, errors: NonNullable<Step["errors"]> = {}): Slot {
+    return this.program.result(this.name("path"), {
+      call: "openat2",
+      args: [this.root, cleanPath(path), this.#inRoot, openHowSize],
+      does,
+      errors,
+    });
+  }
+
   /**
    * Opens an existing path, of the root or of the mount `from`; where it is missing, or no directory though it should be,
    * the program goes on at `missing`.

@@ -9,6 +9,7 @@
  */
 import type { Spec } from "../../../api/oci/runtime_spec.ts";
 import { flag, type Program, room, type Slot } from "../../../ffi/program/program.ts";
+import { broughtSource, mountTarget } from "./brought_source.ts";
 import type { Facts } from "./facts.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import type { Paths } from "./paths.ts";
@@ -46,14 +47,18 @@ export function addNamespaceRoot(program: Program): void {
 export function openSources(
   paths: Paths,
   spec: Spec,
-  { bundle, idMapped = [] }: Pick<Facts, "bundle" | "idMapped">,
+  facts: Pick<Facts, "bundle" | "idMapped" | "sources" | "root" | "destinations">,
 ): Map<string, Slot> {
+  const { bundle, idMapped = [] } = facts;
   const opened = new Map<string, Slot>();
-  for (const { source, destination, options } of spec.mounts ?? []) {
+  const mounts = spec.mounts ?? [];
+  const targets = mounts.map((mount) => mountTarget(mount, facts));
+  for (const [index, { source, destination, options }] of mounts.entries()) {
     const { bind, recursiveBind } = parseMountOptions(options ?? []);
     if (!bind || !source) continue;
     const path = source.startsWith("/") ? source : `${bundle}/${source}`;
     if (idMapped.includes(sourceKey(path, destination))) continue;
+    if (broughtSource(path, facts.root, targets.slice(0, index), facts.sources.has(path)) !== undefined) continue;
     const does = `mount "${source}" on "${destination}"`;
     opened.set(
       sourceKey(path, destination),
