@@ -22,6 +22,7 @@ const personalities: Record<string, () => Promise<Personality>> = {
   doctor: () => import("./cli/store/doctor.ts"),
   adopt: () => import("./cli/store/adopt.ts"),
   help: () => import("./cli/help.ts"),
+  version: () => import("./cli/version.ts"),
 };
 
 /** Name of the executable or of a link to it → the words that it stands for. */
@@ -31,13 +32,16 @@ const links: Record<string, string[]> = {
   "containerd-shim-ts-v2": ["shim"],
 };
 
+/** Flags in the place of a first word. */
+const flags: Record<string, string> = { "--version": "version", "-v": "version" };
+
 // The launcher passes its own name on; a compiled executable has it itself.
 const argv0 = Deno.env.get("BARGE_ARGV0") ?? Deno.readTextFileSync("/proc/self/cmdline").split("\0")[0];
 const called = argv0?.split("/").at(-1) ?? "";
 // Whatever runtime a configuration calls barge by, its shim is this one.
 const stands = links[called] ?? (called.startsWith("containerd-shim-") ? ["shim"] : []);
 const [word, ...args] = [...stands, ...Deno.args];
-const load = personalities[word ?? "help"];
+const load = personalities[flags[word ?? ""] ?? word ?? "help"];
 const exitCode = load === undefined
   ? await (await personalities.help!()).main([word!])
   : await (await load()).main(args);

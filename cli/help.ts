@@ -15,6 +15,7 @@ const commands: readonly [name: string, description: string][] = [
   ["doctor", "Say what is wrong with a store, and repair it"],
   ["adopt", "Take over what a stock containerd knows"],
   ["help", "Show this text"],
+  ["version", "Say which version this is"],
 ];
 
 /** Prints the commands; with an unknown word, what may have been meant, and fails. */

@@ -41,7 +41,11 @@ const commands: Readonly<Record<string, Command>> = {
     run: showDefault,
   },
   dump: { help: "Print the configuration with its imports and all defaults", flags: dumpFlags, run: dump },
-  migrate: { help: "Print the same in the current version, to be stored instead", flags: migrateFlags, run: migrate },
+  migrate: {
+    help: "Print the file in the current version, to be stored instead; its imports are not part of it",
+    flags: migrateFlags,
+    run: migrate,
+  },
   check: { help: "List what is wrong with the configuration; fail where anything is", flags: checkFlags, run: check },
 };
 
@@ -117,16 +121,17 @@ async function showDefault(args: string[], io: ConfigIo): Promise<number> {
 
 async function dump(args: string[], io: ConfigIo): Promise<number> {
   const flags = flagsOf("dump", dumpFlags, args, io);
-  return flags === undefined ? 0 : await print(io, flags.config, flags.origins);
+  return flags === undefined ? 0 : print(io, await load(io, flags.config, { missingIsFine: true }), flags.origins);
 }
 
 async function migrate(args: string[], io: ConfigIo): Promise<number> {
   const flags = flagsOf("migrate", migrateFlags, args, io);
-  return flags === undefined ? 0 : await print(io, flags.config, false);
+  if (flags === undefined) return 0;
+  // Each file is migrated by itself: the imported ones stay beside it, and count after it.
+  return print(io, await load(io, flags.config, { missingIsFine: true, alone: true }), false);
 }
 
-async function print(io: ConfigIo, config: string | undefined, origins: boolean): Promise<number> {
-  const loaded = await load(io, config, true);
+function print(io: ConfigIo, loaded: LoadedConfig, origins: boolean): number {
   const errors = loaded.problems.filter(({ severity }) => severity === "error");
   for (const problem of errors.length > 0 ? errors : loaded.problems) {
     const word = problem.severity === "error" ? "error" : "warning";
@@ -143,7 +148,7 @@ const words: Readonly<Record<Severity, string>> = { error: "error", problem: "wa
 async function check(args: string[], io: ConfigIo): Promise<number> {
   const flags = flagsOf("check", checkFlags, args, io);
   if (flags === undefined) return 0;
-  const { problems, files } = await load(io, flags.config, false);
+  const { problems, files } = await load(io, flags.config);
   for (const problem of [...problems].sort(byPlace(files))) {
     io.out(`${showOrigin(problem.at)}: ${words[problem.severity]}: ${problem.message}\n`);
   }
@@ -159,10 +164,14 @@ function byPlace(files: readonly string[]): (a: Problem, b: Problem) => number {
     files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column;
 }
 
-function load(io: ConfigIo, config: string | undefined, missingIsFine: boolean): Promise<LoadedConfig> {
+function load(
+  io: ConfigIo,
+  config: string | undefined,
+  options: { missingIsFine?: boolean; alone?: boolean } = {},
+): Promise<LoadedConfig> {
   return loadConfig({
     path: config ?? io.config,
-    missingIsFine,
+    ...options,
     schemas: pluginSchemas,
     foreign: foreignPlugins,
     ...io.signal === undefined ? {} : { signal: io.signal },

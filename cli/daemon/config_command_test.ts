@@ -70,16 +70,33 @@ const old = {
   "more.toml": "[debug]\nlevel = 'debug'\n",
 };
 
-Deno.test("config migrate prints the current version of all files, and warns of what it does not know", async () => {
+Deno.test("config migrate prints the file's current version, and warns of what it does not know", async () => {
   const { code, out, err } = await run(["migrate"], old);
   equal(code, 0);
   match(out, /^version = 4\nroot = '\/old'\n/);
   match(out, /\n {2}\[plugins\.'io\.containerd\.gc\.v1\.scheduler'\]\n {4}pause_threshold = 0\.1\n/);
-  match(out, /\n\[debug\]\n {2}level = 'debug'\n/);
+  match(out, /\nimports = \['more\.toml'\]\n/);
+  match(out, /\n\[debug\]\n {2}level = ''\n/);
   match(
     err,
     /warning: @\/config\.toml:5:3: unknown key plugins\.'io\.containerd\.gc\.v1\.scheduler'\.pause_treshold: did you mean pause_threshold\?\n/,
   );
+});
+
+Deno.test("config migrate keeps the patterns of imports, also of files of a later version, and what they say", async () => {
+  const files = {
+    "config.toml": "version = 2\nroot = '/old'\nimports = ['*.drop.toml']\n[grpc]\naddress = '/x/c.sock'\n",
+    "a.drop.toml": "version = 3\nroot = '/new'\n[plugins.'io.containerd.gc.v1.scheduler']\npause_threshold = 0.3\n",
+  };
+  const refused = await run(["dump"], files);
+  match(refused.err, /drop-in config version 3 higher than root config version 2/);
+  const { code, out, err } = await run(["migrate"], files);
+  deepEqual([code, out.includes("imports = ['*.drop.toml']")], [0, true], err);
+  match(out, /\nroot = '\/old'\n/);
+  const { out: dumped } = await run(["dump"], { ...files, "config.toml": out });
+  match(dumped, /\nroot = '\/new'\n/);
+  match(dumped, /\n {4}pause_threshold = 0\.3\n/);
+  match(dumped, /\n {4}address = '\/x\/c\.sock'\n/);
 });
 
 Deno.test("config dump --origins says where each value was written", async () => {
@@ -123,7 +140,9 @@ Deno.test("config check lets an old version pass, and says what to do about it",
 });
 
 Deno.test("config says what it can do, and refuses the rest", async () => {
-  for (const args of [[], ["--help"], ["help"]]) match((await run(args)).out, / {2}migrate {2}Print the same/);
+  for (const args of [[], ["--help"], ["help"]]) {
+    match((await run(args)).out, / {2}migrate {2}Print the file in the current version/);
+  }
   match((await run(["dump", "-h"])).out, /^Usage: containerd config dump \[flags\]\n/);
   deepEqual(await run(["dumb"]), { code: 3, out: "", err: `No help topic for 'dumb': did you mean "dump"?\n` });
   match((await run(["dump", "x"])).err, /config dump takes no arguments, but there is "x"/);

@@ -21,7 +21,7 @@ export async function main(args: string[]): Promise<number> {
       singleDashLong: true,
     });
     if (flags.version) {
-      console.log(`containerd barge ${containerdVersion} ${revision}`);
+      console.log(`containerd github.com/containerd/containerd/v2 ${containerdVersion} ${revision}`);
       return 0;
     }
     if (help) {

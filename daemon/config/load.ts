@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly path?: string | undefined;
   /** Whether a file that was named may be missing too. */
   readonly missingIsFine?: boolean;
+  /** Whether the file counts alone: what it imports is not read, and `imports` stays as it is written. */
+  readonly alone?: boolean;
   /** Flags of the command line. */
   readonly overrides?: Overrides;
   /** The plugins that there are, and their keys. */
@@ -75,12 +77,12 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   for (const file of [...migrated, overridden]) checkConfig(file, known, report);
   checkDirectories(tree, report);
   const paths = files.map(({ path }) => path);
-  if (paths.length > 0) listFiles(tree, paths);
+  if (paths.length > 0 && options.alone !== true) listFiles(tree, paths);
   return { tree: inOrder(tree, defaults), files: paths, problems, config: () => typedOrThrow(tree, problems) };
 }
 
 /** The file and what it imports, breadth-first, each once. */
-async function readFiles({ path, missingIsFine, signal }: LoadOptions): Promise<ReadFile[]> {
+async function readFiles({ path, missingIsFine, alone, signal }: LoadOptions): Promise<ReadFile[]> {
   const files: ReadFile[] = [];
   const root = cleanPath(path ?? defaultPath);
   const mayBeMissing = path === undefined || missingIsFine === true;
@@ -112,6 +114,7 @@ async function readFiles({ path, missingIsFine, signal }: LoadOptions): Promise<
       );
     }
     files.push({ path: next, tree });
+    if (alone === true) break;
     for (const entry of textsOf(itemAt(tree, "imports"))) pending.push(...await expandImport(entry, next));
   }
   return files;

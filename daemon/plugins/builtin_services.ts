@@ -256,12 +256,28 @@ const plain: AnyPlugin[] = [
   }),
 ];
 
+const deprecations = definePlugin({
+  type: types.warnings,
+  id: "deprecations",
+  requires: [],
+  async init({ config, log }) {
+    const { Deprecations } = await import("../deprecation/deprecations.ts");
+    const { deprecatedSettings, hasOldCgroups } = await import("../deprecation/find_deprecated.ts");
+    const met = new Deprecations(log);
+    for (const name of deprecatedSettings(config.plugins)) met.emit(name);
+    if (hasOldCgroups()) met.emit("cgroup-v1");
+    return met;
+  },
+});
+
 function introspection({ records }: Shared): AnyPlugin[] {
-  return pair("introspection", [], async ({ config }) => {
+  return pair("introspection", [types.warnings], async (context) => {
+    const { config } = context;
+    const met = context.optional(types.warnings);
     const { IntrospectionDefinition } = await import("../../api/gen/services/introspection/v1/introspection.ts");
     const { IntrospectionService } = await import("../services/introspection.ts");
     const directory = `${config.root}/io.containerd.grpc.v1.introspection`;
-    const service = new IntrospectionService({ plugins: records, deprecations: () => [], directory });
+    const service = new IntrospectionService({ plugins: records, deprecations: () => met?.list() ?? [], directory });
     return entry(IntrospectionDefinition, service);
   });
 }
@@ -281,6 +297,7 @@ const health = definePlugin({
 /** Rows of the table, in containerd's order. */
 export function servicePlugins(shared: Shared): readonly AnyPlugin[] {
   return [
+    deprecations,
     ...introspection(shared),
     ...containers,
     ...content,

@@ -73,6 +73,12 @@ const overlayfs = definePlugin({
     const { makeOverlayForm } = await import("../snapshots/overlay_form.ts");
     const { mountOptions, upperdirLabel, slowChown, syncRemove, rootPath } = values;
     const form = makeOverlayForm({ mountOptions, upperdirLabel, slowChown });
+    const { inUserNamespace } = await import("../diff/user_namespace.ts");
+    const { kernelMapsLayers } = await import("../snapshots/id_mapping.ts");
+    // Clients choose by these how snapshots of containers in user namespaces get their owners, and how they unpack.
+    if (kernelMapsLayers()) meta.capabilities.push("remap-ids");
+    if (!slowChown) meta.capabilities.push("only-remap-ids");
+    if (!inUserNamespace()) meta.capabilities.push("rebase");
     return atPlace({ form, rootPath, syncRemove }, root, meta);
   },
 });

@@ -17,6 +17,7 @@ import type { SnapshotterPlace } from "../snapshots/places.ts";
 import type { Stores } from "../store.ts";
 import type { StreamTable } from "../streams/message_stream.ts";
 import type { ShimLauncher } from "../tasks/launcher.ts";
+import type { Deprecations } from "../deprecation/deprecations.ts";
 import type { TaskManager } from "../tasks/manager.ts";
 import type { PluginRecord } from "./init.ts";
 import { pluginType, typeName } from "./types.ts";
@@ -64,6 +65,7 @@ export const types = {
   differ: pluginType<Differ>(typeName("differ.v1")),
   transfer: pluginType<ServiceEntry>(typeName("transfer.v1")),
   sandboxStore: pluginType<ServiceEntry>(typeName("sandbox.store.v1")),
+  warnings: pluginType<Deprecations>(typeName("warning.v1")),
   shims: pluginType<ShimLauncher>(typeName("shim.v1")),
   runtime: pluginType<TaskManager>(typeName("runtime.v2")),
   taskMonitor: pluginType<Record<never, never>>(typeName("monitor.task.v1")),

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { IntrospectionDefinition } from "../../api/gen/services/introspection/v1/introspection.ts";
+import { connect, dialUnix } from "../../api/grpc/client.ts";
 import { barge, execute, systemTest } from "../command.ts";
+import { linkShims } from "../installed.ts";
 import { makeScratch } from "../scratch.ts";
 import { spawnDaemon, startDaemon } from "./daemon_fixture.ts";
 
@@ -100,9 +103,36 @@ systemTest("barge daemon refuses TCP without TLS beyond this machine, and serves
   assert.match(local.log, /serving\.\.\..*127\.0\.0\.1:\d+/);
 });
 
+Deno.test("barge says its version, and by each of its names what the program of that name says", async () => {
+  for (const word of ["--version", "-v", "version"]) {
+    const { code, stdout } = await execute([...barge, word]);
+    assert.deepEqual(
+      [code, /^barge version \d+\.\d+\.\d+\ncontainerd v2\S+\nDeno \S+\n$/.test(stdout)],
+      [0, true],
+      stdout,
+    );
+  }
+  const directory = await Deno.makeTempDir({ prefix: "barge-names-" });
+  await linkShims(directory, ["containerd", "containerd-shim-runc-v2", "runc"]);
+  const said = async (name: string, flag: string) => (await execute([`${directory}/${name}`, flag])).stdout;
+  // What scripts take out of it: the third word; the lines' names; the third word.
+  for (const flag of ["--version", "-v"]) {
+    assert.match(
+      await said("containerd", flag),
+      /^containerd github\.com\/containerd\/containerd\/v2 v2\.\d+\.\d+\S* \S+\n$/,
+    );
+    assert.match(await said("runc", flag), /^runc version \d+\.\d+\.\d+\S*\n/);
+  }
+  assert.match(
+    await said("containerd-shim-runc-v2", "-v"),
+    /^containerd-shim-runc-v2:\n {2}Version: {2}\S+\n {2}Revision: \S+\n {2}Deno version: \S+\n\n$/,
+  );
+  await Deno.remove(directory, { recursive: true });
+});
+
 Deno.test("barge daemon --version, config default and an unknown command", async () => {
   const version = await daemonCommand("--version");
-  assert.match(version.stdout, /^containerd barge v2\.\d+\.\d+\+barge\.\S+ \S+\n$/);
+  assert.match(version.stdout, /^containerd github\.com\/containerd\/containerd\/v2 v2\.\d+\.\d+\+barge\.\S+ \S+\n$/);
   const config = await daemonCommand("config", "default");
   assert.match(config.stdout, /^version = 4\n/);
   const wrong = await daemonCommand("confg");
@@ -111,6 +141,37 @@ Deno.test("barge daemon --version, config default and an unknown command", async
   const flag = await daemonCommand("--adress", "x");
   assert.match(flag.stderr, /^containerd: unknown flag --adress: did you mean --address\?/);
   assert.equal((await daemonCommand("--config", "/nowhere/config.toml")).code, 1);
+});
+
+systemTest("barge daemon tells of what is deprecated, and what its snapshotters can", ["ctr"], async () => {
+  await using daemon = await startDaemon({
+    config: `[plugins."io.containerd.internal.v1.tracing"]\nservice_name = "x"\n` +
+      `[plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]\nendpoint = ["https://m.example"]\n` +
+      `[plugins."io.containerd.snapshotter.v1.overlayfs"]\nslow_chown = true\n`,
+  });
+  using channel = connect({ open: dialUnix(daemon.address), metadata: {} });
+  const introspection = channel.client(IntrospectionDefinition);
+  const told = (await introspection.server({})).deprecations;
+  const ids = told.map(({ id }) => id.replace("io.containerd.deprecation/", ""));
+  for (const id of ["tracing-service-config", "cri-registry-mirrors"]) assert(ids.includes(id), ids.join());
+  // A client of containerd 2.3 shows them to its user.
+  for (const { message, lastOccurrence } of told) {
+    assert(message !== "" && Date.now() - lastOccurrence!.seconds * 1000 < 60_000);
+    assert(daemon.log.includes(`DEPRECATION: ${message}`), daemon.log);
+  }
+  const isUnified = await Deno.stat("/sys/fs/cgroup/cgroup.controllers").then(() => true, () => false);
+  assert.equal(ids.includes("cgroup-v1"), !isUnified);
+  const overlay = await daemon.ask("plugins", "ls", "-d", "id==overlayfs");
+  assert.match(overlay, /rebase/);
+  assert(!overlay.includes("only-remap-ids"));
+  await using other = await startDaemon();
+  assert.match(
+    await other.ask("plugins", "ls", "-d", "id==overlayfs"),
+    /Capabilities: +(remap-ids,)?only-remap-ids,rebase\n/,
+  );
+  using second = connect({ open: dialUnix(other.address), metadata: {} });
+  const rest = (await second.client(IntrospectionDefinition).server({})).deprecations.map(({ id }) => id);
+  assert.deepEqual(rest, isUnified ? [] : ["io.containerd.deprecation/cgroup-v1"]);
 });
 
 systemTest("barge daemon keeps snapshots where the configuration says", ["ctr"], async () => {
