@@ -79,6 +79,22 @@ runtimeTest("a bind takes what an earlier mount has brought, directory or file",
   assert.equal(await output(bundle, script), "of the volume\nof the volume\nmade\nro\n");
 });
 
+runtimeTest(
+  "what an earlier mount has brought does not cover the kernel's files by a volume's link",
+  async (bundle) => {
+    const { path, rootfs } = bundle;
+    await Deno.mkdir(`${path}/volume/sub`, { recursive: true });
+    await Deno.symlink("/proc/sys", `${path}/volume/sys`);
+    await bundle.edit((spec) => {
+      bind(spec, `${path}/volume`, "/vol");
+      bind(spec, `${rootfs}/vol/sub`, "/vol/sys");
+    });
+    const { code, stderr } = await bundle.run("true");
+    assert.deepEqual([code, /kernel's own files/.test(stderr)], [1, true], stderr);
+  },
+  { only: "barge" },
+);
+
 runtimeTest("a user namespace is no hindrance to sources that earlier mounts bring", async (bundle) => {
   await withUserNamespace(bundle);
   await bundle.edit((spec) => {

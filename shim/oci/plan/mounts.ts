@@ -249,9 +249,14 @@ class MountSteps {
       allow: ["ENOTDIR"],
       otherwise: file,
     });
-    paths.attach(mount, this.#place("directory"), does, { then: done });
+    const attach = (kind: "directory" | "file", then: Label) => {
+      const place = this.#place(kind);
+      paths.keepKernelFiles(place, this.target, does);
+      paths.attach(mount, place, does, { then });
+    };
+    attach("directory", done);
     program.bind(file);
-    paths.attach(mount, this.#place("file"), does);
+    attach("file", done);
     program.bind(done);
   }
 
