@@ -56,10 +56,10 @@ export function state(root: string, args: string[]): string {
   return JSON.stringify(describe(new StateDirectory(root, id)), null, 2);
 }
 
-/** `list`: a table, JSON, or ids alone. */
-export function list(root: string, args: string[]): string {
+/** `list`: a table, JSON, or ids alone. A root that was named has to be there. */
+export function list(root: string, args: string[], _log: RuntimeLog, global: { rootGiven: boolean }): string {
   const { flags } = parseFlags(listFlags, args, dialect);
-  const ids = listContainers(root);
+  const ids = listContainers(root, global.rootGiven);
   if (flags.quiet) return ids.map((id) => `${id}\n`).join("");
   const rows = ids.flatMap((id) => {
     try {

@@ -126,19 +126,21 @@ export const psFlags = {
   format: { kind: "choice", short: "f", choices: ["table", "json"], default: "table", help: "Form of the list" },
 } as const satisfies FlagTable;
 
-const size = (help: string) => ({ kind: "value", value: "BYTES", parse: parseSize, help }) as const;
-const number = (help: string) => ({ kind: "value", value: "N", parse: parseWhole, help }) as const;
+const size = (help: string) => ({ kind: "value", value: "BYTES", parse: orNothing(parseSize), help }) as const;
+const whole = (help: string) => ({ kind: "value", value: "N", parse: parseWhole, help }) as const;
+const number = (help: string) => ({ kind: "value", value: "N", parse: orNothing(parseWhole), help }) as const;
+const natural = (help: string) => ({ kind: "value", value: "N", parse: orNothing(parseNatural), help }) as const;
 const text = (value: string, help: string) => ({ kind: "value", value, help }) as const;
 
 /** Flags of `update`. */
 export const updateFlags = {
   resources: { kind: "value", short: "r", value: "FILE", help: "JSON of linux.resources; - is standard input" },
-  blkioWeight: number("Weight of block I/O, 10 to 1000"),
-  cpuPeriod: number("Period of the CPU quota, in microseconds"),
+  blkioWeight: whole("Weight of block I/O, 10 to 1000"),
+  cpuPeriod: natural("Period of the CPU quota, in microseconds"),
   cpuQuota: number("CPU time in a period, in microseconds"),
-  cpuBurst: number("CPU time that may be saved up, in microseconds"),
-  cpuShare: number("Relative weight of CPU time"),
-  cpuRtPeriod: number("Period of real-time scheduling, in microseconds"),
+  cpuBurst: natural("CPU time that may be saved up, in microseconds"),
+  cpuShare: natural("Relative weight of CPU time"),
+  cpuRtPeriod: natural("Period of real-time scheduling, in microseconds"),
   cpuRtRuntime: number("Real-time CPU time in a period, in microseconds"),
   cpusetCpus: text("LIST", "CPUs to use"),
   cpusetMems: text("LIST", "Memory nodes to use"),
@@ -146,7 +148,7 @@ export const updateFlags = {
   memory: size("Limit of memory"),
   memoryReservation: size("Memory that is protected, or a soft limit"),
   memorySwap: size("Limit of memory and swap together; -1 for none"),
-  pidsLimit: number("Limit of processes"),
+  pidsLimit: whole("Limit of processes"),
   l3CacheSchema: text("SCHEMA", "Schema of the L3 cache (Intel RDT)"),
   memBwSchema: text("SCHEMA", "Schema of memory bandwidth (Intel RDT)"),
   kernelMemory: { ...size("Has no effect"), hidden: true },
@@ -198,6 +200,17 @@ function parseCount(text: string): number {
 function parseWhole(text: string): number {
   if (!/^-?\d{1,18}$/.test(text)) throw new Failure("InvalidArgument", "want a whole number");
   return Number(text);
+}
+
+function parseNatural(text: string): number {
+  const number = parseWhole(text);
+  if (number < 0) throw new Failure("InvalidArgument", "want a whole number of 0 or more");
+  return number;
+}
+
+/** An empty text is as good as no flag: scripts pass on variables that are not set. */
+function orNothing(parse: (text: string) => number): (text: string) => number | undefined {
+  return (text) => text === "" ? undefined : parse(text);
 }
 
 const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

@@ -132,7 +132,7 @@ function resourcesFromFlags(flags: FlagValues<typeof updateFlags>): Resources {
       mems: flags.cpusetMems,
       idle: flags.cpuIdle,
     }),
-    ...(flags.pidsLimit ? { pids: { limit: flags.pidsLimit } } : {}),
+    ...(flags.pidsLimit !== undefined ? { pids: { limit: flags.pidsLimit } } : {}),
     ...(flags.blkioWeight ? { blockIO: { weight: flags.blkioWeight } } : {}),
   };
 }

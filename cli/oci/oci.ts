@@ -22,7 +22,7 @@ type Command = (
   root: string,
   args: string[],
   log: RuntimeLog,
-  global: FlagValues<typeof globalFlags>,
+  global: FlagValues<typeof globalFlags> & { rootGiven: boolean },
 ) => Promise<string | number | void> | string | void;
 
 /** Loaded only by those who need them: `run` is measured in milliseconds. */
@@ -67,7 +67,7 @@ export async function main(args: string[]): Promise<number> {
   let log = new RuntimeLog(undefined, "text", false);
   let name = "";
   try {
-    const { flags, args: [command, ...rest], help } = parseFlags(globalFlags, args, {
+    const { flags, args: [command, ...rest], help, given } = parseFlags(globalFlags, args, {
       interspersed: false,
       singleDashLong: true,
     });
@@ -93,7 +93,7 @@ export async function main(args: string[]): Promise<number> {
     if (perform === undefined) {
       throw new Failure("NotImplemented", `"${command}" is no command of this runtime; ${description}`);
     }
-    const result = await perform(flags.root, rest, log, flags);
+    const result = await perform(flags.root, rest, log, { ...flags, rootGiven: given.has("root") });
     log.debug(`${command} ${rest.join(" ")} took ${(performance.now() - begin).toFixed(1)} ms`);
     if (typeof result === "number") return result;
     if (result !== undefined) Deno.stdout.writeSync(new TextEncoder().encode(result));

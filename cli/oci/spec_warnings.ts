@@ -20,7 +20,11 @@ export function processWarnings({ capabilities }: Process): string[] {
 export function specWarnings({ process, mounts, linux }: Spec): string[] {
   const relative = (mounts ?? []).filter(({ destination }) => !destination.startsWith("/"));
   const flags = linux?.personality?.flags ?? [];
+  const strange = (linux?.resources?.devices ?? []).filter(({ access, type }) =>
+    type !== "a" && /[^rwm]/.test(access ?? "")
+  );
   return [
+    ...strange.map(({ access }) => `device access "${access}": letters other than r, w and m have no effect`),
     ...process === undefined ? [] : processWarnings(process),
     // The specification names none; runc passes over them with these words.
     ...flags.length === 0 ? [] : [

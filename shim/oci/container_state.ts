@@ -123,12 +123,16 @@ export function specOf(state: ContainerState): Spec {
   return parseJson(Deno.readTextFileSync(state.specFile), state.specFile) as Spec;
 }
 
-/** Ids of the containers below a state root, in alphabetical order; none where the root does not exist. */
-export function listContainers(root: string): string[] {
+/**
+ * Ids of the containers below a state root, in alphabetical order; none where the root does not exist, or with `mustExist`
+ * the error `NotFound`.
+ */
+export function listContainers(root: string, mustExist = false): string[] {
   try {
     return [...Deno.readDirSync(root)].filter((entry) => entry.isDirectory).map((entry) => entry.name).sort();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!mustExist) return [];
+    throw new Failure("NotFound", `cannot list containers: open ${root}: no such file or directory`, { cause: error });
   }
 }

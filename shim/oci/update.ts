@@ -62,6 +62,9 @@ type Numbers = Record<string, unknown>;
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== 0 && value !== "";
 
+/** Properties whose 0 is a value like others; elsewhere callers send it for what they do not ask for. */
+const zeroCounts: ReadonlySet<string> = new Set(["pids.limit", "cpu.burst", "cpu.idle", "memory.swappiness"]);
+
 /** The resources with what the request gives; its lists and maps replace the older ones. */
 export function mergeResources(before: Resources, request: Resources): Resources {
   const merged: Resources = { ...before };
@@ -69,11 +72,16 @@ export function mergeResources(before: Resources, request: Resources): Resources
     // Entries of the same type, by its keys.
     const old = (before as Numbers)[key];
     const isGroup = typeof value === "object" && value !== null && !Array.isArray(value);
-    (merged as Numbers)[key] = isGroup && key !== "unified"
-      ? { ...(old ?? {}), ...Object.fromEntries(Object.entries(value).filter(([, entry]) => isGiven(entry))) }
-      : value;
+    (merged as Numbers)[key] = isGroup && key !== "unified" ? { ...(old ?? {}), ...givenOf(key, value) } : value;
   }
   return merged;
+}
+
+function givenOf(group: string, values: object): Numbers {
+  const entries = Object.entries(values).filter(([name, value]) =>
+    isGiven(value) || value === 0 && zeroCounts.has(`${group}.${name}`)
+  );
+  return Object.fromEntries(entries);
 }
 
 /** The request, with the values in force of what belongs to its own. */

@@ -42,6 +42,7 @@ runtimeTest("features names what callers look for", async (_bundle, runtime) => 
 });
 
 runtimeTest("list prints a table, JSON or ids", async (bundle, runtime, scratch) => {
+  await Deno.mkdir(runtime.stateRoot);
   assert.equal(await runtime.succeed(["list", "--format", "json"]), "null\n");
   assert.equal(await runtime.succeed(["list", "-q"]), "");
   await bundle.command("sleep", "100");
@@ -148,3 +149,10 @@ runtimeTest("a log that cannot be opened is said at once, and nothing is done", 
   assert.ok(stderr.includes(log), stderr);
   assert.match(stderr, /[Nn]o such file or directory/);
 });
+
+// As runc since 1.2; 1.1.5 makes the directory.
+runtimeTest("list wants a root that was named to be there", async (_bundle, runtime) => {
+  const { code, stdout, stderr } = await runtime.execute(["list"]);
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /open .*: no such file or directory/);
+}, { only: "barge" });

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { Cgroup } from "../../shim/oci/cgroup/cgroup.ts";
 import { type Bundle, type Runtime, runtimeTest } from "../bundle.ts";
 import { Running } from "../command.ts";
 import type { Scratch } from "../scratch.ts";
@@ -187,3 +188,26 @@ runtimeTest("create and exec send a pidfd where one is asked for", async (bundle
   assert.match(stdout, new RegExp(`^ready\nstandard ${(await runtime.state(id))?.pid}\nsetns -?\\d+\n$`));
   await runtime.succeed(["delete", "--force", id]);
 }, { only: "barge", programs: ["python3"] });
+
+// As runc since 1.4, where 0 is a limit: of the one process that is there. 1.1.5 passes over it.
+runtimeTest("update sets back what was in force, zeros included", async (bundle, runtime, scratch) => {
+  const id = scratch.id("c");
+  await bundle.command("sleep", "100");
+  await bundle.edit((spec) => spec.linux.resources = { pids: { limit: 9 }, cpu: { shares: 512 } });
+  await runtime.detached(`${scratch.path}/out`, ["run", "--detach", "--bundle", bundle.path, id]);
+  const state = JSON.parse(await Deno.readTextFile(`${runtime.stateRoot}/${id}/state.json`));
+  const cgroup = Cgroup.fromRecord(state.cgroup);
+  const read = (controller: string, file: string) => {
+    const place = cgroup.places.find(({ version, controllers }) => version === 2 || controllers.includes(controller))!;
+    return Deno.readTextFileSync(`${place.path}/${file}`).trim();
+  };
+  await runtime.succeed(["update", "--pids-limit", "0", id]);
+  assert.equal(read("pids", "pids.max"), "1");
+  await runtime.succeed(["update", "--cpu-idle", "1", id]);
+  await runtime.succeed(["update", "--cpu-idle", "0", "--cpu-quota=", "--memory=", id]);
+  const refused = await runtime.execute(["update", "--cpu-period", "5", id]);
+  assert.equal(refused.code, 1);
+  assert(!refused.stderr.includes("Setting back"), refused.stderr);
+  assert.deepEqual([read("cpu", "cpu.idle"), read("pids", "pids.max")], ["0", "1"]);
+  await runtime.succeed(["delete", "--force", id]);
+}, { only: "barge" });

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Bundle, runtimeTest } from "../bundle.ts";
+import { type Bundle, type FullSpec, runtimeTest } from "../bundle.ts";
 import { succeed } from "../command.ts";
 import { patient } from "../patience.ts";
 
@@ -229,3 +229,42 @@ runtimeTest("--no-pivot gives the container its root all the same", async (bundl
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^bin\ndev\netc\nproc\nroot\nsys\ntmp\nbin\ndev\netc/);
 });
+
+/** What Go programs leave out or write as null, which is the zero value of its type for runc. */
+const zeros: [what: string, change: (spec: FullSpec) => void, prints: string, script?: string][] = [
+  ["a null among annotations", (spec) => spec.annotations = { a: null as never }, ""],
+  [
+    "a null among arguments",
+    (spec) => spec.process.args!.push("x", null as never, "y"),
+    "x  y\n",
+    'echo "$0" "$1" "$2"',
+  ],
+  ["a terminal without a size", (spec) => spec.process.consoleSize = {} as never, ""],
+  ["an empty seccomp profile", (spec) => spec.linux.seccomp = {} as never, ""],
+  [
+    "a rule for devices without allow",
+    (spec) => {
+      spec.linux.resources = { devices: [{ allow: true, access: "rwm" }, { type: "a", access: "rwm" } as never] };
+    },
+    "refused\n",
+    "mknod /x c 10 229; cat /x 2>/dev/null || echo refused",
+  ],
+  ["unknown hooks", (spec) => spec.hooks = { unknown: [{ path: 5 }], other: 5 } as never, ""],
+  [
+    "a core limit without numbers",
+    (spec) => {
+      spec.process.rlimits = [{ type: "RLIMIT_CORE" } as never];
+    },
+    "0\n",
+    "ulimit -c",
+  ],
+];
+
+for (const [what, change, prints, script] of zeros) {
+  runtimeTest(`a spec with ${what} runs`, async (bundle, runtime, scratch) => {
+    await bundle.command("sh", "-c", script ?? "true");
+    await bundle.edit(change);
+    const { code, stdout, stderr } = await runtime.execute(["run", "--bundle", bundle.path, scratch.id("c")]);
+    assert.deepEqual([code, stdout], [0, prints], stderr);
+  });
+}

@@ -48,7 +48,7 @@ export function blockIOSettingsV1(blockIO: Entry): Setting[] {
   }
   for (const [property, [file]] of Object.entries(throttles)) {
     for (const [device, entry] of devices(blockIO, property)) {
-      add(file, `${device} ${decimal(entry["rate"], `blockIO.${property}.rate`)}`, property);
+      add(file, `${device} ${decimal(entry["rate"] ?? 0, `blockIO.${property}.rate`)}`, property);
     }
   }
   return settings;
@@ -82,7 +82,7 @@ export function blockIOSettingsV2(blockIO: Entry): Setting[] {
   }
   for (const [property, [, key]] of Object.entries(throttles)) {
     for (const [device, entry] of devices(blockIO, property)) {
-      add("io.max", `${device} ${key}=${decimal(entry["rate"], `blockIO.${property}.rate`)}`, property);
+      add("io.max", `${device} ${key}=${decimal(entry["rate"] ?? 0, `blockIO.${property}.rate`)}`, property);
     }
   }
   return settings;
@@ -108,7 +108,7 @@ function devices(blockIO: Entry, property: string): [string, Entry][] {
     }
     // An object of unknown properties is exactly what an entry is.
     const device = entry as Entry;
-    const [major, minor] = ["major", "minor"].map((key) => decimal(device[key], `blockIO.${property}.${key}`));
+    const [major, minor] = ["major", "minor"].map((key) => decimal(device[key] ?? 0, `blockIO.${property}.${key}`));
     return [`${major}:${minor}`, device];
   });
 }

@@ -96,21 +96,18 @@ function applyRule(policy: DevicePolicy, rule: DeviceRule): void {
   const bits = accessBits(rule);
   const major = deviceNumber(rule, "major");
   const minor = deviceNumber(rule, "minor");
-  if (type !== "a" && type !== "b" && type !== "c") {
-    throw malformed(rule, `type "${type}"`, '"a", "b" or "c"');
-  }
-  if (type === "a" && bits === fullAccess && major === undefined && minor === undefined) {
+  // As for the kernel and runc, "a" is everything, whatever else the rule says.
+  if (type === "a") {
     policy.allow = rule.allow;
     policy.exceptions = [];
     return;
   }
-  const types = type === "a" ? ["b", "c"] as const : [type] as const;
-  for (const each of types) {
-    const devices = { type: each, major, minor, access: bits };
-    policy.exceptions = rule.allow === policy.allow
-      ? without(policy.exceptions, devices, "refuse")
-      : including(policy.exceptions, devices);
-  }
+  if (type !== "b" && type !== "c") throw malformed(rule, `type "${type}"`, '"a", "b" or "c"');
+  if (bits === 0) return;
+  const devices: DeviceException = { type, major, minor, access: bits };
+  policy.exceptions = rule.allow === policy.allow
+    ? without(policy.exceptions, devices, "refuse")
+    : including(policy.exceptions, devices);
 }
 
 /** The exceptions and one more; what becomes redundant is dropped. */
@@ -165,22 +162,20 @@ export function describe({ type, major, minor, access: bits }: DeviceException):
   return `${type} ${major ?? "*"}:${minor ?? "*"} ${letters}`;
 }
 
+/** Other letters say nothing: so it is for runc, and a warning names them. */
 function accessBits(rule: DeviceRule): number {
+  if (!rule.access) throw malformed(rule, "no access", 'one of "r", "w" and "m" at least');
   let bits = 0;
-  for (const letter of rule.access ?? "") {
-    if (letter !== "r" && letter !== "w" && letter !== "m") throw malformed(rule, `access "${rule.access}"`, '"rwm"');
-    bits |= access[letter];
-  }
-  if (bits === 0) throw malformed(rule, "no access", 'one of "r", "w" and "m" at least');
+  for (const letter of rule.access) if (letter === "r" || letter === "w" || letter === "m") bits |= access[letter];
   return bits;
 }
 
 function deviceNumber(rule: DeviceRule, which: "major" | "minor"): number | undefined {
   const value = rule[which];
   if (value === undefined || value === -1) return undefined;
-  // dev_t has 12 bits for the major number and 20 for the minor one.
-  if (Number.isInteger(value) && value >= 0 && value < (which === "major" ? 1 << 12 : 1 << 20)) return value;
-  throw malformed(rule, `${which} number ${value}`, which === "major" ? "0 to 4095" : "0 to 1048575");
+  // There is no device of a number beyond 12 and 20 bits, but the kernel takes rules for all that fits into a word.
+  if (Number.isInteger(value) && value >= 0 && value < 2 ** 32) return value;
+  throw malformed(rule, `${which} number ${value}`, "0 to 4294967295");
 }
 
 function malformed(rule: DeviceRule, what: string, right: string): Failure {

@@ -122,12 +122,31 @@ export function addMemoryPolicy(program: Program, policy: Linux["memoryPolicy"])
     mode |= bit;
   }
   const nodes = policy.nodes ? listMask(policy.nodes, "linux.memoryPolicy.nodes") : [];
+  checkMemoryPolicy(policy, nodes.some((word) => word !== 0n));
+  const does = `set the memory policy ${policy.mode}`;
   program.add({
     call: "set_mempolicy",
     // The kernel reads one bit less than it is told of.
     args: nodes.length === 0 ? [mode, 0, 0] : [mode, words(nodes, `{${policy.nodes}}`), nodes.length * 64 + 1],
-    does: `set the memory policy ${policy.mode}`,
+    does,
+    errors: nodes.length === 0 ? {} : { EINVAL: `${does}: none of the nodes ${policy.nodes} is there, or may be used` },
   });
+}
+
+/** What the kernel would refuse without a word of why (set_mempolicy(2)). */
+function checkMemoryPolicy({ mode, flags }: NonNullable<Linux["memoryPolicy"]>, hasNodes: boolean): void {
+  const wantsNone = mode === "MPOL_DEFAULT" || mode === "MPOL_LOCAL";
+  if (wantsNone && hasNodes) {
+    throw new Failure("InvalidArgument", `linux.memoryPolicy.nodes: the mode ${mode} takes none: want an empty string`);
+  }
+  // MPOL_PREFERRED without nodes is the local one.
+  if (!wantsNone && mode !== "MPOL_PREFERRED" && !hasNodes) {
+    throw new Failure("InvalidArgument", `linux.memoryPolicy.nodes: the mode ${mode} wants at least one node`);
+  }
+  if (flags?.includes("MPOL_F_STATIC_NODES") && flags.includes("MPOL_F_RELATIVE_NODES")) {
+    const both = "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES";
+    throw new Failure("InvalidArgument", `linux.memoryPolicy.flags: ${both} exclude each other: want one of them`);
+  }
 }
 
 /** Binds the process to CPUs (sched_setaffinity(2)). `list` has the form `0-3,7`. */

@@ -33,3 +33,15 @@ Deno.test("addMemoryPolicy() tells the kernel one bit more than it has", () => {
   const numbers = program.operations.map((step) => typeof step === "object" ? [step.args[0], step.args[2]] : []);
   assert.deepEqual(numbers, [[4, 0], [2 | 1 << 15, 65]]);
 });
+
+Deno.test("addMemoryPolicy() says what the kernel would refuse without a word", () => {
+  const refused: [Parameters<typeof addMemoryPolicy>[1], RegExp][] = [
+    [{ mode: "MPOL_BIND" }, /MPOL_BIND wants at least one node/],
+    [{ mode: "MPOL_INTERLEAVE", nodes: "" }, /wants at least one node/],
+    [{ mode: "MPOL_DEFAULT", nodes: "0" }, /MPOL_DEFAULT takes none/],
+    [{ mode: "MPOL_NONE" }, /unknown mode "MPOL_NONE"/],
+    [{ mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"] }, /exclude each other/],
+  ];
+  for (const [policy, message] of refused) assert.throws(() => addMemoryPolicy(new Program(), policy), message);
+  addMemoryPolicy(new Program(), { mode: "MPOL_PREFERRED" });
+});

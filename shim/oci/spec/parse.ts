@@ -16,6 +16,9 @@ import { validateProcess, validateSpec } from "./validate.ts";
 export function parseSpec(text: string): Spec {
   const spec = checked<Spec>(text, "config.json", specShape, "");
   if (spec.process !== undefined) addUser(spec.process);
+  const { seccomp } = spec.linux ?? {};
+  // An empty profile is none for runc.
+  if (seccomp?.defaultAction === "" && (seccomp.syscalls ?? []).length === 0) delete spec.linux!.seccomp;
   validateSpec(spec);
   return spec;
 }
@@ -30,7 +33,12 @@ export function parseProcess(text: string): Process {
 
 /** The limits of a file for `update --resources`. Throws `InvalidArgument` that names the property. */
 export function parseResources(text: string): Resources {
-  return checked<Resources>(text, "the resources file", resourcesShape, "linux.resources");
+  // For Go programs null is nothing to change.
+  return checked<Resources | null>(text, "the resources file", nullOr(resourcesShape), "linux.resources") ?? {};
+}
+
+function nullOr(shape: Shape): Shape {
+  return (value, path) => value === null || shape(value, path);
 }
 
 function checked<T>(text: string, what: string, shape: Shape, path: string): T {

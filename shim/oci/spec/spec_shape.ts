@@ -18,10 +18,10 @@ import {
   whole,
 } from "./shape.ts";
 
-const texts = list(text);
+const texts: Shape = Object.assign(list(text), { zero: () => [] });
 const textMap = map(text);
 
-const idMapping = object({ containerID: uint32, hostID: uint32, size: uint32 }, ["containerID", "hostID", "size"]);
+const idMapping = object({ containerID: uint32, hostID: uint32, size: uint32 }, ["size"], ["containerID", "hostID"]);
 
 /** The largest number means "leave it as it is" to setresuid(2) and its like: root's own would stay. */
 const id = whole(0, 2 ** 32 - 2);
@@ -30,13 +30,13 @@ const user = object({ uid: id, gid: id, umask: uint32, additionalGids: list(id) 
 
 const process = object({
   terminal: boolean,
-  consoleSize: object({ height: whole(0, 65535), width: whole(0, 65535) }, ["height", "width"]),
+  consoleSize: object({ height: whole(0, 65535), width: whole(0, 65535) }, [], ["height", "width"]),
   user,
   args: texts,
   env: texts,
   cwd: text,
   capabilities: object({ bounding: texts, effective: texts, inheritable: texts, permitted: texts, ambient: texts }),
-  rlimits: list(object({ type: text, soft: uint64, hard: uint64 }, ["type", "soft", "hard"])),
+  rlimits: list(object({ type: text, soft: uint64, hard: uint64 }, ["type"], ["soft", "hard"])),
   noNewPrivileges: boolean,
   apparmorProfile: text,
   selinuxLabel: text,
@@ -82,7 +82,7 @@ const device = object({
 }, ["type", "path"]);
 
 const resources = object({
-  devices: list(object({ allow: boolean, type: text, major: int64, minor: int64, access: text }, ["allow"])),
+  devices: list(object({ allow: boolean, type: text, major: int64, minor: int64, access: text }, [], ["allow"])),
   memory: object({
     limit: int64,
     reservation: int64,
@@ -107,26 +107,34 @@ const resources = object({
   }),
   pids: object({ limit: int64 }),
   blockIO: map(anything),
-  hugepageLimits: list(object({ pageSize: text, limit: uint64 }, ["pageSize", "limit"])),
+  hugepageLimits: list(object({ pageSize: text, limit: uint64 }, [], ["pageSize", "limit"])),
   network: map(anything),
   rdma: map(anything),
   unified: textMap,
 });
 
-const seccomp = object({
-  defaultAction: text,
-  defaultErrnoRet: uint32,
-  architectures: texts,
-  flags: texts,
-  listenerPath: text,
-  listenerMetadata: text,
-  syscalls: list(object({
-    names: texts,
-    action: text,
-    errnoRet: uint32,
-    args: list(object({ index: uint32, value: uint64, valueTwo: uint64, op: text }, ["index", "value", "op"])),
-  }, ["names", "action"])),
-}, ["defaultAction"]);
+const seccomp = object(
+  {
+    defaultAction: text,
+    defaultErrnoRet: uint32,
+    architectures: texts,
+    flags: texts,
+    listenerPath: text,
+    listenerMetadata: text,
+    syscalls: list(object(
+      {
+        names: texts,
+        action: text,
+        errnoRet: uint32,
+        args: list(object({ index: uint32, value: uint64, valueTwo: uint64, op: text }, ["op"], ["index", "value"])),
+      },
+      ["action"],
+      ["names"],
+    )),
+  },
+  [],
+  ["defaultAction"],
+);
 
 const linux = object({
   namespaces: list(namespace),

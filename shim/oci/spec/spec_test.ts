@@ -115,8 +115,8 @@ Deno.test("parseSpec() names the property that contradicts another one", () => {
       "linux.devices[0].minor: want a device",
     ],
     [
-      (spec) => spec.linux!.resources!.devices![0]!.access = "x",
-      "linux.resources.devices[0].access: want letters of rwm",
+      (spec) => spec.linux!.resources!.devices![0]!.access = "",
+      "linux.resources.devices[0].access: device access cannot be empty",
     ],
     [
       (spec) => spec.linux!.resources!.memory = { limit: 2, swap: 1 },

@@ -5,6 +5,7 @@
  * @module
  */
 import { Failure } from "../../../api/errors.ts";
+import { hookPlaces } from "../hooks/hook_state.ts";
 import type { Linux, NamespaceType, Process, Spec } from "../../../api/oci/runtime_spec.ts";
 
 function fail(property: string, reason: string): Failure {
@@ -35,8 +36,10 @@ export function validateSpec(spec: Spec): void {
   validateDevices(linux);
   validateSysctl(linux, namespaces);
   validateResources(linux);
-  for (const [index, hook] of Object.values(spec.hooks ?? {}).flatMap((list) => list ?? []).entries()) {
-    if (!hook.path.startsWith("/")) throw fail(`hooks[${index}].path`, `want an absolute path, not "${hook.path}"`);
+  for (const kind of hookPlaces) {
+    for (const [index, { path }] of (spec.hooks?.[kind] ?? []).entries()) {
+      if (!path.startsWith("/")) throw fail(`hooks.${kind}[${index}].path`, `want an absolute path, not "${path}"`);
+    }
   }
 }
 
@@ -138,9 +141,7 @@ function validateDevices(linux: Linux): void {
     if (rule.type !== undefined && !["", "a", "b", "c"].includes(rule.type)) {
       throw fail(`${property}.type`, `want a, b or c, not "${rule.type}"`);
     }
-    if (!/^[rwm]+$/.test(rule.access ?? "rwm")) {
-      throw fail(`${property}.access`, `want letters of rwm, not "${rule.access}"`);
-    }
+    if (!rule.access) throw fail(`${property}.access`, "device access cannot be empty: want letters of rwm");
   }
 }
 
