@@ -64,8 +64,22 @@ export function readLaunch(): Launch {
   return launch ??= parseLaunch(Deno.env.toObject());
 }
 
-/** Sets a variable of the caller's environment: what a process that was started ahead is told later. */
-export function setVariable(name: string, value: string): void {
+/**
+ * The caller's environment, for programs that this process starts: without what the launcher says to Deno, and with what it
+ * hides from Deno.
+ */
+export function callersVariables(): Record<string, string> {
+  return Object.fromEntries(readLaunch().environment);
+}
+
+/**
+ * Sets a variable of the caller's environment, or removes it: what a process that was started ahead is told later, and what
+ * programs that it starts are to see.
+ */
+export function setVariable(name: string, value: string | undefined): void {
   const { environment, ...rest } = readLaunch();
-  launch = { ...rest, environment: new Map([...environment, [name, value]]) };
+  const changed = new Map(environment);
+  if (value === undefined) changed.delete(name);
+  else changed.set(name, value);
+  launch = { ...rest, environment: changed };
 }

@@ -6,6 +6,7 @@
  */
 import { checkArrows } from "./tidy/arrows.ts";
 import { checkDocComments } from "./tidy/doc_comments.ts";
+import { checkEnvironment } from "./tidy/environment.ts";
 import { checkGenerated, generatorsLack } from "./tidy/generated.ts";
 import { checkLength } from "./tidy/length.ts";
 import { checkName } from "./tidy/names.ts";
@@ -13,7 +14,7 @@ import { type Check, sourceFiles } from "./tidy/source_file.ts";
 import { checkWarmPath } from "./tidy/warm_path.ts";
 import { checkWords } from "./tidy/words.ts";
 
-const checks: readonly Check[] = [checkArrows, checkName, checkLength, checkDocComments, checkWords];
+const checks: readonly Check[] = [checkArrows, checkName, checkLength, checkDocComments, checkEnvironment, checkWords];
 
 /** Everything that is untidy below the root, one line each, sorted. Generated files are not looked at here. */
 export function untidy(root: URL): string[] {

@@ -14,6 +14,7 @@ import { type FlagValues, parseFlags } from "../flags.ts";
 import { psFlags, updateFlags } from "./flags.ts";
 import type { RuntimeLog } from "./log.ts";
 import { oneId } from "./one_id.ts";
+import { callersVariables } from "../../ffi/launch.ts";
 
 const dialect = { singleDashLong: true } as const;
 
@@ -53,7 +54,8 @@ function parseLateFormat(args: readonly string[]): { format?: string; rest: read
 async function hostPs(args: readonly string[]): Promise<string> {
   let output: Deno.CommandOutput;
   try {
-    output = await new Deno.Command("ps", { args: [...args], stdin: "null" }).output();
+    output = await new Deno.Command("ps", { args: [...args], env: callersVariables(), clearEnv: true, stdin: "null" })
+      .output();
   } catch (error) {
     throw new Failure("NotFound", 'exec: "ps": executable file not found in $PATH; use --format json', {
       cause: error,

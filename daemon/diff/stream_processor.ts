@@ -10,6 +10,7 @@
 import type { ChildProcess } from "node:child_process";
 import { Failure, messageOf } from "../../api/errors.ts";
 import { knownPacking } from "./media_type.ts";
+import { callersVariables } from "../../ffi/launch.ts";
 
 /** One program of the configuration. */
 export interface StreamProcessor {
@@ -71,7 +72,7 @@ interface Running {
 async function start(stage: Stage, payload: Uint8Array | undefined): Promise<Running> {
   const { spawn } = await import("node:child_process");
   const { processor } = stage;
-  const env: Record<string, string> = { ...Deno.env.toObject() };
+  const env = callersVariables();
   for (const line of processor.env) {
     const equals = line.indexOf("=");
     if (equals > 0) env[line.slice(0, equals)] = line.slice(equals + 1);

@@ -20,6 +20,7 @@ import {
   unlinkAt,
 } from "../../ffi/files.ts";
 import type { Preparation } from "./transform.ts";
+import { callersVariables } from "../../ffi/launch.ts";
 
 const typeMask = flags("S_IFMT");
 
@@ -113,8 +114,14 @@ async function format({ path, fileSystem, uuid }: Preparation & { kind: "image" 
   const id = uuid === undefined ? [] : fileSystem === "xfs" ? ["-m", `uuid=${uuid}`] : ["-U", uuid];
   let output: Deno.CommandOutput;
   try {
-    output = await new Deno.Command(program, { args: ["-q", ...id, path], stdin: "null", stdout: "piped", signal })
-      .output();
+    output = await new Deno.Command(program, {
+      args: ["-q", ...id, path],
+      env: callersVariables(),
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      signal,
+    }).output();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Failure(

@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
+import { setVariable } from "../../ffi/launch.ts";
 
 /** Directories of a configuration. */
 export interface Directories {
@@ -29,6 +30,7 @@ export function makeDirectories({ root, state, temp }: Directories): void {
   if (temp === "") return;
   makeDirectory(temp, 0o700);
   Deno.env.set("TMPDIR", temp);
+  setVariable("TMPDIR", temp);
 }
 
 function makeDirectory(path: string, mode: number): void {

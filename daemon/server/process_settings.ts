@@ -8,6 +8,7 @@ import { flags } from "../../ffi/constants.ts";
 import { call } from "../../ffi/syscall.ts";
 import { inheritCpuset, makeWithParents } from "../../shim/oci/cgroup/directory.ts";
 import { type Hierarchy, readHierarchies } from "../../shim/oci/cgroup/hierarchies.ts";
+import { readLaunch, setVariable } from "../../ffi/launch.ts";
 
 /**
  * Sets how gladly the kernel kills this process when memory is short (-1000 to 1000); 0 leaves it. Gives the reason
@@ -67,7 +68,11 @@ export function prependPrograms(directory: string): void {
   for (const [part, variable] of [["bin", "PATH"], ["lib", "LD_LIBRARY_PATH"]] as const) {
     const path = `${directory}/${part}`;
     Deno.mkdirSync(path, { recursive: true, mode: 0o711 });
-    const former = Deno.env.get(variable) ?? "";
-    if (former.split(":")[0] !== path) Deno.env.set(variable, former === "" ? path : `${path}:${former}`);
+    const former = readLaunch().environment.get(variable) ?? "";
+    if (former.split(":")[0] === path) continue;
+    const now = former === "" ? path : `${path}:${former}`;
+    setVariable(variable, now);
+    // Deno looks programs up, too.
+    if (variable === "PATH") Deno.env.set(variable, now);
   }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { sendDatagram } from "../../ffi/notify_socket.ts";
+import { setVariable } from "../../ffi/launch.ts";
 
 /** Where a manager is, by the variables of sd_notify(3) and sd_watchdog_enabled(3). */
 export interface ManagerVariables {
@@ -18,7 +19,10 @@ export interface ManagerVariables {
 export function takeManagerVariables(): ManagerVariables {
   const take = (name: string) => {
     const value = Deno.env.get(name);
-    if (value !== undefined) Deno.env.delete(name);
+    if (value !== undefined) {
+      Deno.env.delete(name);
+      setVariable(name, undefined);
+    }
     return value === "" ? undefined : value;
   };
   const socket = take("NOTIFY_SOCKET");

@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { Grouping } from "../../shim/server/start_shim.ts";
+import { callersVariables } from "../../ffi/launch.ts";
 
 /** What all shims of a daemon are told. */
 export interface ShimSurroundings {
@@ -68,7 +69,7 @@ export function shimEnvironment(
     return at < 0 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
   });
   const variables: Record<string, string> = {
-    ...Deno.env.toObject(),
+    ...callersVariables(),
     BARGE_SHIM_GROUP: grouping,
     BARGE_SHIM_PLACES: String(places),
     ...Object.fromEntries(given),
@@ -83,7 +84,6 @@ export function shimEnvironment(
     delete variables["BARGE_SHIM_GROUP"];
     delete variables["BARGE_SHIM_PLACES"];
   }
-  delete variables["BARGE_ARGV0"];
   delete variables["NOTIFY_SOCKET"];
   return variables;
 }

@@ -7,6 +7,7 @@ import { Failure } from "../../api/errors.ts";
 import type { IdMapping } from "../../api/oci/runtime_spec.ts";
 import { findProgram } from "../find_program.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
+import { callersVariables } from "../../ffi/launch.ts";
 
 type MapFile = "uid_map" | "gid_map";
 
@@ -49,7 +50,11 @@ async function callTool(file: MapFile, pid: number, mappings: readonly IdMapping
   const numbers = mappings.flatMap(({ containerID, hostID, size }) => [containerID, hostID, size]);
   const args = [pid, ...numbers].map(String);
   const program = findProgram(tools[file]);
-  const { success, stderr } = await new Deno.Command(program, { args, stdin: "null", stdout: "null" }).output();
+  const env = callersVariables();
+  const { success, stderr } = await new Deno.Command(program, {
+    ...{ args, env, clearEnv: true },
+    ...{ stdin: "null", stdout: "null" },
+  }).output();
   if (!success) throw refused(file, mappings, new TextDecoder().decode(stderr).trim());
 }
 

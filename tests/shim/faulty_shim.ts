@@ -11,11 +11,15 @@ import { BareShim } from "./bare_shim.ts";
 /** What happens to a shim before a step, or in it: see `faulty_main.ts`. */
 export type FaultKind = "kill" | "stop" | "fail";
 
-/** Words that start barge with a fault, which its environment tells. */
-export const faulty: readonly string[] = [
+const source: readonly string[] = [
   ...[Deno.execPath(), "run", "--allow-all", "--quiet", "--no-check", "--config", `${sourceRoot}/deno.json`],
-  `${sourceRoot}/tests/shim/faulty_main.ts`,
 ];
+
+/** Words that start barge with a fault, which its environment tells. */
+export const faulty: readonly string[] = [...source, `${sourceRoot}/tests/shim/faulty_main.ts`];
+
+/** Words that start a daemon of the same build: one that is installed gives its containers to installed shims only. */
+export const sourceDaemon: readonly string[] = [...source, `${sourceRoot}/main.ts`, "daemon"];
 
 /** Ids of the script's container and exec. */
 export const names = { container: "c", exec: "e" } as const;

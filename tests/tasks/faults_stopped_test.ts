@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { systemTest } from "../command.ts";
 import { randomNumbers } from "../scratch.ts";
-import { chosenSteps, faulty } from "../shim/faulty_shim.ts";
+import { chosenSteps, faulty, sourceDaemon } from "../shim/faulty_shim.ts";
 import { count, listed, listen, until } from "./handover_fixture.ts";
 import { ownRuntime, type OwnShimBench, startOwnShimBench } from "./own_shim_fixture.ts";
 import { image } from "./task_fixture.ts";
@@ -32,7 +32,10 @@ async function perform(bench: OwnShimBench, id: string): Promise<void> {
 async function startFaulty(env: Record<string, string>): Promise<OwnShimBench & { begin: string }> {
   const begin = await Deno.makeTempFile({ prefix: "barge-begin-" });
   const config = `[plugins."io.containerd.shim.v1.manager"]\nspare_shim = false\n`;
-  const bench = await startOwnShimBench({ config, env: { ...env, BARGE_FAULT_BEGIN: begin } }, faulty);
+  const bench = await startOwnShimBench(
+    { command: sourceDaemon, config, env: { ...env, BARGE_FAULT_BEGIN: begin } },
+    faulty,
+  );
   return Object.assign(bench, { begin });
 }
 

@@ -37,8 +37,7 @@ export async function withOwnShim(
 
 /** Processes of shims that serve. */
 export function shimsOf(bench: TaskBench): number[] {
-  return bench.processes().filter(({ words }) => !words.includes("start") && !words.includes("delete"))
-    .map(({ pid }) => pid);
+  return bench.servers();
 }
 
 /** Directory of a task. */

@@ -22,7 +22,7 @@ export class OwnShimBench extends TaskBench {
 
   /** Shims that serve, in the place of `start`. */
   shims(): number[] {
-    return this.processes().filter(({ words }) => !words.includes("start")).map(({ pid }) => pid);
+    return this.servers();
   }
 
   /** Ends shims without containers, which would wait for further ones, and throws where a task has left something. */

@@ -16,7 +16,7 @@ async function withOwnShim(body: (bench: TaskBench) => Promise<void>): Promise<v
 }
 
 /** Shims that serve; each container's own are told apart by what they wait for. */
-const shims = (bench: TaskBench) => bench.processes().filter(({ words }) => !words.includes("start"));
+const shims = (bench: TaskBench) => bench.servers();
 
 systemTest(
   "barge's daemon puts all containers of a namespace into one shim",

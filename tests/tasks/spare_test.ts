@@ -175,12 +175,11 @@ systemTest(
     withOwnShim(async (bench) => {
       const path = bench.daemon.options.env!["PATH"]!.split(":")[0]!;
       const program = `${path}/containerd-shim-ts-v2`;
-      const script = await Deno.readTextFile(program);
       await bench.daemon.stop();
-      await Deno.writeTextFile(`${program}.new`, script.replace("\n", '\ncase "$*" in *spare*) exit 1;; esac\n'), {
-        mode: 0o755,
-      });
-      await Deno.rename(`${program}.new`, program);
+      await Deno.mkdir(`${path}/real`);
+      await Deno.rename(program, `${path}/real/containerd-shim-ts-v2`);
+      const script = `case "$*" in *spare*) exit 1;; esac; exec '${path}/real/containerd-shim-ts-v2' "$@"`;
+      await Deno.writeTextFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
       bench.daemon = await bench.daemon.restart();
       await run(bench, "one", "sleep", "1000");
       assert.equal(shimsOf(bench).length, 1);

@@ -67,6 +67,17 @@ export class TaskBench implements AsyncDisposable {
       .filter(({ words }) => words.includes("-namespace") && words.includes(this.namespace));
   }
 
+  /**
+   * Shims of the namespace that serve: those who start or clean up are left out. An installed shim is started by its launcher,
+   * which waits while the other half of it becomes the server, with the same words.
+   */
+  servers(): number[] {
+    return this.processes().filter(({ pid, words }) => {
+      if (words.includes("delete")) return false;
+      return words.includes("start") ? words[0]!.endsWith("/lib/barge/deno") && isDeno(pid) : true;
+    }).map(({ pid }) => pid);
+  }
+
   /** The process of a container's shim. */
   shimOf(id: string): number {
     const shim = this.processes().find(({ words }) => words.includes(id));
@@ -108,6 +119,14 @@ export class TaskBench implements AsyncDisposable {
     await Deno.remove(`/run/containerd/runc/${this.namespace}`).catch(() => {});
     for (const path of this.scratch.cgroups()) await Deno.remove(path).catch(() => {});
     await this.scratch[Symbol.asyncDispose]();
+  }
+}
+
+function isDeno(pid: number): boolean {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/exe`).endsWith("/deno");
+  } catch {
+    return false; // It has ended meanwhile.
   }
 }
 

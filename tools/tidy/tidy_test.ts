@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { untidy } from "../tidy.ts";
 import { checkArrows } from "./arrows.ts";
 import { checkDocComments } from "./doc_comments.ts";
+import { checkEnvironment } from "./environment.ts";
 import { staleFiles } from "./generated.ts";
 import { checkLength, linesMax } from "./length.ts";
 import { checkName } from "./names.ts";
@@ -79,6 +80,15 @@ Deno.test("checkWords() finds paths of a machine and promises, and hosts in a lo
   assert.equal(wrong(checkWords, "a.ts", "`${directory}/work/x`\n"), "");
   assert.match(wrong(checkWords, "a.ts", `// ${"TO"}DO: later\n`), /promise/);
   assert.match(wrong(checkWords, "deno.lock", '"tarball": "https://mirror.example/x.tgz"'), /lock file/);
+});
+
+Deno.test("checkEnvironment() finds programs that would get Deno's environment", () => {
+  const problems = (text: string, path = "daemon/a.ts") => checkEnvironment({ path, text }).length;
+  assert.equal(problems('new Deno.Command("x", { args: [], stdin: "null" })'), 1);
+  assert.equal(problems('new Deno.Command("x", { args: [], env: callersVariables(), clearEnv: true })'), 0);
+  assert.equal(problems("const env = Deno.env.toObject();"), 1);
+  assert.equal(problems("const env = Deno.env.toObject();", "ffi/launch.ts"), 0);
+  assert.equal(problems('new Deno.Command("x")', "daemon/a_test.ts"), 0);
 });
 
 Deno.test("checkWarmPath() follows static imports to node: and npm: modules", () => {

@@ -5,6 +5,7 @@
  */
 import { Failure, messageOf } from "../../../api/errors.ts";
 import type { Credentials } from "../source.ts";
+import { callersVariables } from "../../../ffi/launch.ts";
 
 /** The part of docker's configuration that holds logins. */
 interface DockerConfig {
@@ -114,7 +115,14 @@ async function askHelper(name: string, server: string, path: string): Promise<Cr
   if (!/^[A-Za-z0-9._-]+$/.test(name)) throw failed("has a name that is no program's");
   let child: Deno.ChildProcess;
   try {
-    child = new Deno.Command(program, { args: ["get"], stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
+    child = new Deno.Command(program, {
+      args: ["get"],
+      env: callersVariables(),
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
   } catch (error) {
     throw failed(`cannot be started: ${messageOf(error)}`, error);
   }
