@@ -14,7 +14,7 @@ import { ContainerStore } from "./metadata/container_store.ts";
 import { Database } from "./metadata/database.ts";
 import { diskFailure } from "./metadata/disk_failure.ts";
 import { Objects } from "./metadata/objects.ts";
-import { Trash } from "./metadata/trash.ts";
+import { type TellStuck, Trash } from "./metadata/trash.ts";
 import type { DirectorySnapshotter } from "./snapshots/directory_snapshotter.ts";
 import {
   makeSnapshotterDirectories,
@@ -133,6 +133,11 @@ export class Stores implements Disposable {
     }
     this.#places = new SnapshotterPlaces(this.root, this.#trash, places);
     this.#views.clear();
+  }
+
+  /** Who is told about files that were thrown away and cannot be removed. Default: as `TrashOptions` has it. */
+  tellStuck(tell: TellStuck): void {
+    this.#trash.tell = tell;
   }
 
   /** The store as this namespace sees it. Whether the namespace exists is not looked at; its name was checked before. */

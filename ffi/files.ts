@@ -184,15 +184,15 @@ export function renameAt(oldDir: number, oldPath: string, newDir: number, newPat
   if (library().renameat(oldDir, from, newDir, to) === -1) again("renameat", newPath, oldDir, from, newDir, to);
 }
 
-/** fchownat(2) without following a link. Clears set-user-ID bits and file capabilities. */
+/** fchownat(2) without following a link; an id of -1 stays as it is. Clears set-user-ID bits and file capabilities. */
 export function changeOwnerAt(dir: number, path: string, uid: number, gid: number): void {
-  const result = library().fchownat(dir, pathArgument(path), uid, gid, noFollow);
+  const result = library().fchownat(dir, pathArgument(path), uid >>> 0, gid >>> 0, noFollow);
   if (result === -1) again("fchownat", path, dir, pathArgument(path), uid, gid, noFollow);
 }
 
-/** fchown(2). Clears set-user-ID bits and file capabilities. */
+/** fchown(2); an id of -1 stays as it is. Clears set-user-ID bits and file capabilities. */
 export function changeOwner(fd: number, uid: number, gid: number): void {
-  if (library().fchown(fd, uid, gid) === -1) call("fchown", fd, uid, gid);
+  if (library().fchown(fd, uid >>> 0, gid >>> 0) === -1) call("fchown", fd, uid, gid);
 }
 
 /** fchmodat(2). Follows a symbolic link, which Linux gives no mode of its own: the caller knows that it is none. */

@@ -103,7 +103,8 @@ export class Scratch implements AsyncDisposable {
         }
       }
     }
-    await Deno.remove(this.path, { recursive: true });
+    // What a container has made may be deeper than Deno's own removal survives.
+    await execute(["rm", "-rf", "--one-file-system", this.path], { timeoutMs: 300_000 });
   }
 }
 

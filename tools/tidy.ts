@@ -10,11 +10,20 @@ import { checkEnvironment } from "./tidy/environment.ts";
 import { checkGenerated, generatorsLack } from "./tidy/generated.ts";
 import { checkLength } from "./tidy/length.ts";
 import { checkName } from "./tidy/names.ts";
+import { checkRemovals } from "./tidy/removals.ts";
 import { type Check, sourceFiles } from "./tidy/source_file.ts";
 import { checkWarmPath } from "./tidy/warm_path.ts";
 import { checkWords } from "./tidy/words.ts";
 
-const checks: readonly Check[] = [checkArrows, checkName, checkLength, checkDocComments, checkEnvironment, checkWords];
+const checks: readonly Check[] = [
+  checkArrows,
+  checkName,
+  checkLength,
+  checkDocComments,
+  checkEnvironment,
+  checkWords,
+  checkRemovals,
+];
 
 /** Everything that is untidy below the root, one line each, sorted. Generated files are not looked at here. */
 export function untidy(root: URL): string[] {

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { stringifyJson } from "../../shim/oci/spec/json.ts";
 import type { GeneratedFile } from "./generated_files.ts";
@@ -56,10 +57,6 @@ export class Bundle {
 
   /** Removes all of it; nothing where it is gone already. */
   remove(): void {
-    try {
-      Deno.removeSync(this.path, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    removeTreeSync(this.path);
   }
 }

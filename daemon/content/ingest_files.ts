@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { FileLock } from "../leases/file_lock.ts";
 import { newHash } from "./hash_file.ts";
 
@@ -191,7 +192,7 @@ export class IngestFiles implements Disposable {
   /** Removes the directory with what is left in it, and lets go. */
   remove(): void {
     try {
-      if (!this.isRemoved) Deno.removeSync(this.directory, { recursive: true });
+      if (!this.isRemoved) removeTreeSync(this.directory);
     } finally {
       this.#release();
     }
@@ -276,7 +277,7 @@ export async function discardIngestFiles(ingestDirectory: string, ref: string): 
   }
   if (ours.removed) return false;
   ours.removed = true;
-  Deno.removeSync(directory, { recursive: true });
+  removeTreeSync(directory);
   return true;
 }
 

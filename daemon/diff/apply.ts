@@ -30,6 +30,7 @@ import {
 import { setXattrAt } from "../../ffi/xattr.ts";
 import { layerFailure } from "./apply_failure.ts";
 import { type EntryAttributes, setAttributesAt, setFileAttributes, timesOf } from "./attributes.ts";
+import { checkEntry, PathAccount } from "./entry_limits.ts";
 import type { TarEntry, TarSink } from "./tar_reader.ts";
 import { cleanPath, type Directory, joinPath, type ParentEvents, TargetTree } from "./target_tree.ts";
 import { inUserNamespace } from "./user_namespace.ts";
@@ -80,6 +81,7 @@ export class LayerApplier implements TarSink, Disposable {
   readonly #warn = (sentence: string) => {
     if (this.#warnings.size < warningsMax) this.#warnings.add(sentence);
   };
+  readonly #account = new PathAccount();
   #entry: TarEntry | undefined;
   #file = -1;
 
@@ -87,7 +89,11 @@ export class LayerApplier implements TarSink, Disposable {
   constructor(dir: string, form: ApplyForm) {
     this.#form = form;
     const events: ParentEvents = {
-      implied: (path) => void (form === "overlay" && this.#implied.add(path)),
+      implied: (path) => {
+        if (form !== "overlay") return;
+        this.#account.add(path);
+        this.#implied.add(path);
+      },
       obstructed: (parent, name, path) => this.#replaceWhiteout(parent, name, path),
     };
     try {
@@ -173,6 +179,7 @@ export class LayerApplier implements TarSink, Disposable {
   }
 
   #begin(entry: TarEntry): void {
+    checkEntry(entry);
     const parts = cleanPath(entry.name);
     const name = parts.pop();
     // The root's own entry changes nothing: containerd keeps the attributes of the directory that it was given.
@@ -184,6 +191,7 @@ export class LayerApplier implements TarSink, Disposable {
   }
 
   #record(path: string, entry: TarEntry): void {
+    if (this.#form === "plain" || entry.type === "directory" || entry.type === "link") this.#account.add(path);
     if (this.#form === "plain") this.#own.add(path);
     else if (entry.type === "directory") this.#implied.delete(path);
   }
@@ -354,6 +362,7 @@ export class LayerApplier implements TarSink, Disposable {
         { cause: error },
       );
     }
+    this.#account.add(path);
     this.#whiteouts.add(path);
     changeOwnerAt(parent.fd, removed, entry.uid, entry.gid);
   }

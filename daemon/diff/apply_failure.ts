@@ -20,6 +20,8 @@ const codes: Readonly<Record<string, Code>> = {
   ENAMETOOLONG: "InvalidArgument",
   EINVAL: "InvalidArgument",
   EXDEV: "InvalidArgument",
+  EFBIG: "InvalidArgument",
+  EOVERFLOW: "InvalidArgument",
   EEXIST: "AlreadyExists",
   ENOENT: "NotFound",
 };

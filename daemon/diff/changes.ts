@@ -5,12 +5,15 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { Failure } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
-import { Descriptor, openFile } from "../../ffi/descriptor.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
+import { DirectoryChain } from "../../ffi/directory_chain.ts";
+import { isErrno } from "../../ffi/errno.ts";
 import {
   type FileStatus,
   listDirectory,
-  openBeneath,
+  openAt,
   openContents,
   readAt,
   readLinkAt,
@@ -21,6 +24,7 @@ import {
 import { encodePath } from "../../ffi/path.ts";
 import { getXattrAt } from "../../ffi/xattr.ts";
 import type { Place } from "./copy_up.ts";
+import { isTooLong, pathBytesMax } from "./entry_limits.ts";
 
 /** A name that is there afterwards; `unmodified` ones only where other names share the file. */
 export interface Present {
@@ -42,7 +46,6 @@ export type Change = Present | Deleted;
 
 const typeMask = flags("S_IFMT");
 const regular = flags("S_IFREG");
-const directoryFlags = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW");
 
 /** Whether it is a directory. */
 export function isDirectory(status: FileStatus): boolean {
@@ -62,25 +65,56 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** A pair of directories under way; each side is missing where there is none. */
+/** A pair of directories under way. */
 interface Frame {
   readonly path: string;
-  readonly lower: Descriptor | undefined;
-  readonly upper: Descriptor;
+  /** Whether the lower tree has it too. */
+  readonly hasLower: boolean;
   readonly lowerNames: ReadonlySet<string>;
   readonly upperNames: ReadonlySet<string>;
   readonly names: readonly string[];
   next: number;
 }
 
-function openDirectory(dir: number, name: string): Descriptor {
-  return new Descriptor(openBeneath(dir, name, directoryFlags));
+/** The ways down both trees. */
+interface Ways {
+  readonly lower: DirectoryChain | undefined;
+  readonly upper: DirectoryChain;
 }
 
-function frameOf(path: string, lower: Descriptor | undefined, upper: Descriptor): Frame {
-  const lowerNames = new Set(lower === undefined ? [] : listDirectory(lower.number));
-  const upperNames = new Set(listDirectory(upper.number));
-  return { path, lower, upper, lowerNames, upperNames, names: sortNames([...lowerNames.union(upperNames)]), next: 0 };
+function frameOf(path: string, { lower, upper }: Ways, hasLower: boolean): Frame {
+  const lowerNames = new Set(hasLower ? listDirectory(lower!.fd) : []);
+  const upperNames = new Set(listDirectory(upper.fd));
+  return { path, hasLower, lowerNames, upperNames, names: sortNames([...lowerNames.union(upperNames)]), next: 0 };
+}
+
+/** Path of a name below a tree's root. Throws `FailedPrecondition` where no archive can have one of this length. */
+export function pathBelow(directory: string, name: string): string {
+  const path = directory === "" ? name : `${directory}/${name}`;
+  if (!isTooLong(path)) return path;
+  throw new Failure(
+    "FailedPrecondition",
+    `comparing "${
+      path.slice(0, 60)
+    }…": the path is longer than ${pathBytesMax} bytes, and no layer can hold it: remove such directories`,
+  );
+}
+
+/** Opens a tree to walk down; its path is the daemon's own, and may have links in its parents. */
+export function openWay(path: string, openMax?: number): DirectoryChain {
+  const how = flags("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC");
+  return new DirectoryChain(openAt(flags("AT_FDCWD"), path, how), openMax === undefined ? {} : { openMax });
+}
+
+/** Goes into a directory; false where it cannot be looked into as something is mounted on it. Throws {@link SyscallError}. */
+export function enterUnlessMounted(way: DirectoryChain, name: string): boolean {
+  try {
+    way.enter(name);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EXDEV")) return false;
+    throw error;
+  }
 }
 
 /**
@@ -88,52 +122,48 @@ function frameOf(path: string, lower: Descriptor | undefined, upper: Descriptor)
  * Throws {@link SyscallError}.
  */
 export function* walkBoth(lower: string | undefined, upper: string): Generator<Change> {
-  // The roots are the daemon's own paths, and may have links in their parents.
-  const open = (path: string) => openFile(path, flags("O_RDONLY", "O_DIRECTORY"));
-  const frames: Frame[] = [];
-  try {
-    frames.push(frameOf("", lower === undefined ? undefined : open(lower), open(upper)));
-    for (let frame; (frame = frames.at(-1)) !== undefined;) {
-      const name = frame.names[frame.next++];
-      if (name === undefined) {
-        closeFrame(frames.pop()!);
-        continue;
-      }
-      const below = yield* changesOf(frame, name);
+  using lowerWay = lower === undefined ? undefined : openWay(lower);
+  using upperWay = openWay(upper);
+  const ways: Ways = { lower: lowerWay, upper: upperWay };
+  const frames = [frameOf("", ways, lower !== undefined)];
+  for (let frame; (frame = frames.at(-1)) !== undefined;) {
+    const name = frame.names[frame.next++];
+    if (name !== undefined) {
+      const below = yield* changesOf(frame, ways, name);
       if (below !== undefined) frames.push(below);
+      continue;
     }
-  } finally {
-    for (const frame of frames) closeFrame(frame);
+    frames.pop();
+    if (frames.length === 0) return;
+    upperWay.leave();
+    if (frame.hasLower) lowerWay!.leave();
   }
 }
 
-function closeFrame({ lower, upper }: Frame): void {
-  lower?.close();
-  upper.close();
-}
-
-function* changesOf(frame: Frame, name: string): Generator<Change, Frame | undefined> {
-  const path = frame.path === "" ? name : `${frame.path}/${name}`;
+function* changesOf(frame: Frame, ways: Ways, name: string): Generator<Change, Frame | undefined> {
+  const path = pathBelow(frame.path, name);
+  const below = frame.hasLower ? ways.lower!.fd : undefined;
   if (!frame.upperNames.has(name)) {
-    if (statAtIfThere(frame.lower!.number, name) !== undefined) yield { kind: "deleted", path };
+    if (statAtIfThere(below!, name) !== undefined) yield { kind: "deleted", path };
     return undefined;
   }
-  const place = { dir: frame.upper.number, name };
+  const place = { dir: ways.upper.fd, name };
   const status = statAtIfThere(place.dir, name);
   // Overlayfs lists whiteouts of directories that are in one layer only, and has no such files.
   if (status === undefined) return undefined;
-  let lower: Descriptor | undefined;
-  const before = frame.lower === undefined ? undefined : { dir: frame.lower.number, name };
+  let isInBoth = false;
+  const before = below === undefined ? undefined : { dir: below, name };
   const beforeStatus = before && frame.lowerNames.has(name) ? statAtIfThere(before.dir, name) : undefined;
   if (before !== undefined && beforeStatus !== undefined) {
     const same = isSameFile(before, beforeStatus, place, status);
     if (!same) yield { kind: "modified", path, place, status };
     else if (!isDirectory(status) && status.links > 1) yield { kind: "unmodified", path, place, status };
-    if (isDirectory(status) && isDirectory(beforeStatus)) lower = openDirectory(before.dir, name);
+    isInBoth = isDirectory(beforeStatus);
   } else {
     yield { kind: "added", path, place, status };
   }
-  return isDirectory(status) ? frameOf(path, lower, openDirectory(place.dir, name)) : undefined;
+  if (!isDirectory(status) || !enterUnlessMounted(ways.upper, name)) return undefined;
+  return frameOf(path, ways, isInBoth && enterUnlessMounted(ways.lower!, name));
 }
 
 const capability = "security.capability";

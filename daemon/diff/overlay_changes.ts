@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { flags } from "../../ffi/constants.ts";
-import { Descriptor, openFile } from "../../ffi/descriptor.ts";
-import { type FileStatus, listDirectory, openBeneath, statAtIfThere } from "../../ffi/files.ts";
+import type { DirectoryChain } from "../../ffi/directory_chain.ts";
+import { type FileStatus, listDirectory, statAtIfThere } from "../../ffi/files.ts";
 import { getXattrAt } from "../../ffi/xattr.ts";
-import { type Change, isDirectory, isSameFile, sortNames } from "./changes.ts";
+import { type Change, enterUnlessMounted, isDirectory, isSameFile, openWay, pathBelow, sortNames } from "./changes.ts";
 import type { Place } from "./copy_up.ts";
 import { isOpaque, isWhiteout } from "./lower_layers.ts";
 import { opaqueXattr } from "./whiteout.ts";
@@ -16,13 +15,13 @@ import { opaqueXattr } from "./whiteout.ts";
 /** Thrown where the layer has marks whose meaning needs the kernel: both trees must be walked then. */
 export class NeedsBothTrees extends Error {}
 
-const directoryFlags = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW");
+/** Directories that are open at once in all layers together; each layer has one at least. */
+const openMax = 512;
 
 interface Frame {
   readonly path: string;
-  readonly upper: Descriptor;
-  /** The directories that the lower layers show merged under this path, nearest first. */
-  readonly lowers: readonly Descriptor[];
+  /** The ways to the directories that the lower layers show merged under this path, nearest first. */
+  readonly lowers: readonly DirectoryChain[];
   /** Nothing of the lower layers is seen here through the upper one. */
   readonly opaque: boolean;
   readonly upperNames: ReadonlySet<string>;
@@ -34,8 +33,8 @@ interface Frame {
 interface Shown {
   readonly place: Place;
   readonly status: FileStatus;
-  /** Of a directory: the layers' directories, nearest first, as numbers of {@link Frame.lowers}. */
-  readonly layers: readonly number[];
+  /** Of a directory: the ways down the layers that have it, nearest first. */
+  readonly layers: readonly DirectoryChain[];
 }
 
 /**
@@ -43,42 +42,36 @@ interface Shown {
  * first mark that it cannot judge, {@link SyscallError}.
  */
 export function* walkUpper(lowers: readonly string[], upper: string): Generator<Change> {
-  const open = (path: string) => openFile(path, flags("O_RDONLY", "O_DIRECTORY"));
-  const frames: Frame[] = [];
-  try {
-    frames.push(frameOf("", open(upper), lowers.map(open), false));
-    for (let frame; (frame = frames.at(-1)) !== undefined;) {
-      const name = frame.names[frame.next++];
-      if (name === undefined) {
-        closeFrame(frames.pop()!);
-        continue;
-      }
-      const below = yield* changesOf(frame, name);
+  using opened = new DisposableStack();
+  const openEach = Math.max(2, Math.floor(openMax / (lowers.length + 1)));
+  const way = opened.use(openWay(upper, openEach));
+  const frames = [frameOf("", way, lowers.map((path) => opened.use(openWay(path, openEach))), false)];
+  for (let frame; (frame = frames.at(-1)) !== undefined;) {
+    const name = frame.names[frame.next++];
+    if (name !== undefined) {
+      const below = yield* changesOf(frame, way, name);
       if (below !== undefined) frames.push(below);
+      continue;
     }
-  } finally {
-    for (const frame of frames) closeFrame(frame);
+    frames.pop();
+    if (frames.length === 0) return;
+    for (const chain of [way, ...frame.lowers]) chain.leave();
   }
 }
 
-function closeFrame({ upper, lowers }: Frame): void {
-  upper.close();
-  for (const lower of lowers) lower.close();
-}
-
-function frameOf(path: string, upper: Descriptor, lowers: readonly Descriptor[], inherited: boolean): Frame {
-  const mark = getXattrAt(upper.number, "", opaqueXattr);
+function frameOf(path: string, { fd }: DirectoryChain, lowers: readonly DirectoryChain[], inherited: boolean): Frame {
+  const mark = getXattrAt(fd, "", opaqueXattr);
   // "x": files with an attribute are whiteouts here (Linux 6.7).
   if (mark?.length === 1 && mark[0] === 0x78) throw new NeedsBothTrees();
-  const opaque = inherited || isOpaque(upper.number, "");
-  const upperNames = new Set(listDirectory(upper.number));
-  const hidden = opaque ? new Set(lowers.flatMap((lower) => listDirectory(lower.number))) : new Set<string>();
-  return { path, upper, lowers, opaque, upperNames, names: sortNames([...upperNames.union(hidden)]), next: 0 };
+  const opaque = inherited || isOpaque(fd, "");
+  const upperNames = new Set(listDirectory(fd));
+  const hidden = opaque ? new Set(lowers.flatMap((lower) => listDirectory(lower.fd))) : new Set<string>();
+  return { path, lowers, opaque, upperNames, names: sortNames([...upperNames.union(hidden)]), next: 0 };
 }
 
-function* changesOf(frame: Frame, name: string): Generator<Change, Frame | undefined> {
-  const path = frame.path === "" ? name : `${frame.path}/${name}`;
-  const place = { dir: frame.upper.number, name };
+function* changesOf(frame: Frame, way: DirectoryChain, name: string): Generator<Change, Frame | undefined> {
+  const path = pathBelow(frame.path, name);
+  const place = { dir: way.fd, name };
   const status = frame.upperNames.has(name) ? statAtIfThere(place.dir, name) : undefined;
   const shown = lookup(frame.lowers, name);
   if (status === undefined || isWhiteout(status)) {
@@ -89,13 +82,8 @@ function* changesOf(frame: Frame, name: string): Generator<Change, Frame | undef
   if (shown === undefined) yield { kind: "added", path, place, status };
   else if (!isSameFile(shown.place, shown.status, place, status)) yield { kind: "modified", path, place, status };
   else if (!isDirectory(status) && status.links > 1) yield { kind: "unmodified", path, place, status };
-  if (!isDirectory(status)) return undefined;
-  const below = (shown?.layers ?? []).map((layer) => openDirectory(frame.lowers[layer]!.number, name));
-  return frameOf(path, openDirectory(place.dir, name), below, frame.opaque);
-}
-
-function openDirectory(dir: number, name: string): Descriptor {
-  return new Descriptor(openBeneath(dir, name, directoryFlags));
+  if (!isDirectory(status) || !enterUnlessMounted(way, name)) return undefined;
+  return frameOf(path, way, (shown?.layers ?? []).filter((layer) => enterUnlessMounted(layer, name)), frame.opaque);
 }
 
 /** Overlayfs can keep a directory's or a file's contents elsewhere. */
@@ -105,10 +93,11 @@ function refuseMarks({ dir, name }: Place, status: FileStatus): void {
   if (mark !== undefined && getXattrAt(dir, name, `trusted.overlay.${mark}`) !== undefined) throw new NeedsBothTrees();
 }
 
-function lookup(lowers: readonly Descriptor[], name: string): Shown | undefined {
-  const layers: number[] = [];
+function lookup(lowers: readonly DirectoryChain[], name: string): Shown | undefined {
+  const layers: DirectoryChain[] = [];
   let first: { place: Place; status: FileStatus } | undefined;
-  for (const [index, { number: dir }] of lowers.entries()) {
+  for (const layer of lowers) {
+    const dir = layer.fd;
     const status = statAtIfThere(dir, name);
     if (status === undefined) continue;
     if (isWhiteout(status)) break;
@@ -118,7 +107,7 @@ function lookup(lowers: readonly Descriptor[], name: string): Shown | undefined 
       break;
     }
     first ??= { place: { dir, name }, status };
-    layers.push(index);
+    layers.push(layer);
     if (isOpaque(dir, name)) break;
   }
   return first === undefined ? undefined : { ...first, layers };

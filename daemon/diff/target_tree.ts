@@ -15,13 +15,12 @@ import {
   closeFile,
   listDirectory,
   makeDirectoryAt,
-  openAt,
   openBeneath,
   readLinkAt,
-  removeDirectoryAt,
   unlinkAt,
 } from "../../ffi/files.ts";
 import { openFile } from "../../ffi/descriptor.ts";
+import { removalStepsAt } from "../../ffi/remove_tree.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 
 /** A directory below the target. */
@@ -219,9 +218,9 @@ export class TargetTree implements Disposable {
 
   /**
    * Removes the name with everything below it; a missing one is fine. Tells whether it was a directory; then
-   * every lent directory but `parent` is closed.
+   * every lent directory but `kept` is closed.
    */
-  remove(parent: Directory, name: string): boolean {
+  remove(parent: Directory, name: string, kept = parent): boolean {
     try {
       unlinkAt(parent.fd, name);
       this.#resolved.clear();
@@ -230,38 +229,35 @@ export class TargetTree implements Disposable {
       if (isErrno(error, "ENOENT")) return false;
       // Linux says EISDIR, POSIX and some file systems EPERM.
       if (!isErrno(error, "EISDIR", "EPERM")) throw error;
-      this.forget(parent);
-      removeDirectory(parent.fd, name);
+      this.forget(kept);
+      for (const _ of removalStepsAt(parent.fd, name)) {
+        // On a thread of its own.
+      }
       return true;
     }
   }
 
   /** Removes what is below the directory, except paths for which `keeps` is true; those are descended into. */
   clear(directory: Directory, keeps: (path: string) => boolean): void {
-    const fd = openAt(directory.fd, ".", flags("O_RDONLY", "O_DIRECTORY"));
-    try {
-      for (const name of listDirectory(fd)) {
-        const path = joinPath(directory.path, name);
-        if (!keeps(path)) this.remove(directory, name);
-        else this.#clearChild(directory, name, keeps);
+    // Paths, as what is kept has the length of a path, and directories in each other would be open all at once.
+    const pending = [directory.path];
+    for (let path; (path = pending.pop()) !== undefined;) {
+      let fd: number;
+      try {
+        fd = openBeneath(this.#root.number, path, flags("O_RDONLY", "O_DIRECTORY"));
+      } catch (error) {
+        if (path !== directory.path && isErrno(error, "ENOTDIR", "ELOOP")) continue;
+        throw error;
       }
-    } finally {
-      closeFile(fd);
-    }
-  }
-
-  #clearChild(parent: Directory, name: string, keeps: (path: string) => boolean): void {
-    let fd;
-    try {
-      fd = openBeneath(parent.fd, name, directoryFlags);
-    } catch (error) {
-      if (isErrno(error, "ENOTDIR", "ELOOP")) return;
-      throw error;
-    }
-    try {
-      this.clear({ fd, path: joinPath(parent.path, name) }, keeps);
-    } finally {
-      closeFile(fd);
+      try {
+        for (const name of listDirectory(fd)) {
+          const below = joinPath(path, name);
+          if (keeps(below)) pending.push(below);
+          else this.remove({ fd, path }, name, directory);
+        }
+      } finally {
+        closeFile(fd);
+      }
     }
   }
 
@@ -269,21 +265,4 @@ export class TargetTree implements Disposable {
     this.forget();
     this.#root.close();
   }
-}
-
-function removeDirectory(parent: number, name: string): void {
-  const fd = openAt(parent, name, flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW"));
-  try {
-    for (const child of listDirectory(fd)) {
-      try {
-        unlinkAt(fd, child);
-      } catch (error) {
-        if (!isErrno(error, "EISDIR", "EPERM")) throw error;
-        removeDirectory(fd, child);
-      }
-    }
-  } finally {
-    closeFile(fd);
-  }
-  removeDirectoryAt(parent, name);
 }

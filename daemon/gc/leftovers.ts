@@ -29,7 +29,7 @@ export async function discardLeftovers(stores: Stores, signal: AbortSignal): Pro
   const steps = [
     ...[...snapshotters.values()].map((snapshotter) => () => snapshotter.discardLeftovers()),
     ...(isStock(stores.root) ? [] : [() => removeLeftovers(stores.database, directory, trash, signal)]),
-    () => trash.empty(),
+    () => trash.empty({ again: true }),
   ];
   const errors: unknown[] = [];
   for (const step of steps) {

@@ -3,22 +3,35 @@
  *
  * @module
  */
+import { removalSteps } from "../../ffi/remove_tree.ts";
+import { diskFailure } from "./disk_failure.ts";
+
+/** What the calling thread removes itself, in some milliseconds: a thread of its own takes 15 to start. */
+const stepsMax = 300;
+const bytesMax = 8 << 20;
 
 /**
- * Removes a file or a whole tree; a missing one is fine. The path's parent must be a directory that only barge writes
- * to, as {@link Trash} is: it may be used for the tree's parts.
+ * Removes a file or a whole tree; a missing one is fine. Copes with trees deeper than a path may be long, and with files
+ * that a container made immutable. Symbolic links are removed and never followed, and no mount is entered: throws
+ * `MountInTheWay` after everything else was removed, else what the disk says.
  *
- * Copes with trees deeper than a process may have files open or a path may be long, and with files that a container
- * made immutable. Symbolic links are removed and never followed. Throws where something is mounted in the tree.
- *
- * The ordinary way runs on a thread of Deno's own, the other one on the tree worker: the caller's event loop stays free.
+ * Small trees are removed where the caller is, the rest of larger ones by the tree worker: the event loop stays free.
  */
 export async function removeTree(path: string): Promise<void> {
+  if (removeSmall(path)) return;
+  const { onTreeWorker } = await import("../snapshots/tree_work.ts");
+  await onTreeWorker({ kind: "remove", path });
+}
+
+/** Begins the removal; false where it is more than an event loop should wait for. */
+function removeSmall(path: string): boolean {
+  let steps = 0, bytes = 0;
   try {
-    await Deno.remove(path, { recursive: true });
+    for (const size of removalSteps(path, { measured: true })) {
+      if (++steps > stepsMax || (bytes += size) > bytesMax) return false;
+    }
+    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    const { onTreeWorker } = await import("../snapshots/tree_work.ts");
-    await onTreeWorker({ kind: "remove", path });
+    throw diskFailure(error, "remove a tree", path);
   }
 }

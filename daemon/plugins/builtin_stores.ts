@@ -98,6 +98,7 @@ const metadata = definePlugin({
     }
     const waitMs = config.timeout("io.containerd.timeout.bolt.open");
     const stores = await ownStores(config.root, { waitMs, signal });
+    stores.tellStuck((sentence) => context.log.warn(sentence));
     try {
       stores.useSnapshotters([...context.working(types.snapshotter).values()].map(({ place }) => place));
       await restoreInterrupted(stores);

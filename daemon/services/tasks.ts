@@ -43,6 +43,7 @@ import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { wireTime } from "../../api/timestamp.ts";
 import { compileFilters, type Matcher } from "../filters/compile.ts";
 import type { ContainerInfo } from "../metadata/container_store.ts";
+import { removeTree } from "../metadata/remove_tree.ts";
 import type { Stores } from "../store.ts";
 import type { TaskManager } from "../tasks/manager.ts";
 import type { Task } from "../tasks/task.ts";
@@ -278,7 +279,7 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
       await save(directory);
       return { descriptors: await blobs.pack(directory, anyOf(record.spec), context) };
     } finally {
-      await Deno.remove(directory, { recursive: true });
+      await removeTree(directory);
     }
   }
 

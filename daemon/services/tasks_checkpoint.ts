@@ -6,6 +6,7 @@
 import type { CheckpointTaskRequest, CreateTaskRequest } from "../../api/gen/services/tasks/v1/tasks.ts";
 import { CheckpointOptions, Options } from "../../api/gen/types/runc/options/oci.ts";
 import { Failure } from "../../api/errors.ts";
+import { removeTree } from "../metadata/remove_tree.ts";
 
 const optionsType = "containerd.runc.v1.Options";
 const checkpointOptionsType = "containerd.runc.v1.CheckpointOptions";
@@ -54,7 +55,7 @@ export class UnpackedCheckpoints {
     const directory = this.#directories.get(key);
     if (directory === undefined) return;
     this.#directories.delete(key);
-    await Deno.remove(directory, { recursive: true });
+    await removeTree(directory);
   }
 
   /** Whether there are any: most calls need not ask further. */

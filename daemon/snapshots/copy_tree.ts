@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/errno.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
+import { DirectoryChain } from "../../ffi/directory_chain.ts";
+import { pathOf } from "../../ffi/directory_entries.ts";
+import { errnoNumber, isErrno, SyscallError } from "../../ffi/errno.ts";
 import {
   changeModeAt,
   changeOwnerAt,
-  closeFile,
   type FileStatus,
   linkAt,
-  listDirectory,
   makeDirectoryAt,
   makeNodeAt,
   nextData,
@@ -24,199 +24,169 @@ import {
   S_IFLNK,
   setTimesAt,
   statAt,
+  statAtIfThere,
   symlinkAt,
   truncateFile,
   writeAt,
 } from "../../ffi/files.ts";
+import { removalSteps } from "../../ffi/remove_tree.ts";
+import { walkTree } from "../../ffi/walk_tree.ts";
 import { getXattrAt, listXattrsAt, setXattrAt } from "../../ffi/xattr.ts";
+
+const chunk = new Uint8Array(1 << 20);
+const fileTypeMask = flags("S_IFMT");
+const S_IFSOCK = 0o140000;
 
 /** Entries that are copied in one turn of the event loop, and bytes: some milliseconds each. */
 const entriesPerTurn = 128;
 const bytesPerTurn = 8 << 20;
-const fileTypeMask = flags("S_IFMT");
-const chunk = new Uint8Array(1 << 20);
-const S_IFSOCK = 0o140000;
-
-/** Where a file with several names was copied to first. */
-interface FirstCopy {
-  readonly directory: string;
-  readonly name: string;
-}
 
 /**
- * Copies what is in the directory `from` into the existing directory `to`, and gives `to` the attributes of `from`.
- * Sockets are left out; attributes that the file system of `to` does not take are too. Others have their turn while it
- * works; `check` is called between the turns, and ends the work by throwing.
+ * Copies what is in the directory `from` into the existing, empty directory `to`, which is nobody else's, and gives `to` the
+ * attributes of `from`. Sockets are left out, so is what is mounted there, and attributes that the file system of `to` does
+ * not take. The source may change meanwhile: no link is followed, and nothing is opened that may wait.
+ *
+ * Others have their turn while it works; `check` is called between the turns, and ends the work by throwing. Throws also
+ * {@link SyscallError}, `ESTALE` where the source changed too much.
  */
 export async function copyTree(from: string, to: string, check: () => void = () => {}): Promise<void> {
-  await new TreeCopy(from, to, check).run();
-}
-
-class TreeCopy {
-  readonly #firstCopies = new Map<string, FirstCopy>();
-  #entriesLeft = entriesPerTurn;
-  #bytesLeft = bytesPerTurn;
-
-  constructor(readonly from: string, readonly to: string, readonly check: () => void) {}
-
-  async run(): Promise<void> {
-    const order: string[] = [];
-    const pending = [""];
-    // Paths and not descriptors, so that depth is bounded by the length of a path and not by open files.
-    for (let path; (path = pending.pop()) !== undefined;) {
-      order.push(path);
-      await this.#copyDirectory(path, pending);
-    }
-    // Last and innermost first, as every new entry changes the times of its directory.
-    for (const path of order.reverse()) {
-      this.#within(path, (source, target) => copyAttributes(source, target, "."));
-      if (--this.#entriesLeft <= 0) await this.#turn();
-    }
-  }
-
-  /** Lets others have their turn. */
-  async #turn(): Promise<void> {
-    this.#entriesLeft = entriesPerTurn;
-    this.#bytesLeft = bytesPerTurn;
+  const how = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW");
+  let entries = 0, bytes = 0;
+  for (const copied of copySteps(openAt(flags("AT_FDCWD"), from, how), openAt(flags("AT_FDCWD"), to, how))) {
+    bytes += copied;
+    if (++entries < entriesPerTurn && bytes < bytesPerTurn) continue;
+    entries = bytes = 0;
     await new Promise((resolve) => setTimeout(resolve, 0));
-    this.check();
-  }
-
-  #within<T>(path: string, body: (source: number, target: number) => T): T {
-    const how = flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW");
-    const source = openAt(flags("AT_FDCWD"), this.from + path, how);
-    try {
-      const target = openAt(flags("AT_FDCWD"), this.to + path, how);
-      try {
-        return body(source, target);
-      } finally {
-        closeFile(target);
-      }
-    } finally {
-      closeFile(source);
-    }
-  }
-
-  async #copyDirectory(path: string, pending: string[]): Promise<void> {
-    const names = this.#within(path, (source) => listDirectory(source));
-    for (let next = 0; next < names.length;) {
-      const long = this.#within(path, (source, target) => {
-        while (next < names.length && this.#entriesLeft-- > 0 && this.#bytesLeft > 0) {
-          const name = names[next++]!;
-          const done = this.#copyEntry(path, name, source, target);
-          if (done === "directory") pending.push(`${path}/${name}`);
-          else if (done !== undefined) return { name, status: done };
-        }
-        return undefined;
-      });
-      if (long !== undefined) await this.#copyLong(path, long.name, long.status);
-      if (next < names.length) await this.#turn();
-    }
-  }
-
-  /** The data of a file whose empty copy was made, in many turns; then its attributes. */
-  async #copyLong(path: string, name: string, status: FileStatus): Promise<void> {
-    for (let offset = 0; offset < status.size; offset += bytesPerTurn) {
-      this.#within(path, (source, target) => {
-        copyRange(source, target, name, offset, Math.min(status.size, offset + bytesPerTurn));
-      });
-      await this.#turn();
-    }
-    this.#within(path, (source, target) => {
-      makeSize(target, name, status.size);
-      copyAttributes(source, target, name);
-    });
-  }
-
-  /** Copies one entry; says whether it is a directory, whose entries are still to come, or a file whose data are. */
-  #copyEntry(path: string, name: string, source: number, target: number): "directory" | FileStatus | undefined {
-    const status = statAt(source, name);
-    const type = status.mode & fileTypeMask;
-    if (type === S_IFSOCK) return undefined;
-    if (type === S_IFDIR) {
-      makeDirectoryAt(target, name, 0o700);
-      return "directory";
-    }
-    if (status.links > 1) {
-      const key = `${status.device.major}:${status.device.minor}:${status.inode}`;
-      const first = this.#firstCopies.get(key);
-      if (first !== undefined) {
-        this.#within(first.directory, (_, directory) => linkAt(directory, first.name, target, name));
-        return undefined;
-      }
-      this.#firstCopies.set(key, { directory: path, name });
-    }
-    makeCopy(source, target, name, status);
-    if (type === flags("S_IFREG")) {
-      if (status.size > bytesPerTurn) return status;
-      copyRange(source, target, name, 0, status.size);
-      makeSize(target, name, status.size);
-      this.#bytesLeft -= status.size;
-    }
-    copyAttributes(source, target, name);
-    return undefined;
+    check();
   }
 }
 
-function makeCopy(source: number, target: number, name: string, status: FileStatus): void {
+/** Takes over the descriptors. Yields after each entry, and each mebibyte of a file, how many bytes were copied. */
+function* copySteps(from: number, to: number): Generator<number> {
+  using target = new DirectoryChain(to);
+  using shared = new SharedFiles(to);
+  const source = statAt(from, "");
+  // The walk closes its root, whose attributes come last: every new entry changes the times of its directory.
+  using root = new Descriptor(openAt(from, ".", flags("O_RDONLY", "O_DIRECTORY")));
+  for (const { kind, fd, name } of walkTree(from)) {
+    if (kind === "enter" || kind === "mount") makeDirectoryAt(target.fd, name, 0o700);
+    if (kind === "enter") target.enter(name);
+    else if (kind === "mount") copyAttributes(fd, name, statAt(fd, name), target.fd, name);
+    else if (kind === "leave") {
+      copyAttributes(fd, ".", statAt(fd, ""), target.fd, ".");
+      target.leave();
+    } else yield* copyEntry(fd, name, target.fd, shared);
+    yield 0;
+  }
+  yield* shared.remove();
+  copyAttributes(root.number, ".", source, target.fd, ".");
+}
+
+/** Files with several names: the first copy of each waits in a directory of its own for the other ones. */
+class SharedFiles implements Disposable {
+  #fd: number | undefined;
+  readonly #name = `.barge-copy-${crypto.randomUUID()}`;
+  readonly #root: Descriptor;
+
+  constructor(root: number) {
+    this.#root = new Descriptor(openAt(root, ".", flags("O_RDONLY", "O_DIRECTORY")));
+  }
+
+  /** Gives the file another name where it has been copied; says whether. */
+  link(status: FileStatus, directory: number, name: string): boolean {
+    if (this.#fd === undefined) return false;
+    try {
+      linkAt(this.#fd, keyOf(status), directory, name);
+      return true;
+    } catch (error) {
+      // Its first name is to come, or it has as many as a file can have: then there will be another file.
+      if (isErrno(error, "ENOENT", "EMLINK")) return false;
+      throw error;
+    }
+  }
+
+  /** Keeps a copy. */
+  keep(status: FileStatus, directory: number, name: string): void {
+    if (this.#fd === undefined) {
+      makeDirectoryAt(this.#root.number, this.#name, 0o700);
+      this.#fd = openAt(this.#root.number, this.#name, flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW"));
+    }
+    try {
+      linkAt(directory, name, this.#fd, keyOf(status));
+    } catch (error) {
+      if (!isErrno(error, "EEXIST", "EMLINK")) throw error;
+    }
+  }
+
+  *remove(): Generator<number> {
+    if (this.#fd !== undefined) yield* removalSteps(`/proc/self/fd/${this.#root.number}/${this.#name}`);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd !== undefined) new Descriptor(this.#fd).close();
+    this.#root.close();
+  }
+}
+
+function keyOf({ device, inode }: FileStatus): string {
+  return `${device.major}:${device.minor}:${inode}`;
+}
+
+function* copyEntry(source: number, name: string, target: number, shared: SharedFiles): Generator<number> {
+  const status = statAtIfThere(source, name);
+  if (status === undefined) return;
   const type = status.mode & fileTypeMask;
-  if (type === flags("S_IFREG")) {
-    return closeFile(openAt(target, name, flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW"), 0o600));
-  }
-  if (type === S_IFLNK) {
-    const text = readLinkAt(source, name);
-    if (text === undefined) throw new Failure("Aborted", `copy "${name}": it changed while it was copied`);
-    return symlinkAt(text, target, name);
-  }
-  makeNodeAt(target, name, type | 0o600, status.major, status.minor);
+  if (type === S_IFSOCK) return;
+  if (status.links > 1 && shared.link(status, target, name)) return;
+  if (type === flags("S_IFREG")) yield* copyFile(source, name, status, target);
+  else if (type === S_IFDIR) throw changed(source, name);
+  else if (type === S_IFLNK) symlinkAt(readLinkAt(source, name) ?? changedText(source, name), target, name);
+  else makeNodeAt(target, name, type | 0o600, status.major, status.minor);
+  copyAttributes(source, name, status, target, name);
+  if (status.links > 1) shared.keep(status, target, name);
 }
 
-/** Copies what is data between two offsets; holes stay holes. */
-function copyRange(source: number, target: number, name: string, start: number, end: number): void {
-  const from = openContents(source, name);
-  try {
-    const to = openAt(target, name, flags("O_WRONLY", "O_NOFOLLOW"));
-    try {
-      for (let at = start, data; at < end && (data = nextData(from, at)) !== undefined; at = data.end) {
-        const dataEnd = Math.min(data.end, end);
-        for (let offset = data.start; offset < dataEnd;) {
-          const taken = readAt(from, chunk.subarray(0, Math.min(chunk.length, dataEnd - offset)), offset);
-          if (taken === 0) break;
-          writeAt(to, chunk.subarray(0, taken), offset);
-          offset += taken;
-        }
-      }
-    } finally {
-      closeFile(to);
+/** Copies what is data; holes stay holes. */
+function* copyFile(source: number, name: string, status: FileStatus, target: number): Generator<number> {
+  using from = new Descriptor(openContents(source, name));
+  const opened = statAt(from.number, "");
+  if (opened.inode !== status.inode || (opened.mode & fileTypeMask) !== flags("S_IFREG")) throw changed(source, name);
+  using to = new Descriptor(openAt(target, name, flags("O_WRONLY", "O_CREAT", "O_EXCL", "O_NOFOLLOW"), 0o600));
+  const { size } = opened;
+  for (let at = 0, data; at < size && (data = nextData(from.number, at)) !== undefined; at = data.end) {
+    const end = Math.min(data.end, size);
+    for (let offset = data.start; offset < end;) {
+      const taken = readAt(from.number, chunk.subarray(0, Math.min(chunk.length, end - offset)), offset);
+      if (taken === 0) break;
+      writeAt(to.number, chunk.subarray(0, taken), offset);
+      offset += taken;
+      yield taken;
     }
-  } finally {
-    closeFile(from);
   }
+  // The last hole has no data that would make the file long enough.
+  truncateFile(to.number, size);
 }
 
-/** Gives a file its size where it ends in a hole. */
-function makeSize(target: number, name: string, size: number): void {
-  const to = openAt(target, name, flags("O_WRONLY", "O_NOFOLLOW"));
-  try {
-    truncateFile(to, size);
-  } finally {
-    closeFile(to);
-  }
+function changed(source: number, name: string): SyscallError {
+  return new SyscallError("copy", errnoNumber("ESTALE"), pathOf(source, name));
 }
 
-function copyAttributes(source: number, target: number, name: string): void {
-  const status = statAt(source, name);
-  changeOwnerAt(target, name, status.uid, status.gid);
+function changedText(source: number, name: string): never {
+  throw changed(source, name);
+}
+
+function copyAttributes(source: number, name: string, status: FileStatus, target: number, copy: string): void {
+  changeOwnerAt(target, copy, status.uid, status.gid);
   // After the owner, whose change clears file capabilities and set-user-ID bits.
   for (const attribute of listXattrsAt(source, name)) {
     const value = getXattrAt(source, name, attribute);
     if (value === undefined) continue;
     try {
-      setXattrAt(target, name, attribute, value);
+      setXattrAt(target, copy, attribute, value);
     } catch (error) {
       if (!isErrno(error, "EOPNOTSUPP", "EPERM", "EINVAL")) throw error;
     }
   }
-  if ((status.mode & fileTypeMask) !== S_IFLNK) changeModeAt(target, name, status.mode & 0o7777);
-  setTimesAt(target, name, status.atime, status.mtime);
+  if ((status.mode & fileTypeMask) !== S_IFLNK) changeModeAt(target, copy, status.mode & 0o7777);
+  setTimesAt(target, copy, status.atime, status.mtime);
 }

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
+import { flags } from "../../ffi/constants.ts";
+import { dig } from "../../ffi/deep_fixture.ts";
+import { closeFile, linkAt, openAt, writeAt } from "../../ffi/files.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { copyTree } from "./copy_tree.ts";
+import { isSmallTree } from "./small_tree.ts";
+import { treeUsage } from "./usage.ts";
 
 async function shell(script: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command("sh", { args: ["-ec", script] }).output();
@@ -35,4 +41,42 @@ Deno.test({
       await Deno.remove(dir, { recursive: true });
     }
   },
+});
+
+Deno.test("copyTree() and treeUsage() take 30,000 directories in each other", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "barge-copy-" });
+  try {
+    for (const name of ["from", "to"]) await Deno.mkdir(`${dir}/${name}`);
+    dig(`${dir}/from`, 30_000, "d", (innermost) => {
+      for (const name of ["file", "same"]) {
+        const file = openAt(innermost, name, flags("O_WRONLY", "O_CREAT"), 0o600);
+        writeAt(file, new Uint8Array(10_000), 0);
+        closeFile(file);
+      }
+      linkAt(innermost, "file", innermost, "again");
+    });
+    await copyTree(`${dir}/from`, `${dir}/to`);
+    assert.deepEqual([...Deno.readDirSync(`${dir}/to`)].map(({ name }) => name), ["d"]);
+    const { inodes, size } = await treeUsage(`${dir}/to`);
+    assert.equal(inodes, 30_003);
+    assert.deepEqual(await treeUsage(`${dir}/from`), { inodes, size });
+    // What a snapshot of a file system has in common with its parent: here, of a tree with itself, all.
+    assert.deepEqual(await treeUsage(`${dir}/from`, { base: `${dir}/from` }), { inodes: 0, size: 0 });
+    assert.equal(isSmallTree(`${dir}/from`), false);
+  } finally {
+    removeTreeSync(dir);
+  }
+});
+
+Deno.test("isSmallTree() looks into directories whose paths are longer than the kernel takes", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "barge-small-" });
+  try {
+    dig(dir, 60, "n".repeat(200));
+    assert.equal(isSmallTree(dir), true);
+    dig(dir, 500, "d");
+    assert.equal(isSmallTree(dir), false);
+    assert.equal(isSmallTree(`${dir}/missing`), true);
+  } finally {
+    removeTreeSync(dir);
+  }
 });

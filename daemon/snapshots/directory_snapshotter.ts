@@ -192,7 +192,7 @@ export class DirectorySnapshotter implements Snapshotter {
 
   async #discard(path: string): Promise<void> {
     // Nothing in the database is about it, so there is no transaction that could take it back.
-    await this.trash.remove(this.trash.take(path, []));
+    await this.trash.remove(this.trash.takeOrphan(path));
   }
 
   #mountsOf(row: SnapshotRow): Mount[] {
@@ -289,7 +289,7 @@ export class DirectorySnapshotter implements Snapshotter {
     return () => {
       this.#locks.forget(row.id);
       // Nothing in the database is about it any more, so there is no transaction that could take it back.
-      return this.trash.take(this.#place(row.id), []);
+      return this.trash.takeOrphan(this.#place(row.id));
     };
   }
 
@@ -300,7 +300,7 @@ export class DirectorySnapshotter implements Snapshotter {
   async cleanup(): Promise<void> {
     await this.settled();
     await this.discardLeftovers();
-    await this.trash.empty();
+    await this.trash.empty({ again: true });
   }
 
   /**

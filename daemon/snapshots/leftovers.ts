@@ -43,7 +43,9 @@ export async function discardLeftovers({ root, database, trash }: LeftoverPlaces
     // Inside a transaction nobody else is between giving a directory its place and adding its row.
     const place = await database.transaction(
       (undo) =>
-        idsOf(database, root.snapshotter).has(id) ? undefined : trash.take(`${directory}/snapshots/${name}`, undo),
+        idsOf(database, root.snapshotter).has(id)
+          ? undefined
+          : trash.takeOrphan(`${directory}/snapshots/${name}`, undo),
       { durable: false, frees: true },
     );
     await trash.remove(place);
@@ -89,7 +91,7 @@ async function discardIfFree(path: string, trash: Trash): Promise<void> {
   if (lock === undefined) return;
   using _held = lock;
   // Nothing in the database is about it, so there is no transaction that could take it back.
-  await trash.remove(trash.take(path, []));
+  await trash.remove(trash.takeOrphan(path));
 }
 
 function removeFreeLock(path: string): void {

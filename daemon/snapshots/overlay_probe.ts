@@ -7,6 +7,7 @@ import { messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/errno.ts";
 import { closeFile } from "../../ffi/files.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { call } from "../../ffi/syscall.ts";
 
 /**
@@ -33,7 +34,7 @@ export async function overlayProblem(directory: string): Promise<string | undefi
     if (isErrno(error, "EINVAL")) return "the file system that it would lie on cannot be used as an upper layer";
     return messageOf(error);
   } finally {
-    await Deno.remove(place, { recursive: true });
+    removeTreeSync(place);
   }
 }
 

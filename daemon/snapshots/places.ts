@@ -49,7 +49,10 @@ export class SnapshotterPlaces {
       return {
         place,
         directory,
-        trash: own === undefined ? trash : new Trash(own, place.form.discard?.bind(place.form)),
+        trash: own === undefined ? trash : new Trash(own, {
+          discard: place.form.discard?.bind(place.form),
+          tell: (sentence) => this.trash.tell(sentence),
+        }),
       };
     });
   }

@@ -33,7 +33,12 @@ export async function withSnapshotter(
     for (const part of ["snapshots", "locks", "trash", "leases"]) await Deno.mkdir(`${dir}/${part}`);
     using database = await Database.open(`${dir}/meta.db`);
     const objects = new Objects(database, "default");
-    const snapshots = new DirectorySnapshotter(form, objects, dir, new Trash(`${dir}/trash`, form.discard?.bind(form)));
+    const snapshots = new DirectorySnapshotter(
+      form,
+      objects,
+      dir,
+      new Trash(`${dir}/trash`, { discard: form.discard?.bind(form) }),
+    );
     await body({ dir, objects, snapshots, database, leases: new LeaseStore(objects, `${dir}/leases`) });
   } finally {
     await Deno.remove(dir, { recursive: true });

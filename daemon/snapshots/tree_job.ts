@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { removalSteps } from "../../ffi/remove_tree.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
 import type { Usage } from "./snapshotter.ts";
 
@@ -27,7 +28,7 @@ export async function performTreeJob(job: TreeJob, check: () => void): Promise<T
       case "usage":
         return await (await import("./usage.ts")).treeUsage(job.path, { base: job.base, check });
       case "remove":
-        return void await (await import("../metadata/remove_stubborn_tree.ts")).removeStubbornTree(job.path);
+        return void await remove(job.path, check);
       case "make subvolume": {
         const { makeSubvolume } = await import("./btrfs_ioctl.ts");
         return makeSubvolume(job.path, job.from);
@@ -39,6 +40,18 @@ export async function performTreeJob(job: TreeJob, check: () => void): Promise<T
     }
   } catch (error) {
     throw diskFailure(error, action, place);
+  }
+}
+
+/** Removals between two looks at the messages: each step is a directory, or some hundred files. */
+const stepsPerTurn = 100;
+
+async function remove(path: string, check: () => void): Promise<void> {
+  let steps = 0;
+  for (const _ of removalSteps(path)) {
+    if (++steps % stepsPerTurn !== 0) continue;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    check();
   }
 }
 

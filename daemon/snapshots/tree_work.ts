@@ -2,7 +2,8 @@
  * Work on whole trees, off the main thread: copying, measuring, removing what resists.
  *
  * Small trees are worked on where the caller is, in slices of some milliseconds, because a thread costs 15 ms and memory
- * to start. For the others there is one Worker, made when it is needed and ended when it had nothing to do for a while.
+ * to start. For the others there is one Worker, and one for removals, made when it is needed and ended when it had nothing
+ * to do for a while.
  *
  * @module
  */
@@ -21,17 +22,24 @@ const idleMs = 5_000;
 
 const never = new AbortController().signal;
 
-const workers = new WorkerPool(
-  () => new JobWorker<TreeJob, TreeResult>(workerUrl(import.meta.url, "tree_worker_main"), "tree worker"),
-  { size: workersMax, idleMs },
-);
+const makePool = () =>
+  new WorkerPool(
+    () => new JobWorker<TreeJob, TreeResult>(workerUrl(import.meta.url, "tree_worker_main"), "tree worker"),
+    { size: workersMax, idleMs },
+  );
+
+const workers = makePool();
+
+/** Nobody's copy waits until another one's millions of files are gone. */
+const removers = makePool();
 
 /**
  * Performs a job on the worker. Rejects with its `Failure`, `Internal` where the thread died, or the signal's reason
  * once that is aborted.
  */
 export async function onTreeWorker(job: TreeJob, signal: AbortSignal = never): Promise<TreeResult> {
-  return await workers.use(signal, (worker) => worker.run(job, signal));
+  const pool = job.kind === "remove" ? removers : workers;
+  return await pool.use(signal, (worker) => worker.run(job, signal));
 }
 
 async function perform(job: TreeJob, small: boolean, signal: AbortSignal): Promise<TreeResult> {
@@ -50,7 +58,8 @@ export async function snapshotUsage(path: string, base?: string, signal: AbortSi
   return usage!;
 }
 
-/** Ends the worker's thread; what it does now fails. A later job makes another one. */
+/** Ends the workers' threads; what they do now fails. A later job makes another one. */
 export function stopTreeWorker(): void {
   workers[Symbol.dispose]();
+  removers[Symbol.dispose]();
 }

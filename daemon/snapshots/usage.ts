@@ -4,8 +4,10 @@
  * @module
  */
 import { flags } from "../../ffi/constants.ts";
+import { DirectoryChain } from "../../ffi/directory_chain.ts";
 import { isErrno } from "../../ffi/errno.ts";
-import { closeFile, type FileStatus, listDirectory, openAt, S_IFDIR, statAt, statAtIfThere } from "../../ffi/files.ts";
+import { type FileStatus, S_IFDIR, statAt, statAtIfThere } from "../../ffi/files.ts";
+import { openTree, type TreeStep, walkTree } from "../../ffi/walk_tree.ts";
 import type { Usage } from "./snapshotter.ts";
 
 /** Entries that are looked at in one turn of the event loop: about two milliseconds. */
@@ -20,57 +22,98 @@ export interface UsageOptions {
 }
 
 /**
- * Disk blocks and inodes below and with a directory, which is not followed. A file with several names counts once. Others
- * have their turn while it works.
+ * Disk blocks and inodes below and with a directory, which is not followed. A file with several names counts once, and what
+ * is mounted there not at all. Others have their turn while it works.
  */
 export async function treeUsage(path: string, { base, check }: UsageOptions = {}): Promise<Usage> {
-  const seen = new Set<string>();
-  let size = 0, entries = 0;
-  const pending = [""];
-  for (let below; (below = pending.pop()) !== undefined;) {
-    const fd = openDirectory(path + below);
-    const other = base === undefined ? undefined : openIfThere(base + below);
-    try {
-      for (const name of ["", ...listDirectory(fd)]) {
-        const status = statAt(fd, name);
-        const isDirectory = (status.mode & flags("S_IFMT")) === S_IFDIR;
-        if (isDirectory && name !== "") {
-          pending.push(`${below}/${name}`);
-          continue;
-        }
-        if (++entries % entriesPerTurn === 0) {
-          await new Promise((resolve) => setTimeout(resolve, 0));
-          check?.();
-        }
-        if (other !== undefined && isSame(status, statAtIfThere(other, name))) continue;
-        const inode = `${status.device.major}:${status.device.minor}:${status.inode}`;
-        if (seen.has(inode)) continue;
-        seen.add(inode);
-        size += status.blocks * 512;
+  using other = base === undefined ? undefined : openBase(base);
+  const count = new Count();
+  const root = openTree(path);
+  let steps = 0;
+  const walk = walkTree(root);
+  count.add(statAt(root, ""), other?.status(""));
+  for (const step of walk) {
+    if (step.kind !== "leave") {
+      if (step.kind === "enter") other?.enter(step);
+      const status = statAtIfThere(step.fd, step.kind === "enter" ? "" : step.name);
+      if (status !== undefined && step.kind !== "mount") {
+        count.add(status, other?.status(step.kind === "enter" ? "" : step.name));
       }
-    } finally {
-      closeFile(fd);
-      if (other !== undefined) closeFile(other);
+    } else other?.leave(step);
+    if (++steps % entriesPerTurn === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      check?.();
     }
   }
-  return { size, inodes: seen.size };
+  const { size, inodes } = count;
+  return { size, inodes };
 }
 
-function openDirectory(path: string): number {
-  return openAt(flags("AT_FDCWD"), path, flags("O_RDONLY", "O_DIRECTORY", "O_NOFOLLOW"));
+/** The sum. */
+class Count implements Usage {
+  size = 0;
+  inodes = 0;
+  /** Files whose other names are still to come, with the number of those. */
+  readonly #shared = new Map<string, number>();
+
+  add(status: FileStatus, base: FileStatus | undefined): void {
+    if (base !== undefined && isSame(status, base)) return;
+    if (status.links > 1 && !isDirectory(status)) {
+      const inode = `${status.device.major}:${status.device.minor}:${status.inode}`;
+      const left = (this.#shared.get(inode) ?? status.links) - 1;
+      const isKnown = this.#shared.has(inode);
+      if (left > 0) this.#shared.set(inode, left);
+      else this.#shared.delete(inode);
+      if (isKnown) return;
+    }
+    this.inodes++;
+    this.size += status.blocks * 512;
+  }
 }
 
-function openIfThere(path: string): number | undefined {
+/** The tree that the other one was copied from, as far as it has the same directories. */
+class Base implements Disposable {
+  readonly #chain: DirectoryChain;
+  /** Directories on the way that this tree does not have. */
+  #missing = 0;
+
+  constructor(root: number) {
+    this.#chain = new DirectoryChain(root);
+  }
+
+  enter({ name }: TreeStep): void {
+    if (this.#missing > 0 || this.#chain.tryEnter(name) < 0) this.#missing++;
+  }
+
+  leave(_: TreeStep): void {
+    if (this.#missing > 0) this.#missing--;
+    else this.#chain.leave();
+  }
+
+  status(name: string): FileStatus | undefined {
+    return this.#missing > 0 ? undefined : statAtIfThere(this.#chain.fd, name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#chain[Symbol.dispose]();
+  }
+}
+
+function openBase(path: string): Base | undefined {
   try {
-    return openDirectory(path);
+    return new Base(openTree(path));
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
     throw error;
   }
 }
 
+function isDirectory({ mode }: FileStatus): boolean {
+  return (mode & flags("S_IFMT")) === S_IFDIR;
+}
+
 /** Whether a file system's snapshot has left this as it was: inodes keep their numbers in it. */
-function isSame(status: FileStatus, base: FileStatus | undefined): boolean {
-  return base !== undefined && status.inode === base.inode && status.mode === base.mode && status.size === base.size &&
+function isSame(status: FileStatus, base: FileStatus): boolean {
+  return status.inode === base.inode && status.mode === base.mode && status.size === base.size &&
     status.mtime.seconds === base.mtime.seconds && status.mtime.nanos === base.mtime.nanos;
 }

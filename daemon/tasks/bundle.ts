@@ -7,8 +7,9 @@
 import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { isThere } from "../../ffi/is_there.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { callOnThread } from "../../ffi/syscall.ts";
-import { isSmallTree } from "../snapshots/small_tree.ts";
+import { removeTree } from "../metadata/remove_tree.ts";
 import { endpointJson, parseEndpoint, type ShimEndpoint } from "./bootstrap.ts";
 
 /** Where bundles are. */
@@ -18,6 +19,9 @@ export interface BundlePlaces {
   /** Outlives it; holds the tasks' work directories. */
   readonly root: string;
 }
+
+/** Told about something in one sentence. */
+type Warn = (sentence: string) => void;
 
 /** A mount on top of another one is undone as well, up to this many. */
 const unmountsMax = 32;
@@ -55,12 +59,12 @@ export class Bundle {
       }
       Deno.mkdirSync(`${path}/rootfs`, { mode: 0o711 });
       // A work directory may be a killed daemon's; what is in it is the task's of then.
-      if (isThere(workPath)) Deno.removeSync(workPath, { recursive: true });
+      removeTreeSync(workPath);
       Deno.mkdirSync(workPath, { mode: 0o711 });
       Deno.symlinkSync(workPath, `${path}/work`);
       Deno.writeFileSync(`${path}/config.json`, spec);
     } catch (error) {
-      for (const directory of [path, workPath]) if (isThere(directory)) Deno.removeSync(directory, { recursive: true });
+      for (const directory of [path, workPath]) removeTreeSync(directory);
       throw error;
     }
   }
@@ -127,50 +131,60 @@ export class Bundle {
       const hidden = directory.replace(/([^/]+)$/, ".$1");
       try {
         Deno.renameSync(directory, hidden);
-        // Another thread takes longer to be woken than a few files to be removed.
-        if (isSmallTree(hidden)) Deno.removeSync(hidden, { recursive: true });
-        else await Deno.remove(hidden, { recursive: true });
       } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        if (error instanceof Deno.errors.NotFound) continue;
+        throw error;
       }
+      await removeTree(hidden);
     }
   }
 }
 
 /**
  * Names of all bundles of a daemon before this one: namespaces with ids. Empty ones are removed, and those that were
- * hidden for their removal when that daemon died.
+ * hidden for their removal when that daemon died. What cannot be removed stays for the next one, and `warn` is told.
  */
-export function bundlesIn({ state, root }: BundlePlaces): { namespace: string; id: string }[] {
+export function bundlesIn({ state, root }: BundlePlaces, warn: Warn = () => {}): { namespace: string; id: string }[] {
   const found: { namespace: string; id: string }[] = [];
-  for (const namespace of namesIn(root)) removeHidden(`${root}/${namespace}`);
+  for (const namespace of namesIn(root)) removeHidden(`${root}/${namespace}`, warn);
   for (const namespace of namesIn(state)) {
     const directory = `${state}/${namespace}`;
-    removeHidden(directory);
+    removeHidden(directory, warn);
     for (const id of namesIn(directory)) {
       if (namesIn(`${directory}/${id}`).length > 0) found.push({ namespace, id });
-      else Deno.removeSync(`${directory}/${id}`);
+      else orWarn(`${directory}/${id}`, warn);
     }
   }
   return found;
 }
 
 /** What could not be a mount point any more when it was hidden. */
-function removeHidden(directory: string): void {
+function removeHidden(directory: string, warn: Warn): void {
   for (const { name, isDirectory } of Deno.readDirSync(directory)) {
     const path = `${directory}/${name}`;
-    if (name.startsWith(".") && isDirectory && !isThere(`${path}/rootfs`)) Deno.removeSync(path, { recursive: true });
+    if (name.startsWith(".") && isDirectory && !isThere(`${path}/rootfs`)) orWarn(path, warn);
   }
 }
 
-/** Removes work directories of tasks that do not exist. */
+function orWarn(path: string, warn: Warn): void {
+  try {
+    removeTreeSync(path);
+  } catch (error) {
+    warn(`cannot remove "${path}": ${messageOf(error)}`);
+  }
+}
+
+/** Removes work directories of tasks that do not exist. What cannot be removed stays, and `warn` is told. */
 export async function removeOrphanedWork(
   { root }: BundlePlaces,
   exists: (namespace: string, id: string) => boolean,
+  warn: Warn = () => {},
 ): Promise<void> {
   for (const namespace of namesIn(root)) {
     for (const id of namesIn(`${root}/${namespace}`)) {
-      if (!exists(namespace, id)) await Deno.remove(`${root}/${namespace}/${id}`, { recursive: true });
+      if (exists(namespace, id)) continue;
+      const path = `${root}/${namespace}/${id}`;
+      await removeTree(path).catch((error: unknown) => warn(`cannot remove "${path}": ${messageOf(error)}`));
     }
   }
 }

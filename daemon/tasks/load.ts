@@ -57,7 +57,8 @@ export async function loadTasks(
   actions: LoadActions,
   signal: AbortSignal,
 ): Promise<void> {
-  const waiting = bundlesIn(parts.places).map(({ namespace, id }) => new Bundle(parts.places, namespace, id));
+  const waiting = bundlesIn(parts.places, (sentence) => parts.log.warn(sentence))
+    .map(({ namespace, id }) => new Bundle(parts.places, namespace, id));
   const worker = async () => {
     for (let bundle = waiting.pop(); bundle !== undefined; bundle = waiting.pop()) {
       const fields = { id: bundle.id, namespace: bundle.namespace };

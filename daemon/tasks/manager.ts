@@ -129,7 +129,8 @@ export class TaskManager implements Disposable {
       clean: (bundle, program) => manager.#cleanup.cleanBundle(bundle, program),
       keep: (task) => manager.#keep(task),
     }, manager.#closing.signal);
-    await removeOrphanedWork(parts.places, (namespace, id) => manager.find(namespace, id) !== undefined);
+    const exists = (namespace: string, id: string) => manager.find(namespace, id) !== undefined;
+    await removeOrphanedWork(parts.places, exists, (sentence) => parts.log.warn(sentence));
     life.note(parts.log);
     parts.launcher.keepSpare(() => !manager.#creations.isEmpty);
     return manager;

@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { Spec } from "../../api/oci/runtime_spec.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import type { CgroupRecord } from "./cgroup/cgroup.ts";
 import type { UnitRecord } from "./cgroup/systemd/unit.ts";
 import type { ResctrlRecord } from "./resctrl/group.ts";
@@ -109,11 +110,7 @@ export class StateDirectory {
 
   /** Removes the directory; nothing where it is gone already. */
   remove(): void {
-    try {
-      Deno.removeSync(this.path, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    removeTreeSync(this.path);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { Failure, messageOf } from "../../api/errors.ts";
 import type { CheckpointOptions } from "../../api/gen/types/runc/options/oci.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { checkpointArguments } from "./checkpoint_arguments.ts";
 import type { Container } from "./container.ts";
 
@@ -27,7 +28,7 @@ export async function checkpointTask(container: Container, path: string, options
     const where = copyIfThere(`${work}/dump.log`, log) ? ` path= ${log}` : "";
     throw new Failure("Unknown", text + where, { cause: error });
   } finally {
-    if (work === own) removeIfThere(own);
+    if (work === own) removeTreeSync(own);
   }
 }
 
@@ -38,13 +39,5 @@ function copyIfThere(from: string, to: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -9,6 +9,7 @@ import { flags } from "../../ffi/constants.ts";
 import { Descriptor, setNonBlocking } from "../../ffi/descriptor.ts";
 import { openPidfd } from "../../ffi/process.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
+import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { receiveDescriptor } from "../../ffi/socket.ts";
 import { attempt } from "../../ffi/syscall.ts";
 import { listenStream } from "../../ffi/stream_listener.ts";
@@ -205,7 +206,7 @@ function openConsole(reactor: Reactor) {
     },
     [Symbol.dispose]: (): void => {
       listener.close();
-      Deno.removeSync(directory, { recursive: true });
+      removeTreeSync(directory);
     },
   };
 }

@@ -6,6 +6,7 @@ import { checkEnvironment } from "./environment.ts";
 import { staleFiles } from "./generated.ts";
 import { checkLength, linesMax } from "./length.ts";
 import { checkName } from "./names.ts";
+import { checkRemovals } from "./removals.ts";
 import type { Check } from "./source_file.ts";
 import { checkWarmPath } from "./warm_path.ts";
 import { checkWords } from "./words.ts";
@@ -53,6 +54,20 @@ Deno.test("checkName() refuses names that say nothing", () => {
   assert.match(wrong(checkName, "shim/common/x.ts", ""), /common/);
   assert.match(wrong(checkName, "shim/camelCase.ts", ""), /lower-case/);
   assert.equal(wrong(checkName, "shim/chain_id.ts", ""), "");
+});
+
+Deno.test("checkRemovals() refuses to remove trees by recursion, but for tests and tools", () => {
+  const text = "await Deno.remove(path);\nawait Deno.remove(path, {\n  recursive: true,\n});\n";
+  assert.match(wrong(checkRemovals, "daemon/x.ts", text), /line 2: .*use removeTree\(\)/);
+  assert.match(wrong(checkRemovals, "cli/x.ts", "Deno.removeSync(path, { recursive: true });\n"), /line 1/);
+  assert.match(wrong(checkRemovals, "cli/x.ts", "rmSync(path, { recursive: true });\n"), /line 1/);
+  assert.equal(
+    wrong(checkRemovals, "cli/x.ts", "Deno.removeSync(path);\nDeno.mkdirSync(p, { recursive: true });\n"),
+    "",
+  );
+  for (const path of ["tests/x.ts", "tools/x.ts", "daemon/x_test.ts", "api/x_fixture.ts"]) {
+    assert.equal(wrong(checkRemovals, path, text), "");
+  }
 });
 
 Deno.test("checkLength() refuses long files and wide lines, not generated ones", () => {
