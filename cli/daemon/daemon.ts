@@ -10,7 +10,7 @@ import { renderHelp } from "../flag_help.ts";
 import { parseFlags } from "../flags.ts";
 import { daemonFlags } from "./flags.ts";
 
-const commands = ["config"];
+const commands = ["config", "publish", "oci-hook"];
 const description = "containerd in one executable. Without a command it serves containerd's API.";
 
 /** Performs one command line; gives the exit code. */
@@ -40,7 +40,7 @@ export async function main(args: string[]): Promise<number> {
 async function perform(
   command: string,
   args: string[],
-  flags: { readonly config: string | undefined },
+  flags: { readonly config: string | undefined; readonly address: string | undefined },
 ): Promise<number> {
   if (command === "config") {
     const { configCommand } = await import("./config_command.ts");
@@ -50,6 +50,14 @@ async function perform(
       err: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
       config: flags.config,
     });
+  }
+  if (command === "publish") {
+    const { publish } = await import("./publish.ts");
+    return await publish(args, flags.address);
+  }
+  if (command === "oci-hook") {
+    const { ociHook } = await import("./oci_hook.ts");
+    return await ociHook(args);
   }
   const nearest = nearestName(command, commands);
   const hint = nearest === undefined ? `there is ${commands.join(", ")}` : `did you mean "${nearest}"?`;
