@@ -5,17 +5,17 @@
  */
 import { Any } from "../../api/gen/google/protobuf/any.ts";
 import { BootstrapParams, BootstrapResult } from "../../api/gen/runtime/bootstrap/v1/bootstrap.ts";
-import { runtimeOptions } from "../../shim/task/runtime_options.ts";
+import { requestedOptions } from "../../shim/task/requested_options.ts";
 import type { StartInput } from "./start_input.ts";
 
 /** Adds what the bytes say. An `Any` may read as the newer message as well; then the id is not this container's. */
-export function parseStartInput(plain: StartInput, bytes: Uint8Array): StartInput {
+export async function parseStartInput(plain: StartInput, bytes: Uint8Array): Promise<StartInput> {
   const params = decoded(() => BootstrapParams.decode(bytes));
   if (params === undefined || params.instanceId !== plain.id) {
-    return withOptions(plain, decoded(() => Any.decode(bytes)));
+    return await withOptions(plain, decoded(() => Any.decode(bytes)));
   }
-  const options = params.extensions.find(({ value }) => value?.typeUrl.endsWith("runc.v1.Options"))?.value;
-  return withOptions({
+  const options = params.extensions.find(({ value }) => isOptions(value?.typeUrl ?? ""))?.value;
+  return await withOptions({
     ...plain,
     namespace: params.namespace || plain.namespace,
     address: params.containerdGrpcAddress || plain.address,
@@ -29,9 +29,14 @@ export function parseStartInput(plain: StartInput, bytes: Uint8Array): StartInpu
   }, options);
 }
 
-function withOptions(input: StartInput, any: Any | undefined): StartInput {
+/** Extensions of other kinds are not for this shim; options of another runtime are told as such. */
+function isOptions(typeUrl: string): boolean {
+  return typeUrl.endsWith("Options");
+}
+
+async function withOptions(input: StartInput, any: Any | undefined): Promise<StartInput> {
   if (any === undefined) return input;
-  const options = runtimeOptions(any);
+  const options = await requestedOptions(any);
   return { ...input, shimCgroup: options.shimCgroup, optionsKey: JSON.stringify(options) };
 }
 

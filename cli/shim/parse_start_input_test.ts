@@ -22,14 +22,14 @@ const options = Any.create({
   value: Options.encode(Options.create({ shimCgroup: "/shims" })).finish(),
 });
 
-Deno.test("parseStartInput() takes options alone, as containerd up to 2.2 gives them, and answers with a text", () => {
-  const input = parseStartInput(plain, Any.encode(options).finish());
+Deno.test("parseStartInput() takes options alone, as containerd up to 2.2 gives them, and answers with a text", async () => {
+  const input = await parseStartInput(plain, Any.encode(options).finish());
   assert.equal(input.shimCgroup, "/shims");
   assert.equal(input.namespace, "n");
   assert.equal(input.answer("unix:///s"), "unix:///s");
 });
 
-Deno.test("parseStartInput() takes containerd 2.3's message and answers in kind", () => {
+Deno.test("parseStartInput() takes containerd 2.3's message and answers in kind", async () => {
   const params = BootstrapParams.create({
     instanceId: "box",
     namespace: "other",
@@ -39,7 +39,7 @@ Deno.test("parseStartInput() takes containerd 2.3's message and answers in kind"
     socketDir: "/run/s",
     extensions: [{ value: options }],
   });
-  const input = parseStartInput(plain, BootstrapParams.encode(params).finish());
+  const input = await parseStartInput(plain, BootstrapParams.encode(params).finish());
   const { namespace, address, ttrpcAddress, socketDirectory, debug, shimCgroup } = input;
   assert.deepEqual([namespace, address, ttrpcAddress], ["other", "/g.sock", "/tt.sock"]);
   assert.deepEqual([socketDirectory, debug, shimCgroup], ["/run/s", true, "/shims"]);
@@ -49,7 +49,7 @@ Deno.test("parseStartInput() takes containerd 2.3's message and answers in kind"
   assert.deepEqual([version, where, protocol], [3, "unix:///s", "ttrpc"]);
 });
 
-Deno.test("parseStartInput() refuses the options of another runtime by their name", () => {
+Deno.test("parseStartInput() refuses the options of another runtime by their name", async () => {
   const bytes = Any.encode(Any.create({ typeUrl: "x/runsc.Options", value: new Uint8Array([1]) })).finish();
-  assert.throws(() => parseStartInput(plain, bytes), { code: "InvalidArgument", message: /"runsc.Options"/ });
+  await assert.rejects(parseStartInput(plain, bytes), { code: "InvalidArgument", message: /"runsc.Options"/ });
 });

@@ -32,7 +32,7 @@ export async function start(
 ): Promise<void> {
   if (flags.id === "") throw new Failure("InvalidArgument", "no id: give -id");
   const { environment, startPipe } = readLaunch();
-  const input = readStartInput(flags, environment);
+  const input = await readStartInput(flags, environment);
   const bundle = Deno.cwd();
   const grouping = groupingOf(environment.get("BARGE_SHIM_GROUP"));
   const places = placesOf(environment.get("BARGE_SHIM_PLACES"));

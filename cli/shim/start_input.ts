@@ -30,10 +30,10 @@ export interface StartInput {
 const inputBytesMax = 10 << 20;
 
 /** Reads all of it. Throws `InvalidArgument` for options of another runtime. */
-export function readStartInput(
+export async function readStartInput(
   flags: FlagValues<typeof shimFlags>,
   environment: ReadonlyMap<string, string>,
-): StartInput {
+): Promise<StartInput> {
   const plain: StartInput = {
     namespace: flags.namespace,
     id: flags.id,
@@ -47,7 +47,7 @@ export function readStartInput(
   };
   const bytes = readAll();
   if (bytes.length === 0) return plain;
-  return parseStartInput(plain, bytes);
+  return await parseStartInput(plain, bytes);
 }
 
 /** All of standard input; nothing where it is a terminal, which nobody types options into. */

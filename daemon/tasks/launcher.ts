@@ -14,12 +14,14 @@ import type { OwnShims, StartedShim } from "./own_shims.ts";
 import { findShim, type ShimPlaces, shimPlacesNow } from "./runtime_name.ts";
 import {
   lingers,
+  type ProgramOutput,
   runShim,
   shimArguments,
   shimEnvironment,
   type ShimSubject,
   type ShimSurroundings,
 } from "./shim_program.ts";
+import { type StartForm, StartForms, startInput, wantsMessage } from "./start_forms.ts";
 
 /** A shim prints its address when it listens; this is for hosts that are out of memory or disk. */
 const startMsMax = 60_000;
@@ -34,6 +36,7 @@ export class ShimLauncher implements Disposable {
   readonly #places: ShimPlaces;
   readonly #own: OwnShims | undefined;
   readonly #found = new Map<string, string>();
+  readonly #forms = new StartForms();
   #cleaners = 0;
   readonly #waiting: (() => void)[] = [];
 
@@ -95,12 +98,21 @@ export class ShimLauncher implements Disposable {
     signal: AbortSignal,
   ): Promise<StartedShim> {
     const subject = subjectOf(bundle);
-    const { stdout, stderr } = await runShim(program, shimArguments(this.#surroundings, subject, "start"), {
-      directory: subject.directory,
-      env: shimEnvironment(program, this.#surroundings, subject.namespace),
-      // The form of containerd 1.x and 2.0 to 2.2, which shims of all versions read; nothing where there are none.
-      input: options === undefined ? undefined : Any.encode(options).finish(),
-      signal,
+    const start = (form: StartForm): Promise<ProgramOutput> =>
+      runShim(program, shimArguments(this.#surroundings, subject, "start"), {
+        directory: subject.directory,
+        env: shimEnvironment(program, this.#surroundings, subject.namespace),
+        input: startInput(form, this.#surroundings, subject, options),
+        signal,
+      });
+    // Barge's own takes both.
+    const form = lingers(program)
+      ? "options"
+      : await this.#forms.of(program, () => this.#ask(program, options, signal));
+    const { stdout, stderr } = await start(form).catch((error) => {
+      if (form === "message" || !wantsMessage(error)) throw error;
+      this.#forms.note(program, "message");
+      return start("message");
     });
     // What was written besides the answer is a part of it for containerd, which makes the address unusable.
     if (stderr.trim() !== "") this.#log.warn("shim wrote to standard error", { id: bundle.id, text: stderr.trim() });
@@ -134,13 +146,7 @@ export class ShimLauncher implements Disposable {
   async info(runtime: string, options: Any | undefined, signal: AbortSignal): Promise<RuntimeInfo> {
     const program = this.programOf(runtime === "" ? "io.containerd.runc.v2" : runtime);
     try {
-      const { stdout } = await runShim(program, ["-info"], {
-        directory: "/",
-        env: shimEnvironment(program, this.#surroundings, "default"),
-        input: options === undefined ? undefined : Any.encode(options).finish(),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(infoMsMax)]),
-      });
-      return RuntimeInfo.decode(stdout);
+      return await this.#ask(program, options, signal);
     } catch (error) {
       if (!isFailure(error, "Unknown")) throw error;
       const text = `failed to run [${program} -info]: ${messageOf(error)}`;
@@ -148,6 +154,16 @@ export class ShimLauncher implements Disposable {
       const unknown = messageOf(error).includes("flag provided but not defined");
       throw new Failure(unknown ? "NotImplemented" : "Unknown", text, { cause: error });
     }
+  }
+
+  async #ask(program: string, options: Any | undefined, signal: AbortSignal): Promise<RuntimeInfo> {
+    const { stdout } = await runShim(program, ["-info"], {
+      directory: "/",
+      env: shimEnvironment(program, this.#surroundings, "default"),
+      input: options === undefined ? undefined : Any.encode(options).finish(),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(infoMsMax)]),
+    });
+    return RuntimeInfo.decode(stdout);
   }
 
   /** Ends the shim that was started ahead; all others are left as they are. */

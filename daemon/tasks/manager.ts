@@ -241,6 +241,7 @@ export class TaskManager implements Disposable {
       rootfs = await activateRootfs(mounts, wanted, signal);
       bundle.writeShimPath(program);
       const { options } = wanted.request;
+      // For the shim's creation as for its start: one that finds none there takes the defaults.
       const given = options !== undefined && options.value.length > 0 ? options : wanted.runtimeOptions;
       shimLog = new ShimLog(reactor, bundle.path, log, { id: bundle.id, namespace: bundle.namespace });
       const { endpoint, pid: shimPid } = await this.#start(bundle, program, given, signal).catch((error) => {
@@ -249,7 +250,8 @@ export class TaskManager implements Disposable {
       bundle.writeEndpoint(endpoint);
       task = this.#taskOf(bundle, program, this.#channels.take(endpoint), shimLog);
       if (shimPid !== undefined) task.channel.noteProcess(shimPid);
-      const { pid } = await this.#createInShim(task, { ...wanted, rootfs }, signal);
+      const request = { ...wanted.request, options: given };
+      const { pid } = await this.#createInShim(task, { ...wanted, request, rootfs }, signal);
       task.pid = pid;
       this.#keep(task);
       return task;

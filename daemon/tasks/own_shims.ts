@@ -11,7 +11,7 @@ import type { NewShim } from "../../shim/server/find_shim.ts";
 import { groupingOf, placesOf } from "../../shim/server/grouping.ts";
 import type { ServerCommand } from "../../shim/server/spawn_server.ts";
 import { startShim } from "../../shim/server/start_shim.ts";
-import { runtimeOptions } from "../../shim/task/runtime_options.ts";
+import { requestedOptions } from "../../shim/task/requested_options.ts";
 import type { Logger } from "../log/logger.ts";
 import type { ShimEndpoint } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
@@ -87,7 +87,7 @@ export class OwnShims implements Disposable {
     const grouping = groupingOf(variables["BARGE_SHIM_GROUP"]), places = placesOf(variables["BARGE_SHIM_PLACES"]);
     const given = options === undefined || options.typeUrl === "" && options.value.length === 0
       ? undefined
-      : runtimeOptions(options);
+      : await requestedOptions(options);
     const subject = { namespace, id, bundle: path, address, ttrpcAddress, publishBinary, debug, grouping, places };
     const serve = async ({ socket, listener }: NewShim): Promise<number> => {
       try {

@@ -14,7 +14,8 @@ import { Container, type Owner, type Surroundings } from "./container.ts";
 import type { Engine, RestoreSource } from "./engine.ts";
 import { LibraryEngine } from "./library_engine.ts";
 import { type PreparedRoot, prepareRoot, unmountAll } from "./root_mounts.ts";
-import { type RuntimeOptions, runtimeOptions, stateRootOf, writeOptions } from "./runtime_options.ts";
+import { requestedOptions } from "./requested_options.ts";
+import { type RuntimeOptions, stateRootOf, writeOptions } from "./runtime_options.ts";
 
 /** How long who asks for a container waits until it is made. */
 const creationMsMax = 10_000;
@@ -90,7 +91,7 @@ export class Containers {
 
   async #create(request: CreateTaskRequest): Promise<Container> {
     const { id, bundle, terminal, stdin, stdout, stderr, rootfs: mounts } = request;
-    const options = runtimeOptions(request.options);
+    const options = await requestedOptions(request.options);
     writeOptions(bundle, options);
     const restoredFrom = restoreSource(request, options);
     const external = options.binaryName !== "" || restoredFrom !== undefined;

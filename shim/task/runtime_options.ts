@@ -3,34 +3,20 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import { Options } from "../../api/gen/types/runc/options/oci.ts";
 
 /** The options as the API has them; zero values stand for what is not set. */
 export type RuntimeOptions = Options;
 
-const typeName = "containerd.runc.v1.Options";
+/** Name of the options' message. */
+export const optionsType = "containerd.runc.v1.Options";
 const fileName = "options.json";
-
-/** Reads the options of a request. Throws `InvalidArgument` for those of another runtime. */
-export function runtimeOptions(any: Any | undefined): RuntimeOptions {
-  if (any === undefined || any.typeUrl === "" && any.value.length === 0) return Options.create();
-  const name = any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1);
-  if (name !== typeName) {
-    throw new Failure("InvalidArgument", `unsupported option type ${JSON.stringify(name)}: want ${typeName}`);
-  }
-  try {
-    return Options.decode(any.value);
-  } catch (error) {
-    throw new Failure("InvalidArgument", `the options are no ${typeName}`, { cause: error });
-  }
-}
 
 /** The options as a request has them; undefined where all of them are the defaults. */
 export function wireOptions(options: RuntimeOptions): Any | undefined {
   const value = Options.encode(options).finish();
-  return value.length === 0 ? undefined : { typeUrl: typeName, value };
+  return value.length === 0 ? undefined : { typeUrl: optionsType, value };
 }
 
 /** Keeps the options in the bundle, for `delete`; as containerd's shim does it, zero values are left out. */
