@@ -60,7 +60,6 @@ export async function showPlan(args: string[], { systemdCgroup }: { systemdCgrou
     start: "fifo",
     dieWithParent: false,
     newKeyring: true,
-    noPivot: false,
   });
   const names = new Map(placements.map(({ from, to }) => [to, from]));
   if (!flags.json) return formatProgram(program, names);

@@ -10,6 +10,7 @@ import { errnoName } from "../../ffi/errno.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
 import type { Preserved } from "./launch.ts";
 import type { CgroupPlace, Facts, Limit, RootSource } from "./plan/facts.ts";
+import { hostMounts } from "./host_mounts.ts";
 import { linkedDestinations } from "./linked_destinations.ts";
 import { ownedByJoinedUser } from "./namespace_owners.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
@@ -64,7 +65,7 @@ export function gatherFacts(known: KnownFacts): Facts {
     ...(joinsUserNamespace(spec) ? { ownedByJoined: ownedByJoinedUser(spec) } : {}),
     ...(isOrdinaryUser() ? { isOrdinaryUser: true } : {}),
     newKeyring: known.newKeyring ?? true,
-    noPivot: known.noPivot ?? false,
+    ...(known.noPivot ? { noPivot: hostMounts() } : {}),
     ...(known.idMapped === undefined ? {} : { idMapped: known.idMapped }),
     ...(filter === undefined ? {} : { filter }),
     arch: hostArch,

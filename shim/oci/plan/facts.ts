@@ -42,6 +42,14 @@ export interface CgroupPlace {
   path: string;
 }
 
+/** Mounts of the host, by their places. */
+export interface HostMounts {
+  /** What is mounted on the file system of the root itself. */
+  onRoot: readonly string[];
+  /** Every proc and sysfs. */
+  kernels: readonly string[];
+}
+
 /** A resource limit of a process, as numbers. */
 export interface Limit {
   soft: bigint;
@@ -104,8 +112,8 @@ export interface Facts {
   isOrdinaryUser?: boolean;
   /** Whether the container gets a session keyring of its own. */
   newKeyring: boolean;
-  /** Whether the root is changed without pivot_root(2). */
-  noPivot: boolean;
+  /** What the host has mounted, where the root is changed without pivot_root(2). */
+  noPivot?: HostMounts;
   /** Whether the container dies when the runtime does. Needs the descriptor `life`. */
   dieWithParent: boolean;
 }

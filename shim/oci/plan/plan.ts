@@ -290,7 +290,7 @@ function addFileSystems(
     });
   }
   const propagation = linux.rootfsPropagation || "rslave";
-  if (facts.noPivot) addMoveRoot(program, root);
+  if (facts.noPivot !== undefined) addMoveRoot(program, root, facts.noPivot);
   else addPivot(program, root, propagation);
   addNames(program, spec.hostname, spec.domainname);
   addSysctls(program, linux.sysctl, mounted.proc);

@@ -29,7 +29,6 @@ const facts: Facts = {
   start: "fifo",
   dieWithParent: false,
   newKeyring: true,
-  noPivot: false,
 };
 
 function specOf(changes: Partial<Spec> = {}): Spec {

@@ -6,7 +6,7 @@
 import { Failure } from "../../../api/errors.ts";
 import type { ConstantName } from "../../../ffi/constants.ts";
 import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
-import type { RootSource } from "./facts.ts";
+import type { HostMounts, RootSource } from "./facts.ts";
 import { components } from "./paths.ts";
 
 /** Propagation of `/` in the container's mount namespace before anything is mounted (`linux.rootfsPropagation`). */
@@ -148,18 +148,54 @@ export function addPivot(program: Program, root: Slot, propagation: string): voi
 }
 
 /**
- * The same without pivot_root(2), which a root on a ramfs cannot do: the new root is moved over the old one, after the
- * host's proc and sysfs are gone, which would let a user namespace below see all of them (runc `--no-pivot`).
+ * The same without pivot_root(2), which a root on a ramfs cannot do: the new root is moved over the old one, which stays
+ * there (runc `--no-pivot`). All that is mounted on it goes: a proc or sysfs that is left anywhere, be it covered, would let
+ * whoever makes a user namespace in the container mount a whole new one.
  */
-export function addMoveRoot(program: Program, root: Slot): void {
+export function addMoveRoot(program: Program, root: Slot, { onRoot, kernels }: HostMounts): void {
   const does = "move the root file system over the host's";
-  for (const path of ["/proc", "/sys"]) {
-    program.add({ call: "umount2", args: [path, flag("MNT_DETACH")], does, allow: ["EINVAL", "EPERM"] });
-  }
+  const old = program.result("old_root", {
+    call: "openat",
+    args: [flag("AT_FDCWD"), "/", flag("O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0],
+    does,
+  });
   program.add({ call: "fchdir", args: [root], does });
   program.add({ call: "mount", args: [".", "/", 0, flag("MS_MOVE"), 0], does });
+  program.add({ call: "fchdir", args: [old], does });
+  // The last one on the same place covers the others.
+  onRoot.toReversed().forEach((path, index) => detach(program, path, kernels, index));
+  program.add({ call: "fchdir", args: [root], does });
   program.add({ call: "chroot", args: ["."], does });
   program.add({ call: "chdir", args: ["/"], does });
+}
+
+/** Detaches a mount below the working directory, or covers what is the kernel's in it where that is not allowed. */
+function detach(program: Program, path: string, kernels: readonly string[], index: number): void {
+  const does = `detach the host's "${path}"`;
+  const [locked, done] = [new Label(`locked${index}`), new Label(`detached${index}`)];
+  const below = (target: string) => target.slice(1);
+  // It may have gone since it was looked at.
+  const gone = { allow: ["EINVAL", "ENOENT", "ENOTDIR"], otherwise: done } as const;
+  program.add({ call: "mount", args: [0, below(path), 0, flag("MS_REC", "MS_SLAVE"), 0], does, ...gone });
+  program.add({
+    call: "umount2",
+    args: [below(path), flag("MNT_DETACH", "UMOUNT_NOFOLLOW")],
+    does,
+    // In a user namespace what its maker has mounted stays.
+    allow: ["EINVAL", "EPERM"],
+    then: done,
+    otherwise: locked,
+  });
+  program.bind(locked);
+  for (const target of kernels.filter((target) => target === path || target.startsWith(`${path}/`))) {
+    program.add({
+      call: "mount",
+      args: ["tmpfs", below(target), "tmpfs", flag("MS_RDONLY"), "nr_blocks=1,nr_inodes=2"],
+      does: `cover the host's "${target}"`,
+      allow: ["ENOENT", "ENOTDIR"],
+    });
+  }
+  program.bind(done);
 }
 
 /** The most bytes of options that mount(2) takes: one page, with a NUL. */
