@@ -14,6 +14,7 @@ import { connect, dialUnix } from "../../api/grpc/client.ts";
 import { flags } from "../../ffi/constants.ts";
 import { openFile } from "../../ffi/descriptor.ts";
 import { makeFifo } from "../../ffi/fifo.ts";
+import { isThere } from "../../ffi/is_there.ts";
 import { systemTest } from "../command.ts";
 import { ownRuntime, startOwnShimBench } from "./own_shim_fixture.ts";
 import { image, startTaskBench, type TaskBench } from "./task_fixture.ts";
@@ -46,6 +47,20 @@ const optionsOf = (options: Partial<Options>) => ({
   typeUrl: "containerd.runc.v1.Options",
   value: Options.encode(Options.create(options)).finish(),
 });
+
+/** Makes a cgroup in all hierarchies: containerd's shim wants it to be there. */
+async function makeCgroup(name: string): Promise<void> {
+  const top = "/sys/fs/cgroup";
+  const below = [...Deno.readDirSync(top)].filter(({ isDirectory }) => isDirectory).map(({ name }) => `${top}/${name}`);
+  const isHierarchy = (path: string) => isThere(`${path}/cgroup.procs`);
+  for (const hierarchy of isHierarchy(top) ? [top] : below.filter(isHierarchy)) {
+    await Deno.mkdir(`${hierarchy}${name}`);
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+      if (!hierarchy.endsWith("cpuset")) continue;
+      await Deno.writeTextFile(`${hierarchy}${name}/${file}`, await Deno.readTextFile(`${hierarchy}/${file}`));
+    }
+  }
+}
 
 /** Makes a container with the options in its record, and its task without any. */
 async function create(
@@ -117,6 +132,7 @@ for (const shim of [stock, own]) {
     await remove(bench, "streams");
 
     const shimCgroup = `/${bench.scratch.name}-shims`;
+    await makeCgroup(shimCgroup);
     await create(bench, client, shim, "grouped", optionsOf({ shimCgroup }));
     const groups = bench.processes().map(({ pid }) => Deno.readTextFileSync(`/proc/${pid}/cgroup`));
     assert(groups.some((text) => text.includes(shimCgroup)), groups.join("\n"));
