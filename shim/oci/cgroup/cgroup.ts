@@ -18,15 +18,14 @@ import {
   inheritCpuset,
   makeJoinable,
   makeWithParents,
-  processesIn,
   removeEmpty,
-  removeTree,
   words,
 } from "./directory.ts";
 import { freezeAndWait, type Freezer, freezerOf } from "./freezer.ts";
 import type { Hierarchy } from "./hierarchies.ts";
 import { cgroupDirectories } from "./paths.ts";
 import { cgroupSettings } from "./settings.ts";
+import { processesIn, removeSubtree } from "./subtree.ts";
 
 /** What {@link Cgroup.fromRecord} makes the cgroups again from, in another process too; plain data. */
 export type CgroupRecord = CgroupDirectory[];
@@ -269,7 +268,9 @@ export class Cgroup {
     let left = this.places.filter(({ made }) => made);
     for (let attempt = 0; attempt < removalsMax; attempt++) {
       if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, 2 ** (attempt - 1)));
-      left = left.filter(({ path }) => !removeTree(path));
+      const busy: CgroupDirectory[] = [];
+      for (const place of left) if (!await removeSubtree(place.path)) busy.push(place);
+      left = busy;
       if (left.length === 0) return;
     }
     const processes = [...new Set(left.flatMap(({ path }) => processesIn(path)))];

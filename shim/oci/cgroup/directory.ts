@@ -5,14 +5,7 @@
  */
 import { Failure } from "../../../api/errors.ts";
 import { isErrno, SyscallError } from "../../../ffi/errno.ts";
-import {
-  childrenOf,
-  makeDirectory,
-  readControl,
-  readControlIfThere,
-  removeDirectory,
-  writeControl,
-} from "./control_file.ts";
+import { makeDirectory, readControl, readControlIfThere, removeDirectory, writeControl } from "./control_file.ts";
 
 /** A container's directory in one hierarchy; plain data, it goes into the container's state on disk. */
 export interface CgroupDirectory {
@@ -133,29 +126,6 @@ function makeThreaded(path: string): void {
   if (readControlIfThere(`${path}/cgroup.type`) !== "domain invalid") return;
   makeThreaded(parentOf(path));
   writeControl(`${path}/cgroup.type`, "threaded");
-}
-
-/** Ids of the processes in the directory and in those below it. In a threaded cgroup they are ids of threads. */
-export function processesIn(path: string): number[] {
-  let text: string | undefined;
-  try {
-    text = readControlIfThere(`${path}/cgroup.procs`);
-  } catch (error) {
-    if (!isErrno(error, "EOPNOTSUPP")) throw error;
-    text = readControlIfThere(`${path}/cgroup.threads`);
-  }
-  // 0 stands for a process that this process's pid namespace does not show.
-  const own = words(text).map(Number).filter((pid) => pid > 0);
-  return [...own, ...childrenOf(path).flatMap(processesIn)];
-}
-
-/** Removes the directory and those below it; false where something in it is still busy. Throws {@link SyscallError}. */
-export function removeTree(path: string): boolean {
-  if (removeEmpty(path)) return true;
-  for (const child of childrenOf(path)) {
-    if (!removeTree(child)) return false;
-  }
-  return removeEmpty(path);
 }
 
 /** Removes the directory; false where something is in it. True where it was gone. Throws {@link SyscallError}. */
