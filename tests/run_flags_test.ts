@@ -8,6 +8,9 @@ import { execute, Running } from "./command.ts";
 import { type BargeRun, runTest } from "./images.ts";
 import type { Scratch } from "./scratch.ts";
 
+const writeGenerated =
+  "for name in hosts hostname resolv.conf; do (echo >> /etc/$name) 2>/dev/null || echo refused; done";
+
 /** Flags, what the program runs, and what it must print. */
 const observed: [flags: string[], script: string, prints: RegExp | string][] = [
   [["-e", "A=1 2", "-e", "FROM_IMAGE=no"], "echo $A $FROM_IMAGE", "1 2 no\n"],
@@ -18,6 +21,8 @@ const observed: [flags: string[], script: string, prints: RegExp | string][] = [
   [["--hostname", "named"], "hostname; cat /etc/hostname; grep -c named /etc/hosts", "named\nnamed\n1\n"],
   [["--network", "none"], "ls /sys/class/net; ip addr show lo | grep -c UP", "lo\n1\n"],
   [["--read-only"], "touch /x 2>/dev/null || echo refused; touch /dev/shm/x && echo shm", "refused\nshm\n"],
+  [["--read-only"], writeGenerated, "refused\nrefused\nrefused\n"],
+  [[], writeGenerated, ""],
   [["--read-only", "--tmpfs", "/tmp:size=128k"], "touch /tmp/x && df -k /tmp | awk 'END{print $2}'", "128\n"],
   [["--shm-size", "256k"], "df -k /dev/shm | awk 'END{print $2}'", "256\n"],
   [["--ulimit", "nofile=77:99"], "ulimit -n; ulimit -Hn", "77\n99\n"],

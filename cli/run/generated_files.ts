@@ -21,7 +21,7 @@ export interface FileFacts {
   readonly resolvConf: string;
 }
 
-/** The texts. Copies, not the host's own files: the container may write to them. */
+/** The texts. Copies, not the host's own files: the container may write to them, unless its root is read-only. */
 export function generateFiles({ network, hostname, hosts, resolvConf }: FileFacts): GeneratedFile[] {
   const shared = network === "host";
   const ownHosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +

@@ -32,8 +32,9 @@ export function buildMounts({ command, workingDirectory, files }: MountInput): {
   // What the user mounts on a default's place, or on a directory above it, takes its place.
   const covered = (path: string) => [...targets].some((target) => path === target || path.startsWith(`${target}/`));
   const mounts = defaultMounts(command).filter(({ destination }) => !covered(destination));
+  const options = ["rbind", "rprivate", ...(command.flags.readOnly ? ["ro"] : [])];
   for (const { source, target } of files) {
-    if (!covered(target)) mounts.push({ destination: target, type: "bind", source, options: ["rbind", "rprivate"] });
+    if (!covered(target)) mounts.push({ destination: target, type: "bind", source, options: [...options] });
   }
   const sources: BindSource[] = [];
   for (const request of command.mounts) {
