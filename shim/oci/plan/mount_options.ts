@@ -28,8 +28,10 @@ export interface MountOptions {
   copyUp: boolean;
   /** Whether ids are mapped in the mount, and in those below it (`idmap`, `ridmap`). */
   idMap: "none" | "one" | "recursive";
-  /** Whether an attribute was named at all. */
+  /** Whether the mount itself is to be read-only. */
   readOnly: boolean;
+  /** Whether the option that has chosen the access times is one of those that set a flag (`noatime`, not `atime`). */
+  setsTimes: boolean;
 }
 
 type Change = { set?: ConstantName; clear?: ConstantName };
@@ -57,6 +59,8 @@ const changes: Readonly<Record<string, Change>> = {
   norelatime: atime("MOUNT_ATTR_STRICTATIME"),
   nostrictatime: atime("MOUNT_ATTR_RELATIME"),
 };
+
+const timeFlags = new Set(["relatime", "noatime", "strictatime"]);
 
 const propagations: Readonly<Record<string, ConstantName>> = {
   shared: "MS_SHARED",
@@ -100,6 +104,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     copyUp: false,
     idMap: "none",
     readOnly: false,
+    setsTimes: false,
   };
   for (const option of options) parseOption(parsed, option);
   return parsed;
@@ -117,6 +122,7 @@ function parseOption(parsed: MountOptions, option: string): void {
   } else if (changes[option] !== undefined) {
     apply(parsed.attributes, changes[option]);
     if (option === "ro" || option === "rw") parsed.readOnly = option === "ro";
+    if (changes[option].clear === "MOUNT_ATTR__ATIME") parsed.setsTimes = timeFlags.has(option);
   } else if (propagations[option] !== undefined) {
     parsed.propagation.push({ type: propagations[option], recursive: false });
   } else if (propagations[plain] !== undefined) {

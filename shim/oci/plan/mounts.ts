@@ -7,6 +7,7 @@ import { Failure } from "../../../api/errors.ts";
 import type { Mount } from "../../../api/oci/runtime_spec.ts";
 import type { ConstantName } from "../../../ffi/constants.ts";
 import { flag, Label, type Program, Slot, text } from "../../../ffi/program/program.ts";
+import { addBindAttributes } from "./bind_attributes.ts";
 import { broughtSource, mountTarget } from "./brought_source.ts";
 import type { CgroupPlace, Facts } from "./facts.ts";
 import { type MountOptions, parseMountOptions } from "./mount_options.ts";
@@ -219,7 +220,7 @@ class MountSteps {
   }
 
   #bind(): void {
-    const { program, paths, does, options } = this;
+    const { paths, does, options } = this;
     const source = this.#source();
     const { sources, root } = this.facts;
     const kind = sources.get(source);
@@ -227,14 +228,14 @@ class MountSteps {
     const missing = `${does}: the source does not exist; make it first or correct the path`;
     if (brought !== undefined) {
       const mount = this.#clone(paths.open(brought, does, { ENOENT: missing }));
-      setAttributes(program, mount, options.attributes, does);
+      addBindAttributes(paths, mount, options, does);
       this.#attachBrought(mount);
       this.#finish(mount);
       return;
     }
     if (kind === undefined) throw new Failure("NotFound", missing);
     const mount = this.#openSource(source);
-    setAttributes(program, mount, options.attributes, does);
+    addBindAttributes(paths, mount, options, does);
     this.#attach(mount, this.#place(kind));
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { constant, type ConstantName, sumOf } from "../../../ffi/constants.ts";
-import { type Data, flag, type Program, type Slot, words } from "../../../ffi/program/program.ts";
+import { type Data, flag, type Program, type Slot, type Step, words } from "../../../ffi/program/program.ts";
 import type { Attributes, MountOptions } from "./mount_options.ts";
 
 /** struct mount_attr: attr_set, attr_clr, propagation, userns_fd. */
@@ -33,18 +33,18 @@ export function setAttributes(
   does: string,
   recursive = false,
 ): void {
-  if (attributes.set.length === 0 && attributes.clear.length === 0) return;
-  program.add({
-    call: "mount_setattr",
-    args: [
-      mount,
-      "",
-      recursive ? flag("AT_EMPTY_PATH", "AT_RECURSIVE") : flag("AT_EMPTY_PATH"),
-      mountAttr(attributes),
-      32,
-    ],
-    does,
-  });
+  if (!isNoChange(attributes)) program.add(attributesStep(mount, attributes, does, recursive));
+}
+
+/** Whether there is nothing to change. */
+export function isNoChange({ set, clear }: Attributes): boolean {
+  return set.length === 0 && clear.length === 0;
+}
+
+/** The step that changes the attributes of a mount. */
+export function attributesStep(mount: Slot | number, attributes: Attributes, does: string, recursive = false): Step {
+  const how = recursive ? flag("AT_EMPTY_PATH", "AT_RECURSIVE") : flag("AT_EMPTY_PATH");
+  return { call: "mount_setattr", args: [mount, "", how, mountAttr(attributes), 32], does };
 }
 
 /** Changes how mount events pass to and from a mount. */
