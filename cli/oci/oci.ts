@@ -4,14 +4,15 @@
  * @module
  */
 import { Failure, messageOf } from "../../api/errors.ts";
-import { version } from "../../api/version.ts";
+import { revision, version } from "../../api/version.ts";
+import { readLaunch } from "../../ffi/launch.ts";
 import { specVersion } from "../../shim/oci/spec/version.ts";
 import { type FlagValues, parseFlags } from "../flags.ts";
-import { renderHelp } from "../flag_help.ts";
 import { kill, list, remove, spec, start, state } from "./commands.ts";
 import { globalFlags } from "./flags.ts";
 import { RuntimeLog } from "./log.ts";
 import { UsageFailure } from "./one_id.ts";
+import type { ProgramName } from "./command_help.ts";
 import { create, exec, run } from "./process_commands.ts";
 
 /**
@@ -56,10 +57,31 @@ const failures: Readonly<Record<string, { prefix: string; code: number }>> = {
   exec: { prefix: "exec failed: unable to start container process: ", code: 255 },
 };
 
-const description = `An OCI runtime. Commands: ${Object.keys(commands).join(", ")}.`;
+/** What callers of `--version` look for, one a line: the program and its version, a commit, the specification's version. */
+const versionLines: readonly string[] = [
+  `runc version ${version}+barge`,
+  `commit: ${revision}`,
+  `spec: ${specVersion}`,
+];
+
+/** Loaded only by those who need it. */
+const helps = () => import("./command_help.ts");
+
+/** The name that this program was called by. */
+const programName = (): ProgramName => readLaunch().argv0.split("/").at(-1) === "runc" ? "runc" : "barge oci";
 
 /** Whether it is worth a closer look. */
 const maybeHelp = (word: string): boolean => word === "-h" || word === "--help" || word === "-help";
+
+/** A command that there is not; in runc's words, and with its exit code. */
+class NoTopicFailure extends Failure {
+  constructor(command: string) {
+    super("NotImplemented", `No help topic for '${command}'`);
+  }
+}
+const noTopicCode = 3;
+
+const isHelp = (word: string): boolean => word === "help" || word === "h";
 
 /** Performs one command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
@@ -72,27 +94,30 @@ export async function main(args: string[]): Promise<number> {
       singleDashLong: true,
     });
     if (flags.version) {
-      console.log(`runc version ${version}+barge\nspec: ${specVersion}`);
+      console.log(versionLines.join("\n"));
       return 0;
     }
     if (!help && rest.some(maybeHelp)) {
-      const { commandHelp } = await import("./command_help.ts");
-      const text = commandHelp(command ?? "", rest);
+      const text = (await helps()).commandHelp(command ?? "", rest, programName());
       if (text !== undefined) {
         console.log(text.trimEnd());
         return 0;
       }
     }
-    if (help || command === undefined || command === "help") {
-      console.log(renderHelp({ usage: "barge oci [flags] COMMAND [arguments]", description }, globalFlags));
+    if (help || command === undefined || isHelp(command)) {
+      const { globalHelp, helpOf } = await helps();
+      const [topic] = command !== undefined && isHelp(command) ? rest : [];
+      const text = topic === undefined || isHelp(topic) || maybeHelp(topic)
+        ? globalHelp(programName(), versionLines)
+        : helpOf(topic, programName());
+      if (text === undefined) throw new NoTopicFailure(topic!);
+      console.log(text.trimEnd());
       return 0;
     }
     name = command;
     log = new RuntimeLog(flags.log, flags.logFormat, flags.debug);
-    const perform = commands[command];
-    if (perform === undefined) {
-      throw new Failure("NotImplemented", `"${command}" is no command of this runtime; ${description}`);
-    }
+    const perform = Object.hasOwn(commands, command) ? commands[command] : undefined;
+    if (perform === undefined) throw new NoTopicFailure(command);
     const result = await perform(flags.root, rest, log, { ...flags, rootGiven: given.has("root") });
     log.debug(`${command} ${rest.join(" ")} took ${(performance.now() - begin).toFixed(1)} ms`);
     if (typeof result === "number") return result;
@@ -100,6 +125,13 @@ export async function main(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     const plain = { prefix: "", code: 1 };
+    if (error instanceof NoTopicFailure) {
+      log.error(error.message);
+      return noTopicCode;
+    }
+    if (error instanceof UsageFailure && programName() === "runc") {
+      console.log(`Incorrect Usage.\n\n${(await helps()).helpOf(name, "runc")}`);
+    }
     const { prefix, code } = error instanceof UsageFailure ? plain : failures[name] ?? plain;
     log.error(prefix + messageOf(error));
     return code;

@@ -13,7 +13,7 @@ import { sendDescriptor } from "../../ffi/send_descriptor.ts";
 import { connectUnix } from "../../ffi/socket.ts";
 import { attempt } from "../../ffi/syscall.ts";
 import { specOf, StateDirectory } from "../../shim/oci/container_state.ts";
-import { createContainer, type Created } from "../../shim/oci/create.ts";
+import { createContainer, type Created, type CreatePhase } from "../../shim/oci/create.ts";
 import { releaseContainer } from "../../shim/oci/delete.ts";
 import { execInContainer } from "../../shim/oci/exec.ts";
 import { type Foreground, PipedForeground, TerminalForeground } from "../../shim/oci/foreground.ts";
@@ -67,9 +67,24 @@ export async function create(
     systemdCgroup,
     rootless: isRootless(rootless),
     stateMount: notified?.stateMount,
+    phase: phases(log),
   });
   warnOf(created, log);
   await tellOf(reactor, created, flags.pidfdSocket, pidFile);
+}
+
+/** What `--debug` says of a phase that is over; callers know some of runc's words. */
+const phaseTexts: Readonly<Record<CreatePhase, readonly string[]>> = {
+  facts: ["facts of the host gathered"],
+  plan: ["start planned"],
+  state: ["state directory made"],
+  cgroup: ["cgroups made"],
+  clone: ["nsexec container setup: the first process is cloned"],
+  setup: ["child process in init(): it is set up", "init: closing the pipe to signal completion"],
+};
+
+function phases(log: RuntimeLog): ((phase: CreatePhase) => void) | undefined {
+  return log.debugs ? (phase) => phaseTexts[phase].forEach((text) => log.debug(text)) : undefined;
 }
 
 /** Tells the caller which process it is. Throws where that fails, and leaves no container nobody knows of. */
@@ -134,6 +149,7 @@ export async function run(
     systemdCgroup,
     rootless: isRootless(rootless),
     stateMount: notified?.stateMount,
+    phase: phases(log),
   });
   const { launched } = created;
   warnOf(created, log);
@@ -169,6 +185,7 @@ export async function exec(root: string, args: string[], log: RuntimeLog): Promi
   for (const warning of processWarnings(process)) log.warn(warning);
   using foreground = flags.detach ? undefined : openForeground(reactor, process.terminal === true, process);
   using signals = flags.detach ? undefined : new SignalForwarder();
+  log.debug("nsexec container setup: the process joins the container");
   const launched = await execInContainer(reactor, directory, {
     process,
     streams: foreground?.streams ?? inheritedStreams(console?.number),
@@ -178,6 +195,8 @@ export async function exec(root: string, args: string[], log: RuntimeLog): Promi
     ...(flags.cgroup.length === 0 ? {} : { subCgroups: flags.cgroup }),
     preserved: preservedDescriptors(flags.preserveFds),
   });
+  log.debug("child process in init(): it is set up");
+  log.debug(`setns_init: about to exec, as process ${launched.child.pid}`);
   try {
     sendPidfd(flags.pidfdSocket, launched, "setns");
     if (pidFile !== undefined) writePidFile(pidFile, launched.child.pid);
