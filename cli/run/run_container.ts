@@ -27,6 +27,7 @@ import { setsHome } from "../../shim/oci/plan/environment.ts";
 import type { RootSource } from "../../shim/oci/plan/facts.ts";
 import { Bundle } from "./bundle.ts";
 import { defaultFilter } from "./default_filter.ts";
+import { exitCodeOf, reportFailure } from "./exit.ts";
 import { findImage } from "./find_image.ts";
 import type { RunCommand } from "./flags.ts";
 import { readHostFacts } from "./host_facts.ts";
@@ -56,17 +57,27 @@ export async function runContainer(command: RunCommand): Promise<number> {
   }
 }
 
+/** A run that was interrupted has so long to end by itself. What it leaves then is removed by the next one. */
+const endingMs = 4_000;
+
 /** SIGINT, SIGTERM and SIGHUP as an abort signal, until a container takes them over. */
 class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readonly #listeners: [Deno.Signal, () => void][];
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
-    this.#listeners = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((name) => [
-      name,
-      () => this.#controller.abort(new Failure("Canceled", `interrupted by ${name}`)),
-    ]);
+    this.#listeners = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((name) => [name, () => this.#interrupt(name)]);
     for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
+  }
+
+  #interrupt(name: Deno.Signal): void {
+    const reason = new Failure("Canceled", `interrupted by ${name}`);
+    this.#controller.abort(reason);
+    this.#timer ??= setTimeout(() => {
+      reportFailure(reason);
+      Deno.exit(exitCodeOf(reason));
+    }, endingMs);
   }
 
   get signal(): AbortSignal {
@@ -75,6 +86,8 @@ class Interruption implements Disposable {
 
   /** From here on the signals are somebody else's. */
   [Symbol.dispose](): void {
+    // Loading the timers costs 5 ms, which only a run that is interrupted has to spend.
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
     for (const [name, listener] of this.#listeners.splice(0)) Deno.removeSignalListener(name, listener);
   }
 }

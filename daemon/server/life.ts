@@ -36,8 +36,8 @@ export interface LifeOptions {
   readonly reopenLogs: () => void;
 }
 
-/** How long calls may take to be answered once the daemon is to end. */
-const drainMs = 5000;
+/** How long calls may take to be answered once the daemon is to end, which takes 5 s at most. */
+const drainMs = 4000;
 
 /**
  * Runs a daemon until it is told to end; gives the exit code. What fails before it serves is thrown. The second SIGTERM

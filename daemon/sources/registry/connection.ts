@@ -11,6 +11,7 @@ import { addHostTls } from "./hosts/read_tls.ts";
 import type { RegistryLimits } from "./limits.ts";
 import { speaksTls } from "./probe.ts";
 import { createClient } from "./proxy.ts";
+import { untilAborted } from "./until_aborted.ts";
 
 /** Why no answer came: `cut` is worth another try, the others are not. */
 export type LostKind = "cut" | "refused" | "name" | "certificate" | "not-tls" | "blocked";
@@ -39,6 +40,9 @@ export interface WireRequest {
   readonly foreign?: boolean;
 }
 
+/** A document may take as long as so many stalls, however regularly its bytes come. */
+const documentStalls = 5;
+
 /** An answer's head, and its body to be read; dispose it to hang up. */
 export class Exchange implements Disposable {
   readonly url: URL;
@@ -48,6 +52,12 @@ export class Exchange implements Disposable {
   readonly #hangUp: AbortController;
   readonly #signal: AbortSignal;
   readonly #stallMs: number;
+  readonly #ended: AbortSignal;
+  /** A pending read does not hear of an abort (Deno 2.9): only a cancellation ends it, as if the body were at its end. */
+  readonly #cancel = (): void => {
+    // The reader may be idle or done; in both cases nobody waits for the outcome of the cancellation.
+    this.#body?.cancel().catch(() => {});
+  };
 
   constructor(url: URL, response: Response, hangUp: AbortController, signal: AbortSignal, stallMs: number) {
     this.url = url;
@@ -57,6 +67,8 @@ export class Exchange implements Disposable {
     this.#hangUp = hangUp;
     this.#signal = signal;
     this.#stallMs = stallMs;
+    this.#ended = AbortSignal.any([signal, hangUp.signal]);
+    this.#ended.addEventListener("abort", this.#cancel, { once: true });
   }
 
   /**
@@ -67,7 +79,10 @@ export class Exchange implements Disposable {
     if (this.#body === undefined) return undefined;
     const timer = stallTimer(this.#hangUp, this.#stallMs, this.url);
     try {
-      return (await this.#body.read()).value;
+      this.#ended.throwIfAborted();
+      const { value } = await this.#body.read();
+      this.#ended.throwIfAborted();
+      return value;
     } catch (error) {
       throw lost(error, this.#hangUp.signal, this.#signal, this.url);
     } finally {
@@ -75,12 +90,23 @@ export class Exchange implements Disposable {
     }
   }
 
-  /** The whole body. Throws `ResourceExhausted` as soon as it is longer than `bytesMax`. */
+  /**
+   * The whole body. Throws `ResourceExhausted` as soon as it is longer than `bytesMax`, `DeadlineExceeded` also where it
+   * comes in drops.
+   */
   async bytes(bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
     const pieces: Uint8Array[] = [];
     let length = 0;
+    const endsAtMs = performance.now() + this.#stallMs * documentStalls;
     for (let piece = await this.next(); piece !== undefined; piece = await this.next()) {
       length += piece.length;
+      if (performance.now() > endsAtMs) {
+        const seconds = this.#stallMs * documentStalls / 1000;
+        throw new Failure(
+          "DeadlineExceeded",
+          `${shownUrl(this.url)} sends ${length} bytes in ${seconds} s, and no end`,
+        );
+      }
       if (length > bytesMax) {
         throw new Failure("ResourceExhausted", `${shownUrl(this.url)} sends more than ${bytesMax} bytes`);
       }
@@ -96,8 +122,8 @@ export class Exchange implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    // The reader may be idle or done; in both cases nobody waits for the outcome of the cancellation.
-    this.#body?.cancel().catch(() => {});
+    this.#ended.removeEventListener("abort", this.#cancel);
+    this.#cancel();
     this.#hangUp.abort(new DOMException("no longer wanted", "AbortError"));
   }
 }
@@ -142,18 +168,24 @@ export class Connections implements Disposable {
     const secure = new URL(`https://${host}/`);
     if (!isLoopback(host)) return secure;
     const hasPort = host !== hostWithoutPort(host);
+    const hangUp = new AbortController();
+    const timer = stallTimer(hangUp, this.#options.limits.stallMs, secure);
     try {
       const hostname = hostWithoutPort(host).replace(/^\[|\]$/g, "");
-      const isTls = await speaksTls(hostname, hasPort ? Number(host.slice(host.lastIndexOf(":") + 1)) : 443, signal);
+      const port = hasPort ? Number(host.slice(host.lastIndexOf(":") + 1)) : 443;
+      const isTls = await speaksTls(hostname, port, AbortSignal.any([signal, hangUp.signal]));
       return isTls ? secure : new URL(`http://${host}/`);
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
+      signal.throwIfAborted();
+      hangUp.signal.throwIfAborted();
       // Without a port in the name the two kinds have different ones: what is not at 443 may be at 80.
       if (!hasPort) return new URL(`http://${host}/`);
       if (error instanceof Deno.errors.ConnectionRefused) {
         throw new LostConnection("refused", host, messageOf(error), error);
       }
       throw new LostConnection("name", host, messageOf(error), error);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -174,12 +206,13 @@ export class Connections implements Disposable {
     const timer = stallTimer(hangUp, this.#options.limits.stallMs, url);
     try {
       signal.throwIfAborted();
-      const response = await this.#send(url, {
+      const sent = this.#send(url, {
         method,
         headers: this.#headers(request),
         ...(body === undefined ? {} : { body }),
         signal: either,
       });
+      const response = await untilAborted(sent, either, (late) => late.body?.cancel().catch(() => {}));
       return new Exchange(url, response, hangUp, signal, this.#options.limits.stallMs);
     } catch (error) {
       throw lost(error, hangUp.signal, signal, url);

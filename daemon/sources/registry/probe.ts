@@ -4,6 +4,8 @@
  * @module
  */
 
+import { connectTcp } from "./until_aborted.ts";
+
 /** A server on loopback that has said nothing for this long waits for the end of what it takes for a text. */
 const silenceMs = 5_000;
 
@@ -26,11 +28,11 @@ const alertRecord = 0x15;
 
 /**
  * Whether the server answers a TLS hello by TLS, be it by a refusal. A real handshake would cost 35 ms for the first
- * one in a process, since the runtime then reads all authorities. Throws what `Deno.connect` throws.
+ * one in a process, since the runtime then reads all authorities. Throws what `Deno.connect` throws, and the signal's
+ * reason.
  */
 export async function speaksTls(hostname: string, port: number, signal: AbortSignal): Promise<boolean> {
-  signal.throwIfAborted();
-  const connection = await Deno.connect({ hostname, port });
+  const connection = await connectTcp(hostname, port, signal);
   // Closing ends a pending read, which then fails with one of the two errors below.
   const hangUp = () => {
     try {

@@ -61,7 +61,10 @@ export class Requester {
     const { status } = exchange;
     if ((status >= 200 && status < 300) || expected.includes(status)) return exchange;
     using _ = exchange;
-    throw await refusal(exchange, subject, this.#authorizers.get(exchange.url.origin)?.login);
+    const refused = await refusal(exchange, subject, this.#authorizers.get(exchange.url.origin)?.login);
+    // What the answer says in its body may have been waited for in vain.
+    signal.throwIfAborted();
+    throw refused;
   }
 
   /** An error from below as a failure that names the image. */

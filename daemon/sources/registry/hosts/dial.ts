@@ -6,6 +6,7 @@
 import { messageOf } from "../../../../api/errors.ts";
 import { LostConnection } from "../connection.ts";
 import { portOf } from "../endpoint.ts";
+import { connectTcp } from "../until_aborted.ts";
 
 /**
  * Connects, and hangs up: `fetch` has no limit for connecting alone. Throws `LostConnection` where the host cannot be
@@ -14,19 +15,11 @@ import { portOf } from "../endpoint.ts";
 export async function dial(url: URL, msMax: number, signal: AbortSignal): Promise<void> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(msMax)]);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const connecting = Deno.connect({ hostname, port: portOf(url) });
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(limit.reason);
-  limit.addEventListener("abort", stop);
   try {
-    limit.throwIfAborted();
-    (await Promise.race([connecting, late])).close();
+    (await connectTcp(hostname, portOf(url), limit)).close();
   } catch (error) {
-    connecting.then((connection) => connection.close(), () => {});
     signal.throwIfAborted();
     const why = limit.aborted ? `it did not answer within ${msMax} ms` : messageOf(error);
     throw new LostConnection("refused", url.host, why, error);
-  } finally {
-    limit.removeEventListener("abort", stop);
   }
 }
