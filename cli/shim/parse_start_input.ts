@@ -6,6 +6,7 @@
 import { Any } from "../../api/gen/google/protobuf/any.ts";
 import { BootstrapParams, BootstrapResult } from "../../api/gen/runtime/bootstrap/v1/bootstrap.ts";
 import { requestedOptions } from "../../shim/task/requested_options.ts";
+import { optionsKeyOf } from "../../shim/task/runtime_options.ts";
 import type { StartInput } from "./start_input.ts";
 
 /** Adds what the bytes say. An `Any` may read as the newer message as well; then the id is not this container's. */
@@ -37,7 +38,7 @@ function isOptions(typeUrl: string): boolean {
 async function withOptions(input: StartInput, any: Any | undefined): Promise<StartInput> {
   if (any === undefined) return input;
   const options = await requestedOptions(any);
-  return { ...input, shimCgroup: options.shimCgroup, optionsKey: JSON.stringify(options) };
+  return { ...input, shimCgroup: options.shimCgroup, optionsKey: optionsKeyOf(options) };
 }
 
 function decoded<T>(decode: () => T): T | undefined {

@@ -26,6 +26,7 @@ import { Deposit } from "./deposit.ts";
 import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
 import { MachineLife } from "./machine_life.ts";
+import { optionsForOwn } from "./own_link.ts";
 import type { StartedShim } from "./own_shims.ts";
 import { prefixed, prefixing } from "./prefixed.ts";
 import { ShimGroups } from "./shim_groups.ts";
@@ -242,7 +243,8 @@ export class TaskManager implements Disposable {
       bundle.writeShimPath(program);
       const { options } = wanted.request;
       // For the shim's creation as for its start: one that finds none there takes the defaults.
-      const given = options !== undefined && options.value.length > 0 ? options : wanted.runtimeOptions;
+      const whole = options !== undefined && options.value.length > 0 ? options : wanted.runtimeOptions;
+      const given = optionsForOwn(program, whole);
       shimLog = new ShimLog(reactor, bundle.path, log, { id: bundle.id, namespace: bundle.namespace });
       const { endpoint, pid: shimPid } = await this.#start(bundle, program, given, signal).catch((error) => {
         throw prefixed("failed to start shim: start failed: ", error);

@@ -12,6 +12,7 @@ import { groupingOf, placesOf } from "../../shim/server/grouping.ts";
 import type { ServerCommand } from "../../shim/server/spawn_server.ts";
 import { startShim } from "../../shim/server/start_shim.ts";
 import { requestedOptions } from "../../shim/task/requested_options.ts";
+import { optionsKeyOf } from "../../shim/task/runtime_options.ts";
 import type { Logger } from "../log/logger.ts";
 import type { ShimEndpoint } from "./bootstrap.ts";
 import type { Bundle } from "./bundle.ts";
@@ -100,7 +101,7 @@ export class OwnShims implements Disposable {
       }
     };
     // The same text as `start` makes, whose shims are found, and find these.
-    const optionsKey = given === undefined ? "" : JSON.stringify(given);
+    const optionsKey = given === undefined ? "" : optionsKeyOf(given);
     const place = { namespace, id, bundle: path, address, grouping, optionsKey };
     try {
       const shim = await startShim(reactor, place, serve, signal);

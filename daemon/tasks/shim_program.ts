@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { isOwnShim } from "./own_link.ts";
 import type { Grouping } from "../../shim/server/start_shim.ts";
 import { callersVariables } from "../../ffi/launch.ts";
 
@@ -35,7 +36,7 @@ export interface ShimSubject {
 
 /** Whether the shim of that program decides itself when to end: barge's own waits a while for further containers. */
 export function lingers(program: string): boolean {
-  return program.endsWith("/containerd-shim-ts-v2");
+  return isOwnShim(program);
 }
 
 /** What a program wrote. */
@@ -79,7 +80,7 @@ export function shimEnvironment(
     NAMESPACE: namespace,
     GOMAXPROCS: "2",
   };
-  // By containerd's name it is treated as containerd's: told to end with each container, which must be its only one.
+  // Another's is told to end with each container, which must be its only one.
   if (!lingers(program)) {
     delete variables["BARGE_SHIM_GROUP"];
     delete variables["BARGE_SHIM_PLACES"];

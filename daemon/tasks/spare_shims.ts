@@ -9,6 +9,7 @@ import type { Reactor } from "../../ffi/reactor.ts";
 import type { ServerCommand } from "../../shim/server/spawn_server.ts";
 import type { SpareWork } from "../../shim/server/spare_message.ts";
 import type { Logger } from "../log/logger.ts";
+import { isSameProgram } from "./own_link.ts";
 import { SpareShim } from "./spare_shim.ts";
 
 /** What {@link SpareShims} needs. */
@@ -94,7 +95,7 @@ export class SpareShims implements Disposable {
   }
 
   #take(program: string): SpareShim | undefined {
-    if (this.#program !== program) return undefined;
+    if (this.#program === undefined || !isSameProgram(this.#program, program)) return undefined;
     const spare = this.#spare;
     this.#spare = undefined;
     this.#refillLater(quietMs);

@@ -19,6 +19,11 @@ export function wireOptions(options: RuntimeOptions): Any | undefined {
   return value.length === 0 ? undefined : { typeUrl: optionsType, value };
 }
 
+/** A text that is the same for the same options; empty for the defaults, whether they were said or not. */
+export function optionsKeyOf(options: RuntimeOptions): string {
+  return wireOptions(options) === undefined ? "" : JSON.stringify(options);
+}
+
 /** Keeps the options in the bundle, for `delete`; as containerd's shim does it, zero values are left out. */
 export function writeOptions(bundle: string, options: RuntimeOptions): void {
   const fields = Object.entries(options).filter(([, value]) => value !== "" && value !== 0 && value !== false);

@@ -1,6 +1,6 @@
 /**
  * Debian's dockerd on barge's socket, with containers in barge's own shim, in the place of containerd's: it always names
- * the OCI runtime that the shim is to drive, which is runc.
+ * runc, which barge is by the name of containerd's shim.
  *
  * @module
  */
