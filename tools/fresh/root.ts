@@ -1,0 +1,58 @@
+/**
+ * A Debian that has nothing but what it cannot do without, Node, and a clone of the tree.
+ *
+ * @module
+ */
+
+/** What the README presumes: Node with its `npx`, and certificates by which npm's registry is known. */
+const packages = ["npm", "ca-certificates"];
+
+/** Where the clone lies. */
+export const clonePath = "/barge";
+
+/** Certificates of authorities that an administrator has added, and npm's settings: how this host reaches registries. */
+const carried = ["/usr/local/share/ca-certificates", "/etc/npmrc"];
+
+async function run(words: readonly string[], options: { cwd?: string } = {}): Promise<string> {
+  const [program, ...args] = words;
+  const { success, stdout, stderr } = await new Deno.Command(program!, {
+    args,
+    stdin: "null",
+    env: { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C.UTF-8" },
+    ...options,
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) {
+    throw new Error(`${words.join(" ")}: ${decoder.decode(stderr).trim().split("\n").slice(-5).join("\n")}`);
+  }
+  return decoder.decode(stdout);
+}
+
+/** The mirror and the release that this host's own packages come from. */
+async function debianSource(): Promise<{ mirror: string; suite: string }> {
+  const format = "$(SITE) $(CODENAME)";
+  const targets = await run(["apt-get", "indextargets", "--format", format, "Created-By: Packages"]);
+  const [mirror, suite] = targets.split("\n")[0]?.split(" ") ?? [];
+  if (!mirror || !suite) throw new Error("apt-get knows no mirror of Debian");
+  return { mirror, suite };
+}
+
+/** Fills an empty directory. Throws with the last lines of what has failed. */
+export async function makeRoot(tree: string, directory: string): Promise<void> {
+  const { mirror, suite } = await debianSource();
+  await run(["debootstrap", "--variant=minbase", suite, directory, mirror]);
+  for (const path of carried) {
+    try {
+      await Deno.stat(path);
+    } catch {
+      continue; // This host has none.
+    }
+    await Deno.mkdir(`${directory}${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
+    await run(["cp", "-rT", path, `${directory}${path}`]);
+  }
+  await Deno.copyFile("/etc/resolv.conf", `${directory}/etc/resolv.conf`);
+  const apt = (...words: string[]) => run(["chroot", directory, "apt-get", "-y", "-qq", ...words]);
+  await apt("install", "--no-install-recommends", ...packages);
+  await run(["chroot", directory, "update-ca-certificates"]);
+  await run(["git", "clone", "--quiet", "--no-hardlinks", tree, `${directory}${clonePath}`]);
+}
