@@ -36,6 +36,8 @@ callerTest(
       assert.equal(missing.code, 127);
       assert.match(missing.stderr, /exec: "nosuch": executable file not found in \$PATH/);
       assert.equal((await docker.run(...run, "--rm", "busy", "/etc")).code, 126);
+      // Docker's clients before 25 know no other words for it.
+      assert.match((await docker.run(...run, "--rm", "busy", "/etc")).stderr, /permission denied/);
       assert.equal(await docker.ask(...run, "--rm", "-t", "busy", "sh", "-c", "test -t 0 && echo tty"), "tty\r\n");
       const limits = ["--memory", "64m", "--pids-limit", "50", "--cpus", "0.5", "--read-only", "--tmpfs", "/scratch"];
       assert.equal(

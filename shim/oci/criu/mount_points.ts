@@ -14,14 +14,14 @@ import { launch } from "../launch.ts";
 import { cleanPath, Paths } from "../plan/paths.ts";
 import { beginChild } from "../plan/plan.ts";
 import { addRoot } from "../plan/root.ts";
+import { addHostPropagation } from "../plan/propagation.ts";
 
 const isBind = ({ options }: Mount): boolean =>
   options?.some((option) => option === "bind" || option === "rbind") ?? false;
 
 /** Steps that cut the mounts of the process off from the host's. */
 export function addOwnMounts(program: Program): void {
-  const does = "cut the mounts off from the host's";
-  program.add({ call: "mount", args: [0, "/", 0, flag("MS_REC", "MS_SLAVE"), 0], does });
+  addHostPropagation(program, "MS_SLAVE");
 }
 
 /** Steps that show the root at another place. */

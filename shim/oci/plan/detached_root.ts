@@ -10,6 +10,7 @@ import type { Spec } from "../../../api/oci/runtime_spec.ts";
 import type { RootSource } from "./facts.ts";
 import { addOverlay } from "./root.ts";
 import { hasUserNamespace } from "./user_namespace.ts";
+import { addHostPropagation } from "./propagation.ts";
 
 /**
  * Whether the root has to be made before the container's process, which then gets it: the root of a user namespace may
@@ -21,8 +22,7 @@ export function needsDetachedRoot(spec: Spec, root: RootSource): boolean {
 
 /** The steps; `namespace` is a descriptor of a user namespace with the root's maps, where it has some. */
 export function addDetachedRoot(program: Program, root: RootSource, namespace: number | undefined): Slot {
-  const cut = "cut the mounts off from the host's";
-  program.add({ call: "mount", args: [0, "/", 0, flag("MS_REC", "MS_SLAVE"), 0], does: cut });
+  addHostPropagation(program, "MS_SLAVE");
   if (root.kind === "directory") {
     const does = `mount the root file system "${root.path}"`;
     const mount = cloneOf(program, root.path, does);

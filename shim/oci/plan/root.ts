@@ -8,6 +8,7 @@ import type { ConstantName } from "../../../ffi/constants.ts";
 import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
 import type { HostMounts, RootSource } from "./facts.ts";
 import { components } from "./paths.ts";
+import { addHostPropagation } from "./propagation.ts";
 
 /** Propagation of `/` in the container's mount namespace before anything is mounted (`linux.rootfsPropagation`). */
 const propagations: Readonly<Record<string, ConstantName>> = {
@@ -34,11 +35,9 @@ function staysShared(propagation: string): boolean {
  * follows is seen outside; and in any case not the container's own root.
  */
 export function addPropagation(program: Program, propagation: string, root: RootSource): void {
-  const does = staysShared(propagation) ? "share mounts with the host" : "cut the mounts off from the host's";
   // Of what cannot be bound no mount of the container could be made: that comes last.
   const wanted = propagationFlag(propagation);
-  const first = wanted === "MS_UNBINDABLE" ? "MS_SLAVE" : wanted;
-  program.add({ call: "mount", args: [0, "/", 0, flag("MS_REC", first), 0], does });
+  addHostPropagation(program, wanted === "MS_UNBINDABLE" ? "MS_SLAVE" : wanted);
   if (!staysShared(propagation)) return;
   // The mount that holds the root's directory: the nearest one above it.
   const parts = components(root.kind === "directory" ? root.path : root.mountpoint);
