@@ -54,8 +54,8 @@ export interface Status {
 }
 
 /**
- * The status of whatever a handler threw. containerd's texts end in the class (`…: not found`): it is added where it is
- * missing.
+ * The status of whatever a handler threw. containerd's texts end in the class (`…: not found`): it is added where the text
+ * does not end in it, and so never twice.
  */
 export function statusOf(error: unknown): Status {
   const original = originalOf(error);
@@ -69,7 +69,8 @@ export function statusOf(error: unknown): Status {
     return { code: statusCodes.Unknown, message };
   }
   const text = classTexts[original.code];
-  const complete = text === undefined || message === text || message.endsWith(`: ${text}`) ||
+  // Some texts say it in their own sentence, such as `task one not found`.
+  const complete = text === undefined || message === text || message.endsWith(` ${text}`) ||
     ownEndings.some((ending) => message.endsWith(ending));
   return { code: statusCodes[original.code], message: complete ? message : `${message}: ${text}` };
 }

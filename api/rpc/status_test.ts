@@ -11,6 +11,18 @@ Deno.test("statusOf() ends the text in the class, once", () => {
   }
 });
 
+Deno.test("statusOf() does not add the class to a sentence that says it", () => {
+  for (
+    const [code, message] of [
+      ["NotFound", "task one not found"],
+      ["AlreadyExists", 'lease "a" already exists'],
+      ["NotImplemented", "method Platform not implemented"],
+      ["NotFound", "not found"],
+    ] as const
+  ) equal(statusOf(new Failure(code, message)).message, message);
+  equal(statusOf(new Failure("NotFound", "notnot found?")).message, "notnot found?: not found");
+});
+
 Deno.test("statusOf() leaves unknown errors and conflicts as they are", () => {
   equal(statusOf(new Error("boom")).message, "boom");
   equal(statusOf(new Error("boom")).code, 2);

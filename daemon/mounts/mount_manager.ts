@@ -36,6 +36,8 @@ export interface ActivateOptions {
 const workersMax = 4;
 /** Undoing goes on after its caller has left, but not for ever. */
 const undoMsMax = 30_000;
+/** What is under way when the daemon ends has this long to end, or to be undone; the next start sees to the rest. */
+const closeMsMax = 5_000;
 
 const keyOf = (namespace: string, name: string) => `${namespace}/${name}`;
 
@@ -43,7 +45,7 @@ const keyOf = (namespace: string, name: string) => `${namespace}/${name}`;
  * See the module's comment. An activation is recorded before its first mount and marked complete after its last one;
  * what is not complete, or not recorded, is undone when the manager is opened.
  */
-export class MountManager implements Disposable {
+export class MountManager implements Disposable, AsyncDisposable {
   readonly #options: MountManagerOptions;
   readonly #files: ActivationFiles;
   readonly #activations = new Map<string, Activation>();
@@ -53,6 +55,7 @@ export class MountManager implements Disposable {
     () => new JobWorker<MountJob, void>(workerUrl(import.meta.url, "mount_worker_main"), "mount"),
     { size: workersMax },
   );
+  readonly #closing = new AbortController();
   #lastId = 0;
 
   private constructor(options: MountManagerOptions) {
@@ -98,13 +101,13 @@ export class MountManager implements Disposable {
     name: string,
     mounts: readonly MountPart[],
     options: ActivateOptions,
-    signal: AbortSignal,
+    caller: AbortSignal,
   ): Promise<Activation> {
     if (name === "") throw new Failure("InvalidArgument", "mount name must not be empty");
     const plan = planActivation(mounts, options.temporary, this.#options.handlers ?? new Map());
     if (plan === undefined) throw new Failure("NotImplemented", "not implemented");
     const key = keyOf(namespace, name);
-    return await this.#alone(key, signal, async () => {
+    return await this.#alone(key, AbortSignal.any([caller, this.#closing.signal]), async (signal) => {
       if (this.#activations.has(key)) throw new Failure("AlreadyExists", `mount "${name}"`);
       const { labels, lease } = options;
       const begun = this.#begin({ namespace, name, labels, ...(lease === undefined ? {} : { lease }) }, plan);
@@ -254,17 +257,33 @@ export class MountManager implements Disposable {
     return ended;
   }
 
-  async #alone<T>(key: string, signal: AbortSignal, body: () => Promise<T>): Promise<T> {
+  async #alone<T>(key: string, signal: AbortSignal, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
     for (let other; (other = this.#busy.get(key)) !== undefined;) await race(other, signal);
     signal.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy.set(key, promise);
     try {
-      return await body();
+      return await body(signal);
     } finally {
       this.#busy.delete(key);
       resolve();
     }
+  }
+
+  /**
+   * Ends what is under way, waits until it is undone, and ends the threads: nothing is mounted from then on. What is
+   * activated stays mounted for the next daemon.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Failure("Unavailable", "the daemon ends"));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, closeMsMax);
+    while (this.#busy.size > 0) {
+      const isLate = await Promise.race([Promise.all(this.#busy.values()).then(() => false), late.then(() => true)]);
+      if (isLate) break;
+    }
+    clearTimeout(timer);
+    this[Symbol.dispose]();
   }
 
   /** Ends the threads. What is mounted stays. */

@@ -238,3 +238,38 @@ mounting("MountManager does one thing at a time with a name", () =>
     equal(mounted().length, 1);
     await manager.deactivate("ns", "n", signal);
   }));
+
+mounting(
+  "MountManager leaves nothing half mounted when it ends, waits for that, and mounts nothing afterwards",
+  () =>
+    withDirectory(async ({ open, mounted }) => {
+      const begun = Promise.withResolvers<void>();
+      const handler: MountHandler = {
+        async mount(_mount, _target, _active, signal) {
+          begun.resolve();
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          throw signal.reason;
+        },
+        unmount: () => Promise.resolve(),
+      };
+      const handlers = new Map([["slow", handler]]);
+      const manager = await open({ handlers });
+      const kept = await activate(manager, "kept", [tmpfs], { ...plain, temporary: true });
+      equal(kept.complete, true);
+      const work = activate(manager, "one", [tmpfs, mount("slow", "x"), mount("tmpfs", "last")]);
+      const failed = rejects(work, (error) => isFailure(error, "Unavailable") && /daemon ends/.test(error.message));
+      await begun.promise;
+      equal(mounted().length, 2);
+      await manager[Symbol.asyncDispose]();
+      deepEqual(mounted(), ["state/t/1/1"]);
+      await failed;
+      await rejects(
+        activate(manager, "two", [tmpfs], { ...plain, temporary: true }),
+        (error) => isFailure(error, "Unavailable"),
+      );
+      deepEqual(mounted(), ["state/t/1/1"]);
+      using next = await open({ handlers });
+      deepEqual(next.all().map(({ name }) => name), ["kept"]);
+      await next.deactivate("ns", "kept", signal);
+    }),
+);

@@ -348,7 +348,7 @@ export class TaskManager implements Disposable {
     } catch (error) {
       if (task.exit !== undefined) return task.exit;
       if (isFailure(error, "DeadlineExceeded") && !signal.aborted) return await this.#deleteLate(task, signal, error);
-      if (!isFailure(error, "NotFound")) throw error;
+      if (!isFailure(error, "NotFound")) throw prefixed("failed to delete task: ", error);
       exit = error;
     }
     task.ending = true;
