@@ -18,11 +18,32 @@ export interface Collection extends Swept {
   readonly tookMs: number;
 }
 
+/** What tells the time, and when it has come. */
+export interface Clock {
+  /** Milliseconds of one monotonic clock. */
+  now(): number;
+  /** Calls the function after so many milliseconds, unless the returned function is called before. */
+  after(ms: number, due: () => void): () => void;
+}
+
+/** A collection that failed as a whole is tried again after so many milliseconds. */
+const retryMs = 60_000;
+
+const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (ms, due) => {
+    const timer = setTimeout(due, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
 /** Options of {@link GarbageCollector}. */
 export interface CollectorOptions {
   readonly stores: Stores;
   readonly events: Publisher;
   readonly thresholds?: Thresholds;
+  /** Default: the system's. */
+  readonly clock?: Clock;
   /** Told of every collection, scheduled or asked for; `error` where it failed as a whole. */
   readonly observe?: (outcome: Collection | { readonly error: unknown; readonly tookMs: number }) => void;
 }
@@ -58,12 +79,15 @@ export class GarbageCollector implements Collector {
   #asked: Promise<void> | undefined;
   /** Whether what the last daemon left is gone. */
   #isTidy = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #clock: Clock;
+  /** The next collection that is waited for. */
+  #next: { readonly due: number; readonly cancel: () => void } | undefined;
   #unwatch: (() => void) | undefined;
   #seen: { mutations: number; deletions: number };
 
   constructor(private readonly options: CollectorOptions) {
-    this.#schedule = new Schedule(options.thresholds ?? defaultThresholds, performance.now());
+    this.#clock = options.clock ?? systemClock;
+    this.#schedule = new Schedule(options.thresholds ?? defaultThresholds, this.#clock.now());
     this.#seen = options.stores.database.changes;
   }
 
@@ -77,7 +101,7 @@ export class GarbageCollector implements Collector {
   /** Ends the schedule and a collection that runs; what it has not removed yet stays for the next daemon. */
   async stop(): Promise<void> {
     this.#unwatch?.();
-    clearTimeout(this.#timer);
+    this.#disarm();
     this.#stop.abort(new Failure("Unavailable", "collect garbage: the daemon ends"));
     await this.#running?.catch(() => {
       // Told to `observe` and to those who asked.
@@ -111,41 +135,57 @@ export class GarbageCollector implements Collector {
   }
 
   #notice(): void {
-    const { mutations, deletions } = this.options.stores.database.changes;
-    // What a collection itself removes is no reason for the next one.
-    if (this.#running === undefined) {
-      const now = performance.now();
-      this.#schedule.changed(mutations - this.#seen.mutations, deletions - this.#seen.deletions, now);
-    }
-    this.#seen = { mutations, deletions };
+    // What happens beside a collection is looked at after it.
+    if (this.#running !== undefined) return;
+    this.#count(0);
     this.#arm();
   }
 
+  /** Tells the schedule what has changed. What a collection itself has removed is no reason for the next one. */
+  #count(removed: number): void {
+    const { mutations, deletions } = this.options.stores.database.changes;
+    const { mutations: oldMutations, deletions: oldDeletions } = this.#seen;
+    this.#seen = { mutations, deletions };
+    this.#schedule.changed(
+      Math.max(0, mutations - oldMutations - removed),
+      Math.max(0, deletions - oldDeletions - removed),
+      this.#clock.now(),
+    );
+  }
+
+  /** Waits for the next collection; what has become due earlier than what is waited for takes its place. */
   #arm(): void {
-    if (this.#timer !== undefined || this.#running !== undefined || this.#stop.signal.aborted) return;
+    if (this.#running !== undefined || this.#stop.signal.aborted) return;
     const { due } = this.#schedule;
-    if (due === undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    if (due === undefined || (this.#next !== undefined && this.#next.due <= due)) return;
+    this.#disarm();
+    const cancel = this.#clock.after(Math.max(0, due - this.#clock.now()), () => {
+      this.#next = undefined;
       const late = this.#schedule.due;
       // A timer is for the time that was due when it was set; an expiry may have been taken back since.
-      if (late === undefined || late > performance.now() + 1) return this.#arm();
+      if (late === undefined || late > this.#clock.now() + 1) return this.#arm();
       this.#run().catch(() => {
         // Told to `observe`.
       });
-    }, Math.max(0, due - performance.now()));
+    });
+    this.#next = { due, cancel };
+  }
+
+  #disarm(): void {
+    this.#next?.cancel();
+    this.#next = undefined;
   }
 
   /** Once in a daemon's life. What fails is told, and is no reason not to collect. */
   async #tidy(): Promise<void> {
     const { stores, observe } = this.options;
-    const began = performance.now();
+    const began = this.#clock.now();
     try {
       await discardLeftovers(stores, this.#stop.signal);
       this.#isTidy = true;
     } catch (error) {
       this.#stop.signal.throwIfAborted();
-      observe?.({ error, tookMs: performance.now() - began });
+      observe?.({ error, tookMs: this.#clock.now() - began });
     }
   }
 
@@ -157,24 +197,29 @@ export class GarbageCollector implements Collector {
   }
 
   async #runOnce(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const began = performance.now();
+    this.#disarm();
+    const began = this.#clock.now();
     this.#schedule.began();
+    this.#seen = this.options.stores.database.changes;
     let expiresInMs: number | undefined;
+    let removed: number | undefined;
     try {
       const { stores, events, observe } = this.options;
       if (!this.#isTidy) await this.#tidy();
       const { nextExpiry, ...swept } = await collectOnce(stores, events, this.#stop.signal);
       if (nextExpiry !== undefined) expiresInMs = Math.max(0, nextExpiry - Date.now());
-      observe?.({ ...swept, tookMs: performance.now() - began });
+      removed = swept.removed.length;
+      observe?.({ ...swept, tookMs: this.#clock.now() - began });
     } catch (error) {
-      const tookMs = performance.now() - began;
+      expiresInMs = retryMs;
+      const tookMs = this.#clock.now() - began;
       this.options.observe?.({ error, tookMs });
       throw new Failure("Unknown", `gc failed: ${messageOf(error)}`, { cause: error });
     } finally {
-      const now = performance.now();
+      const now = this.#clock.now();
       this.#schedule.ended(now, now - began, expiresInMs);
+      // One that failed is not repeated for what it has done until then, but for its failure.
+      this.#count(removed ?? Infinity);
     }
   }
 }
