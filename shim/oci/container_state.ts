@@ -8,6 +8,7 @@ import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import type { CgroupRecord } from "./cgroup/cgroup.ts";
 import type { UnitRecord } from "./cgroup/systemd/unit.ts";
+import type { HostMount } from "./host_mount.ts";
 import type { ResctrlRecord } from "./resctrl/group.ts";
 import { parseJson, stringifyJson } from "./spec/json.ts";
 
@@ -24,6 +25,8 @@ export interface ContainerState {
   bundle: string;
   /** Absolute path of the root file system on the host; the mount point where it exists in the container only. */
   rootfs: string;
+  /** Where the root is mounted on the host for as long as the container is there. */
+  hostMount?: HostMount;
   cgroup: CgroupRecord;
   /** The systemd unit that the cgroups belong to, where they do. */
   unit?: UnitRecord;

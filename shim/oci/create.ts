@@ -16,12 +16,14 @@ import { readHierarchies } from "./cgroup/hierarchies.ts";
 import { permittedPlaces } from "./cgroup/permitted.ts";
 import { settingsWithoutEffect } from "./cgroup/settings.ts";
 import { type ContainerState, StateDirectory } from "./container_state.ts";
+import { leaveHost } from "./delete.ts";
 import { gatherFacts } from "./gather_facts.ts";
 import { hasHooks, needsHostRootfs } from "./hooks/hook_state.ts";
 import { launch, type Launched, makeGo, type Preserved, type Streams } from "./launch.ts";
 import type { Limit, RootSource } from "./plan/facts.ts";
 import { needsDetachedRoot } from "./plan/detached_root.ts";
 import { openNamespace } from "./open_namespace.ts";
+import { mountNamespaceOf } from "./plan/mount_namespace.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
@@ -120,6 +122,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
   options.phase?.("facts");
   const planned = plan(spec, facts);
   options.phase?.("plan");
+  const hostMount = mountNamespaceOf(spec) === "host's" ? await hostMountOf(options.root) : undefined;
   const directory = new StateDirectory(options.stateRoot, id);
   directory.create();
   let launched: Launched | undefined;
@@ -137,6 +140,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
       cgroup: cgroup.toRecord().map((place) => ({ ...place, made: true })),
       ...(unit === undefined ? {} : { unit: unit.record }),
       ...(resctrl === undefined ? {} : { resctrl: resctrl.record }),
+      ...(hostMount === undefined ? {} : { hostMount }),
       ...(options.newKeyring === false ? { noNewKeyring: true } : {}),
       specFile: options.specFile ?? directory.writeSpec(spec),
       ...(names === undefined ? {} : { streams: names }),
@@ -206,6 +210,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     if (unit !== undefined && cgroup.places.some(({ made }) => made)) await endUnit(unit.record);
     await cgroup.remove();
     if (hasGroup) resctrl?.undo();
+    if (hostMount !== undefined) await leaveHost(hostMount);
     directory.remove();
     if (state !== undefined && hasHooks(spec, "poststop")) {
       const { runPoststopHooks } = await import("./hooks/run_hooks.ts");
@@ -236,6 +241,11 @@ async function groupFor(rdt: IntelRdt, id: string) {
   ]);
   const planned = planGroup(rdt, id, readResctrl());
   return { record: planned.record, make: () => makeGroup(planned), undo: () => undoGroup(planned) };
+}
+
+async function hostMountOf(root: RootSource) {
+  const { expectHostMount } = await import("./host_mount.ts");
+  return expectHostMount(root);
 }
 
 async function openRoot(reactor: Reactor, root: RootSource) {

@@ -10,6 +10,7 @@ import { endUnit } from "./cgroup/end_unit.ts";
 import { type ContainerState, specOf, type StateDirectory } from "./container_state.ts";
 import type { Created } from "./create.ts";
 import { hasHooks } from "./hooks/hook_state.ts";
+import type { HostMount } from "./host_mount.ts";
 import { killContainer } from "./kill.ts";
 import type { ResctrlRecord } from "./resctrl/group.ts";
 import { isAlive, statusOf } from "./status.ts";
@@ -59,6 +60,7 @@ export async function deleteContainer(directory: StateDirectory, options: Delete
   if (state.unit !== undefined) await endUnit(state.unit);
   await cgroup.remove();
   if (state.resctrl !== undefined) await leaveResctrl(state.resctrl);
+  if (state.hostMount !== undefined) await leaveHost(state.hostMount);
   const spec = specIfThere(state);
   directory.remove();
   if (spec !== undefined) await afterStop(spec, state, options.warn);
@@ -86,6 +88,7 @@ export async function releaseContainer(
   if (state.unit !== undefined) await endUnit(state.unit);
   await cgroup.remove();
   if (state.resctrl !== undefined) await leaveResctrl(state.resctrl);
+  if (state.hostMount !== undefined) await leaveHost(state.hostMount);
   directory.remove();
   await afterStop(spec, state, warn);
 }
@@ -94,6 +97,12 @@ export async function releaseContainer(
 async function leaveResctrl(record: ResctrlRecord): Promise<void> {
   const { removeGroup } = await import("./resctrl/group.ts");
   removeGroup(record);
+}
+
+/** As {@link leaveResctrl}. */
+export async function leaveHost(mount: HostMount): Promise<void> {
+  const { removeHostMount } = await import("./host_mount.ts");
+  removeHostMount(mount);
 }
 
 async function afterStop(spec: Spec, state: ContainerState, warn: DeleteOptions["warn"]): Promise<void> {

@@ -9,6 +9,7 @@ import { Cgroup } from "./cgroup/cgroup.ts";
 import type { ContainerState } from "./container_state.ts";
 import { ignoredSignals, lastCapability } from "./gather_facts.ts";
 import { isOrdinaryUser } from "./ordinary_user.ts";
+import { mountNamespaceOf } from "./plan/mount_namespace.ts";
 import type { Limit } from "./plan/facts.ts";
 import type { ExecFacts } from "./plan/plan_exec.ts";
 import { filterOf } from "./seccomp/filter_of.ts";
@@ -30,6 +31,7 @@ export async function gatherExecFacts(
     ...(openFiles === undefined ? {} : { openFiles }),
     lastCapability: lastCapability(),
     dieWithParent: false,
+    ...(mountNamespaceOf(spec) === "host's" ? { root: `/proc/${state.pid}/root` } : {}),
     newKeyring: state.noNewKeyring !== true,
     ...(isOrdinaryUser() ? { isOrdinaryUser: true } : {}),
   };

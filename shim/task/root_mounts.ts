@@ -17,6 +17,7 @@ import { call, callOnThread } from "../../ffi/syscall.ts";
 import { needsHostRootfs } from "../oci/hooks/hook_state.ts";
 import type { RootSource } from "../oci/plan/facts.ts";
 import type { IdMaps } from "../oci/plan/id_maps.ts";
+import { mountNamespaceOf } from "../oci/plan/mount_namespace.ts";
 import { mountOptionsLimit, overlayOptionsLength } from "../oci/plan/root.ts";
 import { splitIdMaps } from "./id_map_options.ts";
 
@@ -49,7 +50,8 @@ export async function prepareRoot(reactor: Reactor, options: RootOptions): Promi
   const rootfs = `${bundle}/rootfs`;
   makeRootDirectory(rootfs);
   // What is mounted below a shared root is to be seen outside.
-  const isSeen = needsHostRootfs(spec) || spec.linux?.rootfsPropagation?.endsWith("shared") === true;
+  const isSeen = needsHostRootfs(spec) || mountNamespaceOf(spec) === "host's" ||
+    spec.linux?.rootfsPropagation?.endsWith("shared") === true;
   const inside = path === rootfs && mounts.length === 1 && !options.external && !isSeen
     ? insideSource(mounts[0]!, spec, rootfs)
     : undefined;

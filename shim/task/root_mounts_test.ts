@@ -4,7 +4,8 @@ import { parseSpec } from "../oci/spec/parse.ts";
 import { Reactor } from "../../ffi/reactor.ts";
 import { prepareRoot as prepare, type RootOptions } from "./root_mounts.ts";
 
-const spec = parseSpec(JSON.stringify({ ociVersion: "1.0.2", root: { path: "rootfs" } }));
+const linux = { namespaces: [{ type: "mount" }] };
+const spec = parseSpec(JSON.stringify({ ociVersion: "1.0.2", root: { path: "rootfs" }, linux }));
 
 async function prepareRoot(options: RootOptions) {
   using reactor = new Reactor();
@@ -74,5 +75,17 @@ Deno.test("prepareRoot() takes the ids that a snapshotter wants to be mapped, of
       const mounts = [overlay(...wrong, "lowerdir=/s/2/fs:/s/1/fs")];
       await assert.rejects(prepareRoot({ spec, bundle, mounts, external: false }), { code: "InvalidArgument" });
     }
+  });
+});
+
+Deno.test("prepareRoot() mounts on the host what a container without a mount namespace of its own gets", async () => {
+  await inBundle(async (bundle) => {
+    const hosts = { ...spec, linux: { namespaces: [] } };
+    // There are no such layers.
+    const mounts = [overlay("lowerdir=/nowhere/2:/nowhere/1")];
+    await assert.rejects(
+      prepareRoot({ spec: hosts, bundle, mounts, external: false }),
+      /failed to mount rootfs component/,
+    );
   });
 });

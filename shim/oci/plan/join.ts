@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { Failure } from "../../../api/errors.ts";
 import type { Linux, Namespace, NamespaceType, Spec } from "../../../api/oci/runtime_spec.ts";
 import { type ConstantName, sumOf } from "../../../ffi/constants.ts";
 import { type Data, flag, Label, type Program, room, type Slot, words } from "../../../ffi/program/program.ts";
@@ -35,16 +34,21 @@ export function pidNamespaceToEnter(spec: Spec): string | undefined {
   return spec.linux?.namespaces?.find(({ type, path }) => type === "pid" && path)?.path;
 }
 
-/** Joins the spec's namespaces, but for that of processes. */
+/** Processes are born into theirs, and the one of mounts comes when nothing is done by the host's paths any more. */
+function isLater({ type }: Namespace): boolean {
+  return type === "pid" || type === "mount";
+}
+
+/** Joins the spec's namespaces, but for those of processes and mounts. */
 export function addJoinedNamespaces(program: Program, linux: Linux): void {
   for (const namespace of linux.namespaces ?? []) {
-    if (!namespace.path || namespace.type === "pid") continue;
-    join(program, namespace, open(program, namespace));
+    if (!namespace.path || isLater(namespace)) continue;
+    joinNamespace(program, namespace, openNamespace(program, namespace));
   }
 }
 
 /**
- * Joins the spec's namespaces, that of users included, and clones the process that goes on from here into those that are
+ * Joins the spec's namespaces, that of users included and that of mounts not, and clones the process that goes on from here into those that are
  * made. `owned` are the types that belong to the user namespace: they want rights there, the others the host's. Gives the
  * place of the new process's id.
  */
@@ -54,12 +58,12 @@ export function addGeneration(
   made: readonly ConstantName[],
   owned: ReadonlySet<NamespaceType>,
 ): Data {
-  const given = (linux.namespaces ?? []).filter(({ path }) => path);
+  const given = (linux.namespaces ?? []).filter(({ type, path }) => path && type !== "mount");
   // Afterwards the namespace's root may be let through to none of the paths.
-  const opened = new Map(given.map((namespace) => [namespace.type, open(program, namespace)]));
+  const opened = new Map(given.map((namespace) => [namespace.type, openNamespace(program, namespace)]));
   const turn = ({ type }: Namespace): number => type === "user" ? 1 : owned.has(type) ? 2 : 0;
   for (const namespace of given.toSorted((a, b) => turn(a) - turn(b))) {
-    join(program, namespace, opened.get(namespace.type)!);
+    joinNamespace(program, namespace, opened.get(namespace.type)!);
   }
   return addClone(program, made, "clone the container's process");
 }
@@ -87,8 +91,8 @@ export function addClone(program: Program, made: readonly ConstantName[], does: 
   return pid;
 }
 
-function open(program: Program, { type, path }: Namespace): Slot {
-  if (type === "mount") throw new Failure("NotImplemented", "joining a mount namespace by path");
+/** Opens the namespace by its path. */
+export function openNamespace(program: Program, { type, path }: Namespace): Slot {
   return program.result(type, {
     call: "openat",
     // What is no namespace may be a fifo, which would wait for a writer.
@@ -97,7 +101,8 @@ function open(program: Program, { type, path }: Namespace): Slot {
   });
 }
 
-function join(program: Program, { type, path }: Namespace, namespace: Slot): void {
+/** Joins the opened namespace. */
+export function joinNamespace(program: Program, { type, path }: Namespace, namespace: Slot): void {
   const does = `join the ${type} namespace "${path}"`;
   program.add({
     call: "setns",

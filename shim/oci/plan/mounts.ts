@@ -55,6 +55,8 @@ export interface MountInputs {
   sources: ReadonlyMap<string, Slot>;
   /** Detached mounts that are given, by the index of the facts' `idMapped`. */
   idmaps: readonly number[];
+  /** Whether the host's paths are not those that sources are looked for by. */
+  isElsewhere: boolean;
   /** `linux.mountLabel`: the SELinux context of what is in new file systems. */
   label: string | undefined;
 }
@@ -226,8 +228,10 @@ class MountSteps {
     const kind = sources.get(source);
     const brought = broughtSource(source, root, this.mounted.targets, kind !== undefined);
     const missing = `${does}: the source does not exist; make it first or correct the path`;
-    if (brought !== undefined) {
-      const mount = this.#clone(paths.open(brought, does, { ENOENT: missing }));
+    if (brought !== undefined || this.inputs.isElsewhere) {
+      const mount = brought === undefined
+        ? this.#openSource(source)
+        : this.#clone(paths.open(brought, does, { ENOENT: missing }));
       addBindAttributes(paths, mount, options, does);
       this.#attachBrought(mount);
       this.#finish(mount);
@@ -240,7 +244,7 @@ class MountSteps {
   }
 
   /** Attaches what is only now known to be a directory or not. */
-  #attachBrought(mount: Slot): void {
+  #attachBrought(mount: Slot | number): void {
     const { program, paths, does } = this;
     const file = new Label(paths.name("file")), done = new Label(paths.name("attached"));
     program.add({

@@ -18,6 +18,14 @@ import { addDeathSignal, addFinish } from "./finish.ts";
 import { asksHome } from "./home.ts";
 import { addKeyring, addLoopback, addNames, addOomScore, addSysctls, addTimeNamespace } from "./kernel_settings.ts";
 import { addMaskedPaths, addNullDevice, addReadonlyPaths } from "./mask.ts";
+import {
+  addChroot,
+  addHostRoot,
+  addJoinedMounts,
+  checkHostMounts,
+  isHostRoot,
+  mountNamespaceOf,
+} from "./mount_namespace.ts";
 import { addMounts, type Mounted } from "./mounts.ts";
 import { setAttributes } from "./new_mounts.ts";
 import { addGeneration, addJoinedNamespaces, joinsUserNamespace, namespaceFlags, pidNamespaceToEnter } from "./join.ts";
@@ -132,6 +140,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   const { process } = spec;
   const linux = spec.linux ?? {};
   if (process === undefined) throw new Failure("InvalidArgument", "config.json has no process");
+  checkHostMounts(spec, facts.root);
   const made = new Set((linux.namespaces ?? []).filter(({ path }) => !path).map(({ type }) => type));
   const flags = cloneFlags(made);
   const joinsUser = joinsUserNamespace(spec);
@@ -161,6 +170,7 @@ export function plan(spec: Spec, facts: Facts): ContainerPlan {
   if (made.has("time")) addTimeNamespace(program, linux.timeOffsets);
   addLabels(program, process);
   program.add({ call: "setsid", args: [], does: "begin a session" });
+  addJoinedMounts(program, spec);
   const { root, paths, sources } = addRoots(program, spec, facts, stops, descriptors.root);
   if (facts.newKeyring) addKeyring(program, facts.id);
   if (made.has("network")) addLoopback(program);
@@ -205,8 +215,9 @@ function addRoots(program: Program, spec: Spec, facts: Facts, stops: Stops, give
   const isUser = hasUserNamespace(spec);
   if (isUser) addIdMaps(program, stops, facts);
   program.add({ call: "umask", args: [0], does: "make files with the modes that are asked for" });
-  addPropagation(program, spec.linux?.rootfsPropagation || "rslave", facts.root);
-  const root = addRoot(program, facts.root, given);
+  const isHosts = mountNamespaceOf(spec) === "host's";
+  if (!isHosts) addPropagation(program, spec.linux?.rootfsPropagation || "rslave", facts.root);
+  const root = isHosts ? addHostRoot(program, facts.root, given) : addRoot(program, facts.root, given);
   const paths = new Paths(program, root, facts.arch);
   const sources = isUser ? openSources(paths, spec, facts) : new Map<string, Slot>();
   if (isUser) addNamespaceRoot(program);
@@ -215,7 +226,6 @@ function addRoots(program: Program, spec: Spec, facts: Facts, stops: Stops, give
 
 /** Everything but the cgroup and time namespaces is made by the clone: those need a process that is in its place. */
 function cloneFlags(made: ReadonlySet<NamespaceType>): ConstantName[] {
-  if (!made.has("mount")) throw new Failure("NotImplemented", "a container without a mount namespace of its own");
   return [...made].filter((type) => type !== "cgroup" && type !== "time").map((type) => namespaceFlags[type]);
 }
 
@@ -277,9 +287,11 @@ function addFileSystems(
     sources,
     idmaps: descriptors.idmaps,
     label: linux.mountLabel,
+    isElsewhere: mountNamespaceOf(spec) === "joined",
   });
   const canMakeNodes = facts.canMakeNodes && !hasUserNamespace(spec);
-  if (!mounted.devIsBind) addDevices(paths, linux.devices ?? [], canMakeNodes);
+  const isHosts = mountNamespaceOf(spec) === "host's";
+  if (!mounted.devIsBind && !(isHosts && isHostRoot(facts.root))) addDevices(paths, linux.devices ?? [], canMakeNodes);
   if (descriptors.console === undefined) addNullStreams(paths, facts.nullStreams ?? []);
   if (stopsWhenFilled(spec)) stops.add({ kind: "hooks", copies: mounted.copies }, "the hooks");
   paths.ensure(process.cwd, "directory", `make the working directory "${process.cwd}"`);
@@ -290,7 +302,8 @@ function addFileSystems(
     });
   }
   const propagation = linux.rootfsPropagation || "rslave";
-  if (facts.noPivot !== undefined) addMoveRoot(program, root, facts.noPivot);
+  if (isHosts) addChroot(program, root);
+  else if (facts.noPivot !== undefined) addMoveRoot(program, root, facts.noPivot);
   else addPivot(program, root, propagation);
   addNames(program, spec.hostname, spec.domainname);
   addSysctls(program, linux.sysctl, mounted.proc);

@@ -17,6 +17,7 @@ import { addClone, namespaceFlags } from "./join.ts";
 import { addKeyring, addOomScore } from "./kernel_settings.ts";
 import { addAffinity, addAllCpus, addLabels, addMemoryPolicy, addPersonality, addScheduling } from "./scheduling.ts";
 import { addNamespaceRoot } from "./user_namespace.ts";
+import { addChroot } from "./mount_namespace.ts";
 import { openHow, openHowSize } from "./paths.ts";
 import { type Stop, Stops } from "./stops.ts";
 import { addCgroups, beginChild, withListening } from "./plan.ts";
@@ -41,6 +42,8 @@ export type ExecFacts =
     | "plainLines"
   >
   & {
+    /** The root of init as the host's procfs has it, where no mount namespace leads there. */
+    root?: string;
     /** Whether the container is shown the process only when that holds nothing of the host any more, see `mayBeTraced`. */
     shielded?: boolean;
   };
@@ -98,13 +101,16 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
     .map((type) => namespaceFlags[type]);
   const inTwo = types.has("pid") && facts.shielded === true;
   if (inTwo) flags.push("CLONE_NEWPID");
-  program.add({
-    call: "setns",
-    // A pidfd joins several namespaces at once, and cannot mean another process later (Linux 5.8).
-    args: [descriptors.init!, flag(...flags)],
-    does: "join the container's namespaces",
-    errors: { ESRCH: "the container has stopped" },
-  });
+  const root = facts.root === undefined ? undefined : openInitsRoot(program, facts.root);
+  if (flags.length === 0) addAliveCheck(program, descriptors.init!);
+  else {program.add({
+      call: "setns",
+      // A pidfd joins several namespaces at once, and cannot mean another process later (Linux 5.8).
+      args: [descriptors.init!, flag(...flags)],
+      does: "join the container's namespaces",
+      errors: { ESRCH: hasStopped },
+    });}
+  if (root !== undefined) addChroot(program, root);
   const generation = inTwo ? addSecond(program, descriptors.placements.length) : undefined;
   if (types.has("user")) addNamespaceRoot(program);
   program.add({ call: "setsid", args: [], does: "begin a session" });
@@ -118,6 +124,24 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   const stops = new Stops(program, descriptors.report, descriptors.go);
   addFinish(program, { process: withListening(process, facts), facts, descriptors, executable, stops });
   return { program, joinsPidNamespace: types.has("pid") && !inTwo, generation, stops: stops.list };
+}
+
+const hasStopped = "the container has stopped";
+
+/** The root of init, which must be alive when its namespaces are joined: the path was its own then. */
+function openInitsRoot(program: Program, path: string): Slot {
+  return program.result("root", {
+    call: "openat",
+    args: [flag("AT_FDCWD"), path, flag("O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0],
+    does: "find the container's root file system",
+    errors: { ENOENT: hasStopped },
+  });
+}
+
+/** Where no namespace is joined. */
+function addAliveCheck(program: Program, init: number): void {
+  const does = "make sure that the container runs";
+  program.add({ call: "pidfd_send_signal", args: [init, 0, 0, 0], does, errors: { ESRCH: hasStopped } });
 }
 
 /** Joins the user namespace, where an ordinary user has the rights that the rest takes; nobody there sees the process yet. */

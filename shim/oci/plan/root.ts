@@ -66,18 +66,19 @@ export function addRootPropagation(program: Program, propagation: string): void 
 
 /**
  * Mounts the root file system inside this mount namespace and gives a descriptor of its mount. `given` is a detached
- * mount of it, where that was made before.
+ * mount of it, where that was made before. `change` adds steps for the mount of a directory before that is attached.
  */
-export function addRoot(program: Program, source: RootSource, given?: number): Slot {
+export function addRoot(
+  program: Program,
+  source: RootSource,
+  given?: number,
+  change: (mount: Slot) => void = () => {},
+): Slot {
   if (given !== undefined) return attachGiven(program, source, given);
   if (source.kind === "directory") {
     const does = `mount the root file system "${source.path}"`;
-    const root = program.result("root", {
-      call: "open_tree",
-      args: [flag("AT_FDCWD"), source.path, flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")],
-      does,
-      errors: { ENOTDIR: `${does}: it is not a directory` },
-    });
+    const root = cloneRoot(program, source.path);
+    change(root);
     program.add({
       call: "move_mount",
       args: [root, "", flag("AT_FDCWD"), source.path, flag("MOVE_MOUNT_F_EMPTY_PATH")],
@@ -87,6 +88,17 @@ export function addRoot(program: Program, source: RootSource, given?: number): S
     return root;
   }
   return addOverlay(program, source);
+}
+
+/** A detached mount of a directory, with what is mounted below it. */
+function cloneRoot(program: Program, path: string): Slot {
+  const does = `mount the root file system "${path}"`;
+  return program.result("root", {
+    call: "open_tree",
+    args: [flag("AT_FDCWD"), path, flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")],
+    does,
+    errors: { ENOTDIR: `${does}: it is not a directory` },
+  });
 }
 
 function attachGiven(program: Program, source: RootSource, given: number): Slot {

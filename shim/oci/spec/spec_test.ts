@@ -83,7 +83,7 @@ Deno.test("parseSpec() names the property that contradicts another one", () => {
     [(spec) => spec.ociVersion = "1.0", "ociVersion: want a semantic version"],
     [(spec) => delete spec.root, "root: this property is required"],
     [without("uts"), "hostname: the host's own would change"],
-    [without("mount"), "linux.maskedPaths: the host's own would be covered"],
+    [without("mount"), "linux.maskedPaths: unable to restrict sys entries without a private MNT namespace"],
     [(spec) => spec.process!.cwd = "tmp", 'process.cwd: want an absolute path, not "tmp"'],
     [(spec) => spec.process!.args = [], "process.args: want at least one"],
     [(spec) => spec.process!.env = ["=x"], "process.env[0]: want NAME=VALUE"],

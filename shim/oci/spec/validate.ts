@@ -27,7 +27,10 @@ export function validateSpec(spec: Spec): void {
   }
   for (const property of ["maskedPaths", "readonlyPaths"] as const) {
     if ((linux[property] ?? []).length > 0 && !namespaces.has("mount")) {
-      throw fail(`linux.${property}`, "the host's own would be covered: want a mount namespace in linux.namespaces");
+      throw fail(
+        `linux.${property}`,
+        "unable to restrict sys entries without a private MNT namespace: the host's own would be covered",
+      );
     }
   }
   validateMappings(linux, namespaces);
