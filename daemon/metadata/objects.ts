@@ -139,11 +139,14 @@ export class Objects {
    */
   hold(lease: string | undefined, kind: ObjectKind, key: string): void {
     if (lease === undefined) return;
-    const { database, namespace } = this;
-    if (database.get("SELECT id FROM leases WHERE namespace = ? AND id = ?", namespace, lease) === undefined) {
-      throw new Failure("NotFound", "lease does not exist");
-    }
+    if (!this.hasLease(lease)) throw new Failure("NotFound", "lease does not exist");
     this.link("lease", lease, kind, key, "lease");
+  }
+
+  /** Whether the namespace has the lease. Inside `Database.read` or a transaction. */
+  hasLease(lease: string): boolean {
+    const { database, namespace } = this;
+    return database.get("SELECT id FROM leases WHERE namespace = ? AND id = ?", namespace, lease) !== undefined;
   }
 
   /** Takes an object off all leases. */

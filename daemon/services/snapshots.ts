@@ -106,7 +106,7 @@ export class SnapshotsService implements ServiceOf<typeof SnapshotsDefinition> {
 
   async stat({ snapshotter: name, key }: StatSnapshotRequest, context: CallContext): Promise<StatSnapshotResponse> {
     const { snapshotter } = this.#snapshotter(name, context);
-    return { info: snapshotMessage(await snapshotter.stat(key)) };
+    return { info: snapshotMessage(await snapshotter.stat(key, leaseOf(context))) };
   }
 
   async update(request: UpdateSnapshotRequest, context: CallContext): Promise<UpdateSnapshotResponse> {

@@ -74,6 +74,25 @@ test("prepare, commit and remove publish events; view and what fails do not", as
   ]);
 });
 
+test("stat puts a committed snapshot under the caller's lease, which nothing else is", async ({ snapshots, stores }) => {
+  const { leases } = stores.of("test");
+  await leases.create("mine");
+  await snapshots.prepare(prepareOf("a"));
+  await snapshots.commit(commitOf("a", "base"));
+  await snapshots.prepare(prepareOf("b", "base"));
+  const stat = async (key: string, lease?: string) => {
+    const metadata = lease === undefined ? {} : { "containerd-lease": lease };
+    const { info } = await snapshots.stat({ snapshotter, key }, { metadata });
+    return [info?.name, leases.resources("mine").map((resource) => resource.key)];
+  };
+  assert.deepEqual(await stat("base"), ["base", []]);
+  // As containerd has it, which looks at no lease here.
+  assert.deepEqual(await stat("base", "missing"), ["base", []]);
+  assert.deepEqual(await stat("b", "mine"), ["b", []]);
+  // Who unpacks an image looks for its lower layers, and builds on them.
+  assert.deepEqual(await stat("base", "mine"), ["base", ["native/base"]]);
+});
+
 test("list gives batches of 100 in the order of names, of this namespace only", async ({ snapshots, stores }) => {
   const native = stores.of("test").snapshotter(snapshotter);
   const keys = Array.from({ length: 250 }, (_, index) => `key-${String(index * 7 % 250).padStart(3, "0")}`);

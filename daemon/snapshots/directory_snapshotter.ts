@@ -333,8 +333,15 @@ export class DirectorySnapshotter implements Snapshotter {
     return await this.#read(() => this.findInside(key));
   }
 
-  async stat(key: string): Promise<SnapshotInfo> {
-    return await this.#read(() => this.#info(this.#rows.get(key)));
+  async stat(key: string, lease?: string): Promise<SnapshotInfo> {
+    const info = await this.#read(() => this.#info(this.#rows.get(key)));
+    if (lease === undefined || info.kind !== "committed") return info;
+    return await this.objects.database.transaction(() => {
+      const found = this.#info(this.#rows.get(key));
+      if (this.objects.hasLease(lease)) this.#hold(lease, key);
+      return found;
+      // A power cut ends what the lease is for.
+    }, { durable: false });
   }
 
   async update(key: string, change: (info: SnapshotInfo) => Labels, signal?: AbortSignal): Promise<SnapshotInfo> {

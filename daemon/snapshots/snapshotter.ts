@@ -109,13 +109,14 @@ export interface Snapshotter {
    * before leaves them to {@link cleanup}.
    */
   removeSoon(key: string, signal?: AbortSignal): Promise<void>;
-  /** Waits for what was removed in the background. Throws what went wrong with that. */
+  /** Waits for what was removed in the background. */
   settled(): Promise<void>;
   /** Removes what is left of removed snapshots. */
   cleanup(): Promise<void>;
   /** The snapshot, or undefined. */
   find(key: string): Promise<SnapshotInfo | undefined>;
-  stat(key: string): Promise<SnapshotInfo>;
+  /** A committed one goes under the lease, if there is such a one: who was told that it exists may build on it. */
+  stat(key: string, lease?: string): Promise<SnapshotInfo>;
   /** Disk that it takes, of an active one as of now; a view takes none. Throws `DataLoss` where its files are gone. */
   usage(key: string, signal?: AbortSignal): Promise<Usage>;
   /** Replaces the labels by what `change` makes of them, and gives the snapshot as it is then. */
