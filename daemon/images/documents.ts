@@ -5,7 +5,8 @@
  */
 import { type Digest, isDigest } from "../../api/digest.ts";
 import { Failure, messageOf } from "../../api/errors.ts";
-import type { Descriptor, ImageConfig, ImageIndex, ImageManifest } from "../../api/oci/image_spec.ts";
+import type { ImageConfig, ImageIndex, ImageManifest } from "../../api/oci/image_spec.ts";
+import { isDescriptor } from "../sources/descriptor_shape.ts";
 
 /** Bytes of a manifest, index or config that barge reads at most; registries take manifests of 4 MiB at most. */
 export const documentBytesMax = 8 << 20;
@@ -34,12 +35,6 @@ function isObject(value: unknown): value is JsonObject {
 
 function malformed(what: string, reason: string, cause?: unknown): Failure {
   return new Failure("InvalidArgument", `${what} is malformed: ${reason}`, cause === undefined ? {} : { cause });
-}
-
-function isDescriptor(value: unknown): value is Descriptor {
-  return isObject(value) && typeof value["mediaType"] === "string" && typeof value["digest"] === "string" &&
-    isDigest(value["digest"]) && typeof value["size"] === "number" && Number.isSafeInteger(value["size"]) &&
-    value["size"] >= 0;
 }
 
 /** An index. Throws `InvalidArgument` where it is none. */

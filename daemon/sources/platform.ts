@@ -125,13 +125,17 @@ export function normalizePlatform(platform: Platform): Platform {
   return { ...rest, os: normalizeSystem(platform.os), architecture, ...(variant === "" ? {} : { variant }) };
 }
 
+/** Levels of x86-64 that are counted down from. */
+const levelsMax = 16;
+
 /** Every platform that a machine of this platform can run, best first (containerd's `Only`). */
 export function runnablePlatforms(platform: Platform): Platform[] {
   const own = normalizePlatform(platform);
   const variant = own.variant ?? "";
   const others: [architecture: string, variant: string][] = [];
   if (own.architecture === "amd64") {
-    for (let level = Number(/^v(\d+)$/.exec(variant)?.[1] ?? 1) - 1; level >= 1; level--) {
+    // Levels end at 4; whoever writes more of them gets no list of that length.
+    for (let level = Math.min(Number(/^v(\d+)$/.exec(variant)?.[1] ?? 1), levelsMax) - 1; level >= 1; level--) {
       others.push(["amd64", `v${level}`]);
     }
     others.push(["386", ""]);

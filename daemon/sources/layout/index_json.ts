@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { isDigest } from "../../../api/digest.ts";
 import { Failure } from "../../../api/errors.ts";
 import { type Descriptor, isIndexType, isManifestType, mediaTypes } from "../../../api/oci/image_spec.ts";
+import { isDescriptor } from "../descriptor_shape.ts";
 import { fullName, localName } from "../local_name.ts";
 
 const imageNameAnnotation = "io.containerd.image.name";
@@ -30,29 +30,13 @@ export function readEntries(index: unknown, place: string): Descriptor[] {
   }
   return manifests.filter((entry: unknown) => {
     if (!isDescriptor(entry)) {
-      throw new Failure("InvalidArgument", `index.json in ${place} has an entry without type, digest or size`);
+      throw new Failure(
+        "InvalidArgument",
+        `index.json in ${place} has an entry that is no descriptor: want mediaType, digest and size`,
+      );
     }
     return isIndexType(entry.mediaType) || isManifestType(entry.mediaType);
   });
-}
-
-function isDescriptor(entry: unknown): entry is Descriptor {
-  if (typeof entry !== "object" || entry === null) return false;
-  // Every field is checked below before the claim is made.
-  const { mediaType, digest, size, annotations, platform } = entry as Partial<Record<keyof Descriptor, unknown>>;
-  return typeof mediaType === "string" && typeof digest === "string" && isDigest(digest) &&
-    typeof size === "number" && Number.isSafeInteger(size) && size >= 0 &&
-    (annotations === undefined || isTextMap(annotations)) && (platform === undefined || isPlatform(platform));
-}
-
-function isTextMap(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.values(value).every((text) => typeof text === "string");
-}
-
-function isPlatform(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "os" in value && typeof value.os === "string" &&
-    "architecture" in value && typeof value.architecture === "string" &&
-    (!("variant" in value) || typeof value.variant === "string");
 }
 
 /**
