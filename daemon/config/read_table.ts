@@ -44,7 +44,9 @@ function unknownKey(path: readonly string[], key: string, schema: Schema): strin
 function readField(field: Field, item: Item | undefined, path: readonly string[], report: Report): unknown {
   if (item === undefined) return defaultOf(field, path, report);
   const { deprecated, ineffective } = field;
-  if ((deprecated ?? ineffective) !== undefined && !isZero(item)) {
+  // Generated configurations hold all defaults, which ask for nothing.
+  const asks = !isZero(item) && !("default" in field && "value" in item && item.value === field.default);
+  if ((deprecated ?? ineffective) !== undefined && asks) {
     const what = deprecated === undefined
       ? `has no effect: ${ineffective}`
       : `is deprecated and has no effect: ${deprecated}`;

@@ -16,6 +16,7 @@ const schema = {
   by_name: { type: "map", about: "", of: { type: "duration", default: "0s", about: "" } },
   later: { type: "bool", default: false, about: "", ineffective: "nothing does it" },
   old: { type: "string", default: "", about: "", deprecated: "use mode" },
+  fixed: { type: "int", default: 3, about: "", ineffective: "it is always 3" },
 } as const satisfies Schema;
 
 async function read(text: string) {
@@ -44,6 +45,7 @@ Deno.test("readTable() gives defaults where nothing is written", async () => {
     blocks: [],
     later: false,
     old: "",
+    fixed: 3,
   });
   equal(byName.size, 0);
   deepEqual(problems, []);
@@ -93,6 +95,7 @@ const wrong: readonly [text: string, problem: string][] = [
   ["__proto__ = 1", "problem f:1:1: unknown key __proto__: it is ignored"],
   ["toString = 1", "problem f:1:1: unknown key toString: it is ignored"],
   ["later = true", "problem f:1:1: later has no effect: nothing does it"],
+  ["fixed = 4", "problem f:1:1: fixed has no effect: it is always 3"],
   ["old = 'x'", "problem f:1:1: old is deprecated and has no effect: use mode"],
 ];
 
@@ -101,5 +104,5 @@ Deno.test("readTable() names the place, what is, and what would be right", async
 });
 
 Deno.test("readTable() keeps quiet about keys without effect that say nothing", async () => {
-  deepEqual((await read("old = ''\nlater = false")).problems, []);
+  deepEqual((await read("old = ''\nlater = false\nfixed = 3")).problems, []);
 });

@@ -16,7 +16,7 @@ import type { BlobProgress, ProgressListener } from "./progress.ts";
 import { isConfigType, refKey } from "./ref_key.ts";
 import { transfer } from "./transfer.ts";
 
-/** Blobs that are fetched at once. */
+/** Blobs that are fetched at once, unless the options say otherwise. */
 const blobsAtOnce = 3;
 
 /** Options of {@link fetchContent}. */
@@ -30,6 +30,8 @@ export interface FetchOptions {
   readonly lease: string;
   readonly signal: AbortSignal;
   readonly progress?: ProgressListener;
+  /** Blobs that are fetched at once. Default: 3. */
+  readonly atOnce?: number;
 }
 
 /**
@@ -56,7 +58,7 @@ export async function fetchContent(
       await fetchBlob(content, source, blob, options);
     }
   };
-  await Promise.all(Array.from({ length: blobsAtOnce }, work));
+  await Promise.all(Array.from({ length: options.atOnce ?? blobsAtOnce }, work));
 }
 
 /** What the documents of an image say. */

@@ -32,6 +32,8 @@ export interface PullOptions {
   readonly snapshotter: string;
   readonly signal: AbortSignal;
   readonly progress?: ProgressListener;
+  /** Layers that are fetched and unpacked at once. Default: 3. */
+  readonly atOnce?: number;
 }
 
 /**
@@ -91,6 +93,7 @@ export async function fetchAndUnpack(
     lease,
     signal,
     progress: options.progress,
+    ...(options.atOnce === undefined ? {} : { atOnce: options.atOnce }),
   });
   if (chainId !== undefined) {
     await store.content.addLabels(configDescriptor.digest, { [unpackedLabel(snapshotter.name)]: chainId });

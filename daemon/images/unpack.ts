@@ -36,6 +36,8 @@ export interface UnpackJob {
   readonly lease: string;
   readonly signal: AbortSignal;
   readonly progress?: ProgressListener | undefined;
+  /** Layers that are fetched and unpacked at once. */
+  readonly atOnce?: number;
 }
 
 interface Layer {
@@ -105,7 +107,7 @@ class Unpacking {
 
   async run(layers: readonly Layer[]): Promise<void> {
     const parallel = this.#job.snapshotter.rebases;
-    using workers = new LayerWorkers(parallel ? layersAtOnce : 1);
+    using workers = new LayerWorkers(parallel ? this.#job.atOnce ?? layersAtOnce : 1);
     let below = Promise.resolve();
     const all = layers.map((layer) => {
       const parent = below;

@@ -191,11 +191,16 @@ const transfer: AnyPlugin[] = [
       const collector = context.one(types.collector);
       const service = new ImagesService({ stores, events, collector });
       const streams = context.one(types.streams);
-      const hostDirectories = context.values.configPath.split(":").filter((directory) => directory !== "");
-      const places = hostDirectories.length === 0 ? {} : { hostDirectories };
+      const { configPath, maxConcurrentDownloads: atOnce, checkPlatformSupported: hostOnly } = context.values;
+      const hostDirectories = configPath.split(":").filter((directory) => directory !== "");
+      const { log } = context;
       return entry(
         TransferDefinition,
-        new TransferService({ stores, streams, images: service, events, log: context.log, ...places }),
+        new TransferService({
+          ...{ stores, streams, images: service, events, log, hostOnly },
+          ...(hostDirectories.length === 0 ? {} : { hostDirectories }),
+          ...(atOnce === 0 ? {} : { atOnce }),
+        }),
       );
     },
   }),

@@ -111,15 +111,40 @@ export const tasksServiceSchema = schema("service.v1.tasks-service", {
 
 /** Transfers: pull, push, import, export. */
 export const transferSchema = schema("transfer.v1.local", {
-  max_concurrent_downloads: { type: "int", default: 3, min: 0, about: "layers that one pull fetches at once" },
-  concurrent_layer_fetch_buffer: { type: "int", default: 0, min: 0, about: "bytes of a parallel part; 0: one stream" },
-  max_concurrent_uploaded_layers: { type: "int", default: 3, min: 0, about: "layers that one push sends at once" },
-  max_concurrent_unpacks: { type: "int", default: 1, min: 0, about: "layers that one pull unpacks at once" },
-  check_platform_supported: { type: "bool", default: false, about: "refuse what this host cannot run" },
+  max_concurrent_downloads: {
+    type: "int",
+    default: 3,
+    min: 0,
+    max: 100,
+    about: "layers that one pull fetches at once; 0: as many as by default",
+  },
+  concurrent_layer_fetch_buffer: {
+    type: "int",
+    default: 0,
+    min: 0,
+    about: "bytes of a parallel part; 0: one stream",
+    ineffective: "each layer comes in one stream",
+  },
+  max_concurrent_uploaded_layers: {
+    type: "int",
+    default: 3,
+    min: 0,
+    about: "layers that one push sends at once",
+    ineffective: "clients push by themselves",
+  },
+  max_concurrent_unpacks: {
+    type: "int",
+    default: 1,
+    min: 0,
+    about: "layers that one pull unpacks at once",
+    ineffective: "layers are unpacked while they come",
+  },
+  check_platform_supported: { type: "bool", default: false, about: "refuse to unpack what this host cannot run" },
   config_path: { type: "string", default: "", about: "directories of registry hosts, with colons between them" },
   unpack_config: {
     type: "tables",
     about: "how images are unpacked, by platform",
+    ineffective: "images are unpacked for the platform and by the snapshotter that the client names",
     fields: {
       platform: { type: "string", default: "", about: "the platform" },
       snapshotter: { type: "string", default: "", about: "the snapshotter" },

@@ -244,7 +244,11 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
     await this.#tasks.whenMade(namespaceOf(context), request.containerId, context.signal);
     const { id, task } = await this.#of(request, context);
     if (!request.stdin) return {};
-    return await task.call("closeIO", { id, execId: request.execId, stdin: true }, context.signal);
+    return await task.call("closeIO", { id, execId: request.execId, stdin: true }, context.signal).catch((error) => {
+      // Stock's shims have no code for a process that they do not know.
+      const isMissing = isFailure(error, "Unknown") && error.message.endsWith(": not found");
+      throw isMissing ? new Failure("NotFound", error.message, { cause: error }) : error;
+    });
   }
 
   async pause(request: PauseTaskRequest, context: CallContext): Promise<Empty> {

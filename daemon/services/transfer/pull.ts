@@ -12,7 +12,7 @@ import type { Platform } from "../../../api/oci/image_spec.ts";
 import { fetchContent } from "../../images/fetch.ts";
 import type { ProgressListener } from "../../images/progress.ts";
 import { fetchAndUnpack } from "../../images/pull.ts";
-import { hostPlatform, normalizePlatform, runsOn } from "../../sources/platform.ts";
+import { formatPlatform, hostPlatform, normalizePlatform, runsOn } from "../../sources/platform.ts";
 import { openSource } from "../../sources/source.ts";
 import type { Store } from "../../store.ts";
 import type { MessageStream } from "../../streams/message_stream.ts";
@@ -33,6 +33,10 @@ export interface PullJob {
   readonly warn: (message: string) => void;
   /** Where hosts of registries are described, where the client does not say it. */
   readonly hostDirectories: readonly string[] | undefined;
+  /** Layers that are fetched at once; undefined: as usual. */
+  readonly atOnce: number | undefined;
+  /** Whether images for other platforms than the host's are not unpacked. */
+  readonly hostOnly: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -41,7 +45,7 @@ export async function pullImage(registry: OCIRegistry, destination: ImageStore, 
   const { resolver, reference } = registry;
   checkResolver(resolver);
   const { store, progress, auth, signal, warn } = job;
-  const unpacks = destination.unpacks.map((unpack) => unpackOf(store, unpack));
+  const unpacks = destination.unpacks.map((unpack) => unpackOf(job, unpack));
   const hostDir = resolver?.hostDir ?? "";
   const hostDirectories = hostDir === "" ? job.hostDirectories : [hostDir];
   await using source = await openSource(reference, {
@@ -63,7 +67,8 @@ export async function pullImage(registry: OCIRegistry, destination: ImageStore, 
     job.announce(event);
     progress.pulled(reference, event);
   };
-  const shared = { lease: job.lease, signal, progress: listener };
+  const atOnce = job.atOnce === undefined ? {} : { atOnce: job.atOnce };
+  const shared = { lease: job.lease, signal, progress: listener, ...atOnce };
   for (const { platform, snapshotter } of unpacks) {
     // As containerd: what is not among the platforms that are fetched is not unpacked.
     const fits = platforms.length === 0 || platforms.some((other) => runsOn(normalizePlatform(platform), other));
@@ -79,15 +84,22 @@ export async function pullImage(registry: OCIRegistry, destination: ImageStore, 
   progress.tell(`Completed pull from OCI Registry (${reference})`);
 }
 
-/** Where an image is to be unpacked. Throws `InvalidArgument` for a snapshotter that is not there. */
-function unpackOf(store: Store, { platform, snapshotter: given }: UnpackConfiguration) {
+/** Where an image is to be unpacked. Throws `InvalidArgument` for a snapshotter that is not there, or a wrong platform. */
+function unpackOf({ store, hostOnly }: PullJob, { platform, snapshotter: given }: UnpackConfiguration) {
   const snapshotter = given === "" ? "overlayfs" : given;
   if (!store.snapshotters.has(snapshotter)) {
     const loaded = [...store.snapshotters.keys()].sort().join(", ");
-    const why = `snapshotter not loaded: ${snapshotter}: want one of ${loaded}`;
-    throw new Failure("InvalidArgument", `unable to initialize unpacker: no unpack platforms defined: ${why}`);
+    throw noUnpack(`snapshotter not loaded: ${snapshotter}: want one of ${loaded}`);
   }
-  return { platform: platform === undefined ? hostPlatform() : platformOf(platform), snapshotter };
+  const wanted = platform === undefined ? hostPlatform() : platformOf(platform);
+  if (hostOnly && !runsOn(normalizePlatform(wanted), normalizePlatform(hostPlatform()))) {
+    throw noUnpack(`this host does not run ${formatPlatform(wanted)}, and check_platform_supported is set`);
+  }
+  return { platform: wanted, snapshotter };
+}
+
+function noUnpack(why: string): Failure {
+  return new Failure("InvalidArgument", `unable to initialize unpacker: no unpack platforms defined: ${why}`);
 }
 
 /** What would change the pull and is not known here is refused: ignoring it would fetch from elsewhere. */

@@ -31,6 +31,10 @@ export interface TransferParts {
   readonly log: Logger;
   /** Directories that describe registries' hosts, for clients that name none. */
   readonly hostDirectories?: readonly string[];
+  /** Layers that one pull fetches at once. Default: 3. */
+  readonly atOnce?: number;
+  /** Whether images for other platforms than the host's are refused to be unpacked. Default false. */
+  readonly hostOnly?: boolean;
 }
 
 /** A transfer without a lease of the caller's gets one that ends after a day, as containerd's clients do. */
@@ -88,7 +92,7 @@ export class TransferService implements ServiceOf<typeof TransferDefinition> {
     }
     try {
       const images = this.#images(namespace, lease, context.signal);
-      const { events, log, hostDirectories } = this.parts;
+      const { events, log, hostDirectories, atOnce, hostOnly = false } = this.parts;
       await pullImage(registry, ImageStore.decode(destination.value), {
         store,
         images,
@@ -98,6 +102,8 @@ export class TransferService implements ServiceOf<typeof TransferDefinition> {
         announce: announcer(events, namespace),
         warn: (message) => log.warn(message, { ref: registry.reference }),
         hostDirectories,
+        atOnce,
+        hostOnly,
         signal: context.signal,
       });
     } finally {

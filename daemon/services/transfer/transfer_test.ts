@@ -33,7 +33,11 @@ interface Clients {
   readonly streaming: ClientOf<typeof StreamingDefinition>;
 }
 
-function clients(stores: Stores, publish: Publisher["publish"] = () => {}): Clients {
+function clients(
+  stores: Stores,
+  publish: Publisher["publish"] = () => {},
+  more: { atOnce?: number; hostOnly?: boolean } = {},
+): Clients {
   const streams = new StreamTable();
   const images = new ImagesService({
     stores,
@@ -44,7 +48,7 @@ function clients(stores: Stores, publish: Publisher["publish"] = () => {}): Clie
   return {
     transfer: inProcess(
       TransferDefinition,
-      new TransferService({ stores, streams, images, events: { publish }, log }),
+      new TransferService({ stores, streams, images, events: { publish }, log, ...more }),
       metadata,
     ),
     streaming: inProcess(StreamingDefinition, new StreamingService({ streams }), metadata),
@@ -85,9 +89,13 @@ interface Served {
 }
 
 /** A registry with one image, which wants a login if one is given. */
-function serveImage(given: MemoryImage | Served, login?: string): { host: string; stop: () => Promise<void> } {
+function serveImage(
+  given: MemoryImage | Served,
+  login?: string,
+  before: (digest: string) => Promise<void> = () => Promise.resolve(),
+): { host: string; stop: () => Promise<void> } {
   const image = "manifests" in given ? given : { ...given, manifests: [given.manifest], blobs: given.blobs };
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (request) => {
     if (login !== undefined && request.headers.get("authorization") !== `Basic ${btoa(login)}`) {
       return new Response(null, { status: 401, headers: { "WWW-Authenticate": 'Basic realm="it"' } });
     }
@@ -96,6 +104,7 @@ function serveImage(given: MemoryImage | Served, login?: string): { host: string
     const { mediaType } = image.root;
     const described = [image.root, ...image.manifests].find(({ digest }) => digest === name) ??
       (name === "latest" ? { mediaType, digest: image.root.digest } : undefined);
+    if (described === undefined) await before(name);
     const bytes = image.blobs.get(described?.digest ?? parseDigest(name));
     if (bytes === undefined) return new Response(null, { status: 404 });
     const headers: Record<string, string> = { "Content-Length": String(bytes.length) };
@@ -418,4 +427,31 @@ Deno.test("TransferService asks the hosts that the client's directory names, and
     ok(await stores.of("default").images.find("it"));
     await stop();
     await Deno.remove(hostDir, { recursive: true });
+  }));
+
+Deno.test("TransferService fetches as many layers at once as it is told, and unpacks for this host only where it is to", () =>
+  withStores(async (stores) => {
+    const image = new MemoryImage(Array.from({ length: 6 }, (_, i) => archive({ name: `file${i}`, data: `${i}` })));
+    const layers = new Set<string>(image.layers.map(({ digest }) => digest));
+    let running = 0, most = 0;
+    const { host, stop } = serveImage(image, undefined, async (digest) => {
+      if (!layers.has(digest)) return;
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      running--;
+    });
+    const { transfer } = clients(stores, () => {}, { atOnce: 1, hostOnly: true });
+    const pull = (unpacks: { platform?: { os: string; architecture: string }; snapshotter: string }[]) =>
+      transfer.transfer({
+        source: registry(`${host}/app:latest`),
+        destination: store({ name: "it", unpacks }),
+        options: undefined,
+      });
+    await rejects(
+      pull([{ platform: { os: "linux", architecture: "s390x" }, snapshotter: "native" }]),
+      isCode("InvalidArgument", /this host does not run linux\/s390x/),
+    );
+    await pull([]);
+    equal(most, 1);
+    await stop();
   }));
