@@ -255,7 +255,7 @@ export class Connections implements Disposable {
   #open(url: URL): Deno.HttpClient {
     const certificates = this.#tls(url);
     try {
-      return createClient(url.host, { http2: false, ...certificates });
+      return createClient(url, { http2: false, ...certificates });
     } catch (cause) {
       throw new Failure(
         "FailedPrecondition",

@@ -1,27 +1,25 @@
 /**
- * Keeps loopback away from the proxies that the environment names.
+ * HTTP clients that use the environment's proxies as Go's programs do.
  *
  * @module
  */
-import { hostWithoutPort, isLoopback } from "./endpoint.ts";
+import { proxyFor } from "./proxy_for.ts";
 
-const exceptionVariables = ["NO_PROXY", "no_proxy"];
+const names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+const variables = [...names, ...names.map((name) => name.toLowerCase())];
 
 /**
- * Makes an HTTP client for a host. A proxy elsewhere cannot reach this machine's loopback, so other registry clients
- * never use one for it; Deno does, unless `NO_PROXY` says otherwise while the client is made. The variable is
- * restored before anybody else can see it, as nothing here waits.
+ * Makes an HTTP client for the host of a URL. Deno has an opinion of its own on proxies, which it reads from the
+ * environment while a client is made: so they are not there then. They are back before anybody else can see it, as
+ * nothing here waits.
  */
-export function createClient(host: string, options: Deno.CreateHttpClientOptions): Deno.HttpClient {
-  if (!isLoopback(host)) return Deno.createHttpClient(options);
-  const before = exceptionVariables.map((name) => [name, Deno.env.get(name)] as const);
+export function createClient(url: URL, options: Deno.CreateHttpClientOptions): Deno.HttpClient {
+  const proxy = proxyFor(url);
+  const before = variables.map((name) => [name, Deno.env.get(name)] as const);
   try {
-    for (const name of exceptionVariables) Deno.env.set(name, hostWithoutPort(host).replace(/^\[|\]$/g, ""));
-    return Deno.createHttpClient(options);
+    for (const name of variables) Deno.env.delete(name);
+    return Deno.createHttpClient(proxy === undefined ? options : { ...options, proxy: { url: proxy } });
   } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, value);
-    }
+    for (const [name, value] of before) if (value !== undefined) Deno.env.set(name, value);
   }
 }

@@ -11,7 +11,7 @@ import { dial } from "./hosts/dial.ts";
 import type { HostEntry } from "./hosts/host_entry.ts";
 import type { RegistryLimits } from "./limits.ts";
 import { speaksTls } from "./probe.ts";
-import { namesProxy } from "./proxy_variables.ts";
+import { proxyFor } from "./proxy_for.ts";
 import type { Subject } from "./refusal.ts";
 import { Requester } from "./requester.ts";
 
@@ -87,7 +87,7 @@ export class RegistryHost implements Disposable {
       if (chooses && await this.#speaksTls(address, signal)) base = new URL(address.href.replace(/^http:/, "https:"));
     }
     // Through a proxy nothing is dialled from here.
-    if (dialMsMax !== undefined && !namesProxy(base)) await dial(base, dialMsMax, signal);
+    if (dialMsMax !== undefined && proxyFor(base) === undefined) await dial(base, dialMsMax, signal);
     return base;
   }
 

@@ -106,6 +106,8 @@ export class RegistrySource implements ImageSource {
     const named = head.headers.get("docker-content-digest");
     const digest = this.#reference.digest ?? (named !== null && isDigest(named) ? named : undefined);
     if (mediaType === undefined || digest === undefined || length === null || !/^\d+$/.test(length)) return undefined;
+    // Encoded on the way, it is not the length of the manifest.
+    if (!["", "identity"].includes(head.headers.get("content-encoding")?.trim().toLowerCase() ?? "")) return undefined;
     const size = Number(length);
     if (size === 0) return undefined;
     if (size > this.#limits.manifestBytesMax) {

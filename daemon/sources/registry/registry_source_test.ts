@@ -62,3 +62,18 @@ Deno.test("RegistrySource tries a foreign layer's own addresses first, without l
   ]]);
   assert(!registry.paths().some((path) => path.includes("blobs")));
 });
+
+Deno.test("RegistrySource takes no length of an encoded HEAD for the manifest's size", async () => {
+  await using registry = new FakeRegistry((request) =>
+    request.method === "HEAD"
+      ? answer(200, {
+        "Content-Type": manifest.mediaType,
+        "Docker-Content-Digest": manifest.digest,
+        "Content-Encoding": "gzip",
+        "Content-Length": "41",
+      })
+      : undefined
+  );
+  const pulled = await pull(registry.host);
+  assert.deepEqual(pulled.root, manifest);
+});
