@@ -204,6 +204,7 @@ export class Container {
   adoptEnded(process: TaskProcess, exit: Exit, isTold: boolean): void {
     process.end(exit);
     process.drain();
+    if (process === this.init) this.#endAdded();
     if (isTold) return;
     if (process === this.init) this.#endTold = this.#tellInitEnded(exit);
     else this.#tellExit(process, exit);
@@ -231,7 +232,15 @@ export class Container {
     if (failure !== undefined) log.error(`${this.options.id}: ${failure}`);
     if (!this.#isKnown) return;
     this.#record(this.init, exit);
+    this.#endAdded();
     this.#endTold = this.#tellInitEnded(exit);
+  }
+
+  /** Execs that were never started cannot be any more: who waits for one waits for nothing. */
+  #endAdded(): void {
+    for (const { process } of this.#execs.values()) {
+      if (process.pid === 0 && process.starting === undefined) process.end({ status: 255, at: Date.now() });
+    }
   }
 
   /** Init's exit is the container's last: what still runs is killed, and told of before. */
@@ -300,6 +309,7 @@ export class Container {
   /** Starts init, or an exec that was added. */
   async start(execId: string): Promise<number> {
     const process = this.process(execId);
+    if (process !== this.init && process.pid === 0 && this.init.status === "stopped") throw this.#initNotRunning();
     process.must("start", "process", "created");
     if (process.starting !== undefined) throw new Failure("Unknown", "cannot start a running process");
     process.starting = execId === "" ? this.#startInit() : this.#startExec(this.#exec(execId));
@@ -326,13 +336,12 @@ export class Container {
     this.around.events.add("/tasks/start", "TaskStart", TaskStart, { containerId: id, pid: this.init.pid });
   }
 
+  #initNotRunning(): Failure {
+    return new Failure("FailedPrecondition", `container ${this.options.id} init process is not running`);
+  }
+
   async #startExec({ process, spec }: Exec): Promise<void> {
     const { id, engine } = this.options;
-    if (this.init.status === "stopped") {
-      const text = `container ${id} init process is not running`;
-      process.end({ status: 255, at: Date.now() });
-      throw new Failure("FailedPrecondition", text);
-    }
     const streams = await this.#openStreams(process, spec);
     try {
       await streams.readersCame();

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { Any } from "../../api/gen/google/protobuf/any.ts";
 import { RuntimeInfo } from "../../api/gen/types/introspection.ts";
 import { CheckpointOptions, Options } from "../../api/gen/types/runc/options/oci.ts";
+import { Status } from "../../api/gen/types/task/task.ts";
 import { requestTypes } from "../../shim/oci/criu/messages.ts";
 import { barge, systemTest } from "../command.ts";
 import type { FakePlan } from "../criu/fake_criu.ts";
@@ -179,3 +180,28 @@ systemTest("the shim goes into the cgroup that the options name", programs, asyn
     return scratch.cgroups().length === 0;
   });
 });
+
+systemTest(
+  "an exec whose container has ended before its start is stopped, and nobody waits for it",
+  programs,
+  () =>
+    withBareShim(async (shim) => {
+      await shim.run("c", { args: ["sleep", "1000"] });
+      const value = new TextEncoder().encode(JSON.stringify({ args: ["true"], cwd: "/", user: { uid: 0, gid: 0 } }));
+      const streams = { stdin: "", stdout: "", stderr: "", terminal: false };
+      await shim.task.exec({ id: "c", execId: "e", ...streams, spec: { typeUrl: "", value } });
+      const waiting = shim.wait("c", "e");
+      await shim.kill("c", 9);
+      await shim.wait("c");
+      assert.equal(await waiting, 255);
+      const { status, exitStatus } = await shim.task.state({ id: "c", execId: "e" });
+      assert.deepEqual([status, exitStatus], [Status.STOPPED, 255]);
+      await assert.rejects(shim.task.start({ id: "c", execId: "e" }), {
+        code: "FailedPrecondition",
+        message: "container c init process is not running",
+      });
+      assert.equal(await shim.delete("c", "e"), 255);
+      await shim.delete("c");
+      await shim.tells("c", ["create", "start", "exec-added e", "exit 137", "delete 137"]);
+    }),
+);
