@@ -59,7 +59,10 @@ Deno.test("readEntries() refuses what is no index and leaves out what is no imag
       annotations: { a: 1 },
     }]
   ) {
-    assert.throws(() => readEntries({ manifests: [{ ...entry(1), ...change }] }, "p"), /no descriptor: want mediaType, digest and size/);
+    assert.throws(
+      () => readEntries({ manifests: [{ ...entry(1), ...change }] }, "p"),
+      /no descriptor: want mediaType, digest and size/,
+    );
   }
   assert.deepEqual(readEntries({ manifests: [{ ...entry(1), mediaType: "application/x" }] }, "p"), []);
 });

@@ -123,6 +123,7 @@ async function withTls(
   options: ServerOptions,
   directory: string,
   body: (host: string) => Promise<void>,
+  stalls: (path: string) => boolean = () => false,
 ): Promise<void> {
   const server = createServer({
     key: await Deno.readTextFile(`${directory}/server.key`),
@@ -130,7 +131,9 @@ async function withTls(
     ...options,
   }, async (request, response) => {
     const answer = await fetch(`http://${registry.host}${request.url}`, { method: request.method! });
+    if (stalls(request.url!) && request.url!.includes("/manifests/")) return await answer.body?.cancel();
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
+    if (stalls(request.url!)) return void response.write((await answer.bytes()).subarray(0, 1000));
     response.end(request.method === "HEAD" ? undefined : await answer.bytes());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -195,6 +198,39 @@ Deno.test({
         await Deno.writeTextFile(`${directory}/both.pem`, both);
         await pullWith(away, file(host, `ca = "${directory}/ca.crt"\nclient = "${directory}/both.pem"`));
       });
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: `RegistrySource ends a stalled body and a stalled head of a host that is not verified (${
+    missing.join() || "openssl is here"
+  })`,
+  ignore: missing.length > 0,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const directory = await Deno.makeTempDir({ prefix: "barge-hosts-stall-" });
+    try {
+      await certificates(directory);
+      await using registry = new FakeRegistry();
+      for (const stalls of ["manifest", "blob"]) {
+        const isStalled = (path: string) =>
+          stalls === "manifest" ? path.includes("/manifests/1") : path.includes("/blobs/");
+        await withTls(registry, {}, directory, async (host) => {
+          const root = `${directory}/hosts`;
+          await Deno.mkdir(`${root}/_default`, { recursive: true });
+          await Deno.writeTextFile(`${root}/_default/hosts.toml`, `server = "https://${host}"\nskip_verify = true`);
+          const begin = performance.now();
+          await assert.rejects(
+            pull(away, { hostDirectories: [root], limits: { stallMs: 300, retryDelayMs: 2 } }),
+            (error) => isFailure(error, "DeadlineExceeded") && /sent nothing for 0.3 s/.test(error.message),
+          );
+          assert(performance.now() - begin < 10_000);
+        }, isStalled);
+      }
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
