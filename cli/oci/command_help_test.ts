@@ -14,10 +14,10 @@ Deno.test("commandHelp() leaves other words to the command", () => {
 
 Deno.test("commandHelp() has runc's headings under its name", () => {
   const text = commandHelp("run", ["-h"], "runc") ?? "";
-  assert.match(text, /^NAME:\n   runc run - .*\n\nUSAGE:\n   runc run \[command options\] <container-id>\n/);
-  assert.match(text, /\nOPTIONS:\n   --bundle value, -b value +\S.*\n[^]*   --help, -h +show help\n$/);
+  assert.match(text, /^NAME:\n {3}runc run - .*\n\nUSAGE:\n {3}runc run \[command options\] <container-id>\n/);
+  assert.match(text, /\nOPTIONS:\n {3}--bundle value, -b value +\S.*\n[^]* {3}--help, -h +show help\n$/);
   const whole = globalHelp("runc", ["runc version 1", "commit: c"]);
-  assert.match(whole, /^NAME:\n   runc - Open Container Initiative runtime\n\nUSAGE:\n/);
+  assert.match(whole, /^NAME:\n {3}runc - Open Container Initiative runtime\n\nUSAGE:\n/);
   for (const part of ["VERSION", "COMMANDS", "GLOBAL OPTIONS"]) assert.match(whole, new RegExp(`\n${part}:\n   \\S`));
   assert.equal(helpOf("constructor", "runc"), undefined);
 });

@@ -26,7 +26,7 @@ runtimeTest("called as runc has its headings in every help text", async (bundle,
   const runc = await byName(bundle, scratch);
   for (const words of [["-h"], ["--help"], ["help"], []]) {
     const text = await succeed(runc(...words));
-    assert.match(text, /^NAME:\n   runc - Open Container Initiative runtime\n/, words.join(" "));
+    assert.match(text, /^NAME:\n {3}runc - Open Container Initiative runtime\n/, words.join(" "));
     for (const part of ["USAGE", "VERSION", "COMMANDS", "GLOBAL OPTIONS"]) assert(text.includes(`\n${part}:\n`), part);
     for (const command of commands.split(" ")) assert.match(text, new RegExp(`\n   ${command} +\\w`));
   }
