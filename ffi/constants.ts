@@ -178,6 +178,7 @@ export const constants = {
   SIGINT: 2,
   SIGQUIT: 3,
   SIGKILL: 9,
+  SIGSYS: 31,
   SIGTERM: 15,
   SIGCHLD: 17,
   P_ALL: 0,

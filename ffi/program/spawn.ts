@@ -131,6 +131,16 @@ export class Child implements Disposable, Traces {
     return this.arena.bytes.slice(offset, offset + data.bytes.length);
   }
 
+  /** What `execve` was refused with, where it was: a process that dies while it looks why has died of that. */
+  refusedExec(): ProgramFailure | undefined {
+    for (const step of this.program.operations) {
+      if (step === returnStep || step.call !== "execve") continue;
+      const result = this.resultOf(step);
+      if (result < 0) return new ProgramFailure(step, result, this);
+    }
+    return undefined;
+  }
+
   /** Writes to the beginning of data, for a process that waits. Throws `RangeError` where it has no room for that. */
   write(data: Data, bytes: Uint8Array): void {
     if (bytes.length > data.bytes.length) throw new RangeError("the data has no room for so many bytes");

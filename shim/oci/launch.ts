@@ -125,6 +125,9 @@ export class Launched {
     // The step may have failed between the two looks.
     const late = this.child.failure();
     if (late !== undefined) throw late;
+    // Its filter may have ended it: that is for the container's program, and knows nothing of what is done otherwise.
+    const refused = "signal" in status && status.signal === flags("SIGSYS") ? this.child.refusedExec() : undefined;
+    if (refused !== undefined) throw refused;
     const how = "signal" in status ? `was killed by signal ${status.signal}` : `ended with ${exitCode(status)}`;
     throw new Failure("Aborted", `the container's first process ${how} at the step "${step?.does ?? "clone"}"`);
   }

@@ -76,9 +76,52 @@ export function addBoundingSet(program: Program, capabilities: Capabilities, las
   }
 }
 
-/** Sets permitted, effective and inheritable sets (capset(2), version 3), then the ambient ones. */
-export function addCapabilities(program: Program, capabilities: Capabilities, lastCapability: number): void {
+/**
+ * Sets permitted, effective and inheritable sets, then the ambient ones. `kept` is a capability that the process has for
+ * now besides, see {@link dropCapability}.
+ */
+export function addCapabilities(
+  program: Program,
+  capabilities: Capabilities,
+  lastCapability: number,
+  kept?: string,
+): void {
   const does = "apply the capabilities";
+  setCapabilities(program, kept === undefined ? capabilities : withCapability(capabilities, kept), lastCapability);
+  const ambient = capabilityBits(capabilities.ambient, lastCapability);
+  program.add({ call: "prctl", args: [flag("PR_CAP_AMBIENT"), flag("PR_CAP_AMBIENT_CLEAR_ALL"), 0, 0, 0], does });
+  for (let number = 0; number <= lastCapability; number++) {
+    if ((ambient >> BigInt(number) & 1n) === 0n) continue;
+    program.add({
+      call: "prctl",
+      args: [flag("PR_CAP_AMBIENT"), flag("PR_CAP_AMBIENT_RAISE"), number, 0, 0],
+      does,
+      // Not both permitted and inheritable: the kernel refuses, and stock runtimes go on.
+      allow: ["EPERM"],
+    });
+  }
+}
+
+/** Gives up the capability that {@link addCapabilities} has kept; nothing where it is the process's own. */
+export function dropCapability(
+  program: Program,
+  capabilities: Capabilities,
+  lastCapability: number,
+  kept: string,
+): void {
+  const isOwn = (["effective", "permitted"] as const).every((set) =>
+    (capabilityBits(capabilities[set], lastCapability) & capabilityBits([kept], lastCapability)) !== 0n
+  );
+  if (!isOwn) setCapabilities(program, capabilities, lastCapability);
+}
+
+function withCapability(capabilities: Capabilities, name: string): Capabilities {
+  const { effective = [], permitted = [] } = capabilities;
+  return { ...capabilities, effective: [...effective, name], permitted: [...permitted, name] };
+}
+
+/** capset(2), version 3. */
+function setCapabilities(program: Program, capabilities: Capabilities, lastCapability: number): void {
   const header = new Uint8Array(8);
   new DataView(header.buffer).setUint32(0, 0x20080522, true);
   const sets = new Uint8Array(24);
@@ -93,19 +136,7 @@ export function addCapabilities(program: Program, capabilities: Capabilities, la
   program.add({
     call: "capset",
     args: [new Data(header, "{V3}"), new Data(sets, `{${shown.join(", ")}}`)],
-    does,
+    does: "apply the capabilities",
     errors: { EPERM: "unable to apply caps: operation not permitted" },
   });
-  const ambient = capabilityBits(capabilities.ambient, lastCapability);
-  program.add({ call: "prctl", args: [flag("PR_CAP_AMBIENT"), flag("PR_CAP_AMBIENT_CLEAR_ALL"), 0, 0, 0], does });
-  for (let number = 0; number <= lastCapability; number++) {
-    if ((ambient >> BigInt(number) & 1n) === 0n) continue;
-    program.add({
-      call: "prctl",
-      args: [flag("PR_CAP_AMBIENT"), flag("PR_CAP_AMBIENT_RAISE"), number, 0, 0],
-      does,
-      // Not both permitted and inheritable: the kernel refuses, and stock runtimes go on.
-      allow: ["EPERM"],
-    });
-  }
 }

@@ -1,9 +1,12 @@
 /**
  * The last steps of every process in a container, init or exec: from limits and identity to `execve`.
  *
- * The order matters (runc does the same): seccomp before capabilities are dropped unless no_new_privs lets it come
- * last; the bounding set while CAP_SETPCAP is there; everything that is still open is closed before the working
- * directory is entered, so that `/proc/self/fd/N` leads nowhere (CVE-2024-21626).
+ * The order matters: the bounding set while CAP_SETPCAP is there; everything that is still open is closed before the
+ * working directory is entered, so that `/proc/self/fd/N` leads nowhere (CVE-2024-21626).
+ *
+ * The filter of system calls comes last. It is made for the container's program and may know nothing of newer calls, as
+ * profiles of years ago: after it follow `execve`, and where no_new_privs is not set, so that loading it takes a capability,
+ * `capset`, and `write` and `read` to report and wait. runc cannot do with less.
  *
  * @module
  */
@@ -12,7 +15,7 @@ import type { Process, Rlimit } from "../../../api/oci/runtime_spec.ts";
 import { type ConstantName, constants } from "../../../ffi/constants.ts";
 import { Data, flag, Label, type Program, room, words } from "../../../ffi/program/program.ts";
 import type { CompiledFilter } from "../seccomp/compile.ts";
-import { addBoundingSet, addCapabilities } from "./capabilities.ts";
+import { addBoundingSet, addCapabilities, dropCapability } from "./capabilities.ts";
 import { Command } from "./command.ts";
 import { containerEnvironment } from "./environment.ts";
 import type { Facts, Limit } from "./facts.ts";
@@ -55,7 +58,6 @@ export function addFinish(program: Program, input: FinishInput): void {
   }
   addLimits(program, process.rlimits ?? [], facts.openFiles);
   program.add({ call: "umask", args: [process.user.umask ?? 0o022], does: "set the umask" });
-  if (!process.noNewPrivileges) filter?.();
   const capabilities = process.capabilities ?? {};
   addBoundingSet(program, capabilities, facts.lastCapability);
   program.add({
@@ -64,10 +66,14 @@ export function addFinish(program: Program, input: FinishInput): void {
     does: "close everything that was opened on the way",
   });
   addIdentity(program, process, facts);
-  addCapabilities(program, capabilities, facts.lastCapability);
+  const loads = filter !== undefined && !process.noNewPrivileges ? filterCapability : undefined;
+  addCapabilities(program, capabilities, facts.lastCapability, loads);
   if (facts.dieWithParent) addDeathSignal(program);
   addExec(program, input, filter, home);
 }
+
+/** Who has not given up new privileges needs it to load a filter (seccomp(2)). */
+const filterCapability = "CAP_SYS_ADMIN";
 
 function stopsOf({ stops }: FinishInput): Stops {
   if (stops === undefined) throw new TypeError("a process that asks the runtime needs a place to wait");
@@ -179,9 +185,10 @@ export function addDeathSignal(program: Program): void {
 /** Looks the command up, reports, waits, loads the filter and executes. */
 function addExec(program: Program, input: FinishInput, filter: (() => void) | undefined, home: Data | undefined): void {
   const { process, facts, descriptors } = input;
-  const filterLast = process.noNewPrivileges ? filter : undefined;
-  // Who creates the container gives the listener its descriptor: that is not to wait for the start.
-  const early = facts.filter?.listener === true;
+  const keepsRight = filter !== undefined && !process.noNewPrivileges;
+  // Who creates the container gives the listener its descriptor: that is not to wait for the start. Nor is a process to
+  // wait with a right that the container has not.
+  const early = facts.filter?.listener === true || keepsRight;
   const args = process.args ?? [];
   if (args.length === 0) throw new Failure("InvalidArgument", "process.args is empty: there is no command to run");
   const environment = containerEnvironment(process, facts.passwd);
@@ -193,14 +200,15 @@ function addExec(program: Program, input: FinishInput, filter: (() => void) | un
     arch: facts.arch,
   });
   command.addLookup();
-  if (early) filterLast?.();
+  if (early) filter?.();
+  if (keepsRight) dropCapability(program, process.capabilities ?? {}, facts.lastCapability, filterCapability);
   if (descriptors.start !== undefined) {
     const does = "report that the container is created";
     program.add({ call: "write", args: [descriptors.report, "r", 1], does, expect: 1 });
     const wait = "wait for the start";
     program.add({ call: "read", args: [descriptors.start, room(8, "&byte"), 1], does: wait, expect: 1 });
   }
-  if (!early) filterLast?.();
+  if (!early) filter?.();
   // Who created the container may have gone by then.
   command.addExec(descriptors.start !== undefined);
 }

@@ -102,13 +102,20 @@ Deno.test("plan() waits for exactly one byte and fails at the end of the file", 
   assert.ok(!steps(specOf(), { start: "at once" }).some((step) => step.does === "wait for the start"));
 });
 
-Deno.test("plan() loads seccomp before capabilities are dropped, and last where no_new_privs is set", () => {
+Deno.test("plan() loads the filter when only what runc calls as well is left to be called", () => {
   const filter = { program: new Uint8Array(16), flags: 0, listener: false };
   const process = specOf().process!;
-  const without = steps(specOf({ process: { ...process, noNewPrivileges: false } }), { filter });
-  assert.ok(indexOf(without, "seccomp") < indexOf(without, "capset"));
-  const withIt = steps(specOf({ process: { ...process, noNewPrivileges: true } }), { filter });
-  assert.equal(withIt[indexOf(withIt, "seccomp") + 1]?.call, "execve");
+  const after = (noNewPrivileges: boolean, start: Facts["start"], capabilities: string[] = []) => {
+    const sets = { effective: capabilities, permitted: capabilities };
+    const list = steps(specOf({ process: { ...process, noNewPrivileges, capabilities: sets } }), { filter, start });
+    const calls = list.map(({ call }) => call);
+    return calls.slice(calls.indexOf("seccomp") + 1, calls.indexOf("execve") + 1);
+  };
+  for (const start of ["at once", "fifo"] as const) assert.deepEqual(after(true, start), ["execve"]);
+  assert.deepEqual(after(false, "at once"), ["capset", "execve"]);
+  assert.deepEqual(after(false, "fifo"), ["capset", "write", "read", "execve"]);
+  // It is the process's own then.
+  assert.deepEqual(after(false, "at once", ["CAP_SYS_ADMIN"]), ["execve"]);
 });
 
 Deno.test("plan() hides what the kernel shows, and skips what it does not", () => {
