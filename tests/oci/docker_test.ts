@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { Running } from "../command.ts";
+import { unmountDockersData } from "../tasks/docker_fixture.ts";
 import { archiveOf, type Caller, callerTest, Served } from "./caller.ts";
 
 async function withDocker(caller: Caller, body: (docker: Served, run: string[]) => Promise<void>): Promise<void> {
@@ -20,6 +21,7 @@ async function withDocker(caller: Caller, body: (docker: Served, run: string[]) 
     await docker.ask("import", await archiveOf(caller), "busy");
     await body(docker, ["run", "--runtime", "tested", "--network", "none"]);
   }
+  await unmountDockersData(`${scratch.path}/data`);
 }
 
 const programs = ["dockerd", "docker"];

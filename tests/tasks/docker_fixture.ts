@@ -11,6 +11,14 @@ import { patientEnd } from "../patience.ts";
 /** How long Docker may take for what it does by itself. */
 export const patienceMs = 15_000;
 
+/**
+ * Where the host's root shares no mounts, as in a mount namespace of its own, dockerd binds its data on themselves, and leaves that when
+ * it ends.
+ */
+export async function unmountDockersData(directory: string): Promise<void> {
+  await execute(["umount", directory]);
+}
+
 /** A dockerd of its own. */
 export class Docker implements AsyncDisposable {
   readonly directory: string;
@@ -76,6 +84,7 @@ export class Docker implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#daemon?.[Symbol.asyncDispose]();
+    await unmountDockersData(`${this.directory}/data`);
   }
 }
 
