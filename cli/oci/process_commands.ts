@@ -224,7 +224,7 @@ export async function follow(
 
 /** Pipes or a terminal for a process that runs in the foreground. */
 export function openForeground(reactor: Reactor, terminal: boolean, process: Process | undefined): Foreground {
-  if (terminal) return new TerminalForeground(reactor, true);
+  if (terminal) return new TerminalForeground(reactor, true, true);
   const { uid = 0, gid = 0 } = process?.user ?? {};
   return new PipedForeground(reactor, { interactive: true, uid, gid });
 }

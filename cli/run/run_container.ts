@@ -281,7 +281,8 @@ function openForeground(reactor: Reactor, tty: boolean, interactive: boolean, sp
     if (interactive && !Deno.stdin.isTerminal()) {
       throw new Failure("InvalidArgument", "the input device is not a TTY: leave out -t, or use a terminal");
     }
-    return new TerminalForeground(reactor, interactive);
+    // As docker's, the terminal is what programs know.
+    return new TerminalForeground(reactor, interactive, false);
   }
   const { uid = 0, gid = 0 } = spec.process?.user ?? {};
   return new PipedForeground(reactor, { interactive, uid, gid });

@@ -191,7 +191,8 @@ export class TerminalForeground implements Foreground {
   readonly #end: Promise<void>;
   readonly #resize = () => this.resize();
 
-  constructor(readonly reactor: Reactor, readonly interactive: boolean) {
+  /** With `plain`, as by runc, lines end as the program ends them wherever that is not needed on a screen. */
+  constructor(readonly reactor: Reactor, readonly interactive: boolean, plain: boolean) {
     this.#null = openFile("/dev/null", flags("O_RDWR"));
     [this.#ours, this.#theirs] = socketPair();
     const { number } = this.#null;
@@ -199,7 +200,7 @@ export class TerminalForeground implements Foreground {
     // a terminal that is left as it is ends them itself.
     const isScreen = interactive && Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
     const console = this.#theirs.number;
-    this.streams = { stdin: number, stdout: number, stderr: number, console, plainLines: !isScreen };
+    this.streams = { stdin: number, stdout: number, stderr: number, console, plainLines: plain && !isScreen };
     this.#end = new Promise((resolve) => this.#ended = resolve);
   }
 

@@ -41,6 +41,8 @@ async function debianSource(): Promise<{ mirror: string; suite: string }> {
 export async function makeRoot(tree: string, directory: string): Promise<void> {
   const { mirror, suite } = await debianSource();
   await run(["debootstrap", "--variant=minbase", suite, directory, mirror]);
+  // It is the machine's root, which other users enter as well.
+  await Deno.chmod(directory, 0o755);
   for (const path of carried) {
     try {
       await Deno.stat(path);
