@@ -50,6 +50,7 @@ import type { Task } from "../tasks/task.ts";
 import { anyOf } from "./any_bytes.ts";
 import type { CheckpointBlobs } from "./checkpoint_blobs.ts";
 import { lacksMappedMounts, withMaps } from "./mapped_mounts.ts";
+import { namesTaskApi } from "./task_api.ts";
 import { checkpointPath, restorePath, UnpackedCheckpoints } from "./tasks_checkpoint.ts";
 import { processOf, stoppedProcess, unknownProcess } from "./tasks_process.ts";
 
@@ -109,7 +110,8 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
     const record = await this.#record(containerId, context);
     const namespace = namespaceOf(context);
     const runtime = request.runtimePath === "" ? record.runtime ?? "" : request.runtimePath;
-    if (request.taskApiAddress !== "") {
+    const runtimeOptions = anyOf(record.runtimeOptions);
+    if (request.taskApiAddress !== "" || namesTaskApi(options) || namesTaskApi(runtimeOptions)) {
       throw new Failure("NotImplemented", "task_api_address: tasks in a sandbox's shim are not supported");
     }
     const checkpoint = restorePath(runtime, request) || await this.#unpack(request, context);
@@ -121,7 +123,7 @@ export class TasksService implements ServiceOf<typeof TasksDefinition> {
       namespace,
       id: containerId,
       runtime,
-      runtimeOptions: anyOf(record.runtimeOptions),
+      runtimeOptions,
       spec,
       rootfs,
       request: { stdin, stdout, stderr, terminal, options, checkpoint, parentCheckpoint: "" },

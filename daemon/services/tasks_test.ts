@@ -5,6 +5,7 @@ import {
   GetRequest,
   TasksDefinition,
 } from "../../api/gen/services/tasks/v1/tasks.ts";
+import { Options } from "../../api/gen/types/runc/options/oci.ts";
 import { Failure } from "../../api/errors.ts";
 import { inProcess } from "../../api/rpc/in_process.ts";
 import { openStores } from "../store.ts";
@@ -63,6 +64,13 @@ Deno.test("TasksService.create() takes the runtime of the record, or the path th
     await assert.rejects(create("none"), fails("NotFound", /container "none"/));
     const options = { typeUrl: "some.Options", value: new Uint8Array(1) };
     await assert.rejects(create("there", { options }), fails("Unknown", /^invalid task create option for io\./));
+    const value = Options.encode(Options.fromPartial({ taskApiAddress: "unix:///x" })).finish();
+    const sandboxed = [{ taskApiAddress: "unix:///x" }, {
+      options: { typeUrl: "x/containerd.runc.v1.Options", value },
+    }];
+    for (const fields of sandboxed) {
+      await assert.rejects(create("there", fields), fails("NotImplemented", /^task_api_address: /));
+    }
     const checkpoint = { mediaType: "x", digest: "sha256:1", size: 1 };
     await assert.rejects(create("there", { checkpoint }), fails("NotImplemented", /^checkpoints that are blobs need/));
   }));
