@@ -14,19 +14,29 @@ import { type LinkReader, linksBelow, resolveLinks } from "./resolve_in_root.ts"
  * What earlier mounts of the spec cover is not looked at, as the image's links are not seen there.
  */
 export function linkedDestinations({ mounts = [] }: Spec, root: RootSource): Map<string, string> {
-  if (root.kind === "directory") return resolveAll(mounts, linksBelow(root.path));
+  if (root.kind === "directory") return resolveAll(mounts, linksBelow(root.path), () => false);
   using layers = openLayerLinks(root);
-  return resolveAll(mounts, layers.linkAt);
+  return resolveAll(mounts, layers.linkAt, layers.isPlain);
 }
 
-function resolveAll(mounts: readonly Mount[], linkAt: LinkReader): Map<string, string> {
+/** `isPlain` may know at once that a path has no link. */
+function resolveAll(
+  mounts: readonly Mount[],
+  linkAt: LinkReader,
+  isPlain: (path: string) => boolean,
+): Map<string, string> {
   const linked = new Map<string, string>();
   const covered: string[] = [];
-  const seenLink: LinkReader = (path) =>
-    covered.some((target) => path === target || path.startsWith(`${target}/`)) ? undefined : linkAt(path);
+  const isCovered = (path: string): boolean =>
+    covered.some((target) => path === target || path.startsWith(`${target}/`));
+  const seenLink: LinkReader = (path) => isCovered(path) ? undefined : linkAt(path);
   for (const { destination, type } of mounts) {
     const path = cleanPath(destination);
-    const end = type === "proc" || type === "sysfs" ? resolveParent(path, seenLink) : resolveLinks(path, seenLink);
+    const end = type === "proc" || type === "sysfs"
+      ? resolveParent(path, seenLink)
+      : !isCovered(path) && isPlain(path)
+      ? path
+      : resolveLinks(path, seenLink);
     if (end !== path) linked.set(destination, end);
     covered.push(end);
   }
