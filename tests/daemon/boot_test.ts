@@ -179,10 +179,11 @@ systemTest("barge daemon's memory and files stay bounded over 10,000 calls and 5
   await call(100);
   const before = files();
   for (let clients = 0; clients < 50; clients++) await call(200);
-  // The last connection's end may still be under way.
-  for (let tries = 0; tries < patient(100) && files() > before; tries++) {
+  // The last connection's end may still be under way, and a shim be started ahead meanwhile; a leak would be 50.
+  const max = before + 8;
+  for (let tries = 0; tries < patient(100) && files() > max; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  assert.ok(files() <= before, `${files()} files are open, ${before} before`);
+  assert.ok(files() <= max, `${files()} files are open, ${before} before`);
   assert.ok(residentMiB() < 250, `${residentMiB()} MiB`);
 });

@@ -97,8 +97,19 @@ class NodeServer implements AsyncDisposable {
   }
 }
 
-function nodeTest(name: string, body: () => Promise<void>): void {
-  Deno.test(needing(name, { peers: ["nodejs"], other: lack }), body);
+function nodeTest(name: string, body: () => Promise<void>, other = lack): void {
+  Deno.test(needing(name, { peers: ["nodejs"], other }), body);
+}
+
+/**
+ * Node 18 ends a connection that is to leave with answers half sent and no GOAWAY: frames on the wire have shown it. A call
+ * that is lost like that may have been performed, and no client may make it again.
+ */
+function leavesInDisorder(): string | undefined {
+  const node = findPeer("nodejs");
+  if (node === undefined) return undefined;
+  const version = text(new Deno.Command(node, { args: ["--version"] }).outputSync().stdout).trim();
+  return Number(/^v(\d+)/.exec(version)?.[1]) < 20 ? `Node ${version} says no GOAWAY` : undefined;
 }
 
 nodeTest("connect() makes every kind of call to grpc-js's server", async () => {
@@ -167,7 +178,7 @@ nodeTest("connect() loses no call when the server says GOAWAY again and again", 
   await Promise.all(Array.from({ length: 4 }, worker));
   ok(calls > 100, `only ${calls} calls`);
   ok(node.opened > 5, `only ${node.opened} connections`);
-});
+}, lack ?? leavesInDisorder());
 
 nodeTest("connect() says Unavailable after its server has ended in an orderly way", async () => {
   await using node = await NodeServer.start();
