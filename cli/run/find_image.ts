@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { Failure, isFailure } from "../../api/errors.ts";
 import { version } from "../../api/version.ts";
 import type { Platform } from "../../api/oci/image_spec.ts";
 import { type ImageView, viewImage } from "../../daemon/images/image_view.ts";
@@ -30,8 +30,15 @@ export interface ImageRequest {
 /** The unpacked image. Throws `NotFound` with what to do where it is not here and must not be fetched. */
 export async function findImage(store: Store, request: ImageRequest, signal: AbortSignal): Promise<ImageView> {
   const platform = request.platform ?? hostPlatform();
-  const view = (name: string): Promise<ImageView | undefined> =>
-    viewImage(store, name, { platform, snapshotter: request.snapshotter });
+  const view = async (name: string): Promise<ImageView | undefined> => {
+    try {
+      return await viewImage(store, name, { platform, snapshotter: request.snapshotter });
+    } catch (error) {
+      // What a disk has changed is fetched anew.
+      if (!isFailure(error, "DataLoss") || request.pull === "never") throw error;
+      return undefined;
+    }
+  };
   if (request.image === builtIn) {
     const here = await view(builtInName);
     if (here?.unpacked) return here;

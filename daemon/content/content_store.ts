@@ -3,13 +3,14 @@
  *
  * @module
  */
-import type { Digest } from "../../api/digest.ts";
+import { type Digest, splitDigest } from "../../api/digest.ts";
 import { Failure, isFailure } from "../../api/errors.ts";
 import type { Undo } from "../metadata/database.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import { pagesOf, type PageSource } from "../metadata/pages.ts";
 import type { Trash } from "../metadata/trash.ts";
+import { digestOf } from "../sources/digest_of.ts";
 import { BlobFiles } from "./blob_files.ts";
 import { type BlobInfo, type BlobRow, BlobRows } from "./blob_rows.ts";
 import type { Ingest } from "./ingest.ts";
@@ -58,14 +59,24 @@ export class ContentStore {
     return this.files.path(digest);
   }
 
-  /** All bytes of a small blob, such as a manifest. Throws `NotFound`. */
-  read(digest: Digest): Uint8Array<ArrayBuffer> {
+  /**
+   * All bytes of a small blob, such as a manifest. Throws `NotFound`, and `DataLoss` where a disk has changed them: its
+   * size alone does not say that it is what its digest says.
+   */
+  async read(digest: Digest): Promise<Uint8Array<ArrayBuffer>> {
+    let bytes: Uint8Array<ArrayBuffer>;
     try {
-      return Deno.readFileSync(this.files.path(digest));
+      bytes = Deno.readFileSync(this.files.path(digest));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) throw missing(digest, error);
       throw error;
     }
+    const actual = await digestOf(bytes, splitDigest(digest).algorithm);
+    if (actual === digest) return bytes;
+    throw new Failure(
+      "DataLoss",
+      `content ${digest} has changed on disk, its digest is ${actual} there: pull its image again, or see barge doctor --hash`,
+    );
   }
 
   /** The blob, or undefined where the namespace has none. */

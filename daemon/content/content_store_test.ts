@@ -48,7 +48,7 @@ Deno.test("ContentStore.put() lays a blob out as containerd does and leaves no i
     assert.deepEqual(names(`${dir}/ingest`), []);
     const { size, labels } = await content.info(digest);
     assert.deepEqual({ size, labels }, { size: 5, labels: { a: "b" } });
-    assert.deepEqual(content.read(digest), data);
+    assert.deepEqual(await content.read(digest), data);
     assert.deepEqual([...content.files.list()], [digest]);
   }));
 
@@ -64,7 +64,7 @@ Deno.test("ContentStore.openIngest() goes on where an interrupted write stopped"
     assert.equal(second.offset, 11);
     await second.write(data.subarray(11));
     assert.equal(await second.commit({ expected, size: data.length }), expected);
-    assert.deepEqual(content.read(expected), data);
+    assert.deepEqual(await content.read(expected), data);
   }));
 
 Deno.test("ContentStore.openIngest() begins anew where the size is another or the files are not whole", () =>
@@ -138,9 +138,9 @@ Deno.test("ContentStore shares the file of a blob between namespaces until the l
     assert.equal(await other.find(expected), undefined);
     assert.equal(await other.claim(expected, { size: data.length }), true);
     await content.delete(expected);
-    assert.deepEqual(other.read(expected), data);
+    assert.deepEqual(await other.read(expected), data);
     await other.delete(expected);
-    assert.throws(() => other.read(expected), (e) => isFailure(e, "NotFound"));
+    await assert.rejects(other.read(expected), (e) => isFailure(e, "NotFound"));
     assert.deepEqual([names(`${dir}/trash`), names(`${dir}/blobs/sha256`)], [[], []]);
     await assert.rejects(other.delete(expected), (e) => isFailure(e, "NotFound"));
   }));
@@ -153,7 +153,7 @@ Deno.test("ContentStore.claim() throws a blob away whose file lost its end", () 
     assert.equal(await content.claim(expected, { size: 5 }), false);
     assert.equal(await content.find(expected), undefined);
     await content.put("a", data, { expected, signal });
-    assert.deepEqual(content.read(expected), data);
+    assert.deepEqual(await content.read(expected), data);
   }));
 
 Deno.test("ContentStore.openIngest() under a lease that is gone fails and changes nothing", () =>
@@ -185,3 +185,38 @@ Deno.test({
       }
     }),
 });
+
+Deno.test("ContentStore.read() refuses a document that a disk has changed, though its size is the same", () =>
+  withStore(async ({ content }) => {
+    const data = bytes(`{"config":{"User":"nobody"}}`), digest = digestOf(data);
+    await content.put("config", data, { expected: digest, size: data.length, signal });
+    await Deno.chmod(content.path(digest), 0o644);
+    await Deno.writeFile(content.path(digest), bytes(`{"config":{"User":"nobodx"}}`));
+    await assert.rejects(
+      content.read(digest),
+      (error) => isFailure(error, "DataLoss") && error.message.includes(digest) && /doctor/.test(error.message),
+    );
+  }));
+
+Deno.test("ContentStore.openIngest() and a close without a write leave the time of the last write", () =>
+  withStore(async ({ content }) => {
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
+    {
+      using first = await content.openIngest("slow", { signal });
+      await first.write(bytes("half"));
+    }
+    const status = async () => (await content.ingests.status("slow"))!;
+    const { started, updated } = await status();
+    await pause();
+    {
+      using again = await content.openIngest("slow", { signal });
+      assert.deepEqual([again.status().started, again.status().updated], [started, updated]);
+    }
+    await pause();
+    assert.deepEqual([(await status()).started, (await status()).updated], [started, updated]);
+    {
+      using last = await content.openIngest("slow", { signal });
+      await last.write(bytes(", and half"));
+    }
+    assert((await status()).updated > updated);
+  }));

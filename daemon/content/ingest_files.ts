@@ -180,8 +180,6 @@ export class IngestFiles implements Disposable {
     try {
       if (!this.isRemoved) {
         this.describe();
-        Deno.writeTextFileSync(`${this.directory}/updatedat.tmp`, new Date().toISOString());
-        Deno.renameSync(`${this.directory}/updatedat.tmp`, `${this.directory}/updatedat`);
       }
     } catch {
       // It is information only, and the disk may be full, which is why we stop.

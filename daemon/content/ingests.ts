@@ -7,10 +7,10 @@ import { type Digest, splitDigest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
 import type { Database, Undo } from "../metadata/database.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
+import { syncDirectory } from "../metadata/disk_sync.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import type { BlobRows } from "./blob_rows.ts";
-import { syncDirectory } from "./directory_sync.ts";
 import { Ingest, type IngestStore, type Published } from "./ingest.ts";
 import { discardIngestFiles, IngestFiles, type IngestStatus, readIngestStatus } from "./ingest_files.ts";
 

@@ -101,5 +101,5 @@ Deno.test("restoreInterrupted() puts a blob back whose row was not deleted, befo
     equal(isThere(content.path(digest)), false);
     await restoreInterrupted(stores);
     await discardLeftovers(stores, signal);
-    equal(new TextDecoder().decode(content.read(digest)), "blob");
+    equal(new TextDecoder().decode(await content.read(digest)), "blob");
   }));

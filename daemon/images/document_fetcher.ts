@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "../../api/errors.ts";
+import { Failure, isFailure } from "../../api/errors.ts";
 import type { Descriptor } from "../../api/oci/image_spec.ts";
 import type { ContentStore } from "../content/content_store.ts";
 import type { Labels } from "../metadata/label_refs.ts";
@@ -34,20 +34,32 @@ export class DocumentFetcher {
     const report = (state: "waiting" | "done" | "exists") =>
       this.progress({ kind: "blob", descriptor: document, state, offset: state === "waiting" ? 0 : size });
     report("waiting");
-    if (await this.content.claim(digest, { size, lease })) {
-      const bytes = this.content.read(digest);
+    const bytes = await this.#stored(document);
+    if (bytes !== undefined) {
       await this.content.addLabels(digest, this.#labels(children(bytes), (await this.content.info(digest)).labels));
       report("exists");
       return bytes;
     }
     const what = `download ${kind} ${digest} of ${this.source.name}`;
-    const bytes = await transferDocument(this.source, document, signal, what);
-    await verify(bytes, document, `${kind} ${digest} of ${this.source.name}`);
-    const labels = this.#labels(children(bytes), {});
-    const isNew = await this.content.put(refKey(document), bytes, { expected: digest, size, lease, signal, labels });
+    const fetched = await transferDocument(this.source, document, signal, what);
+    await verify(fetched, document, `${kind} ${digest} of ${this.source.name}`);
+    const labels = this.#labels(children(fetched), {});
+    const isNew = await this.content.put(refKey(document), fetched, { expected: digest, size, lease, signal, labels });
     if (isNew) this.progress({ kind: "stored", digest, size });
     report("done");
-    return bytes;
+    return fetched;
+  }
+
+  /** What is in the store already, under the lease then; what a disk has changed is thrown away. */
+  async #stored({ digest, size }: Descriptor): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if (!await this.content.claim(digest, { size, lease: this.lease })) return undefined;
+    try {
+      return await this.content.read(digest);
+    } catch (error) {
+      if (!isFailure(error, "DataLoss")) throw error;
+      await this.content.delete(digest);
+      return undefined;
+    }
   }
 
   #labels(children: readonly Descriptor[], old: Labels): Labels {

@@ -44,7 +44,7 @@ export interface ImageView {
  * The image of that name, platform and snapshotter; undefined where the name, its manifest for that platform or its
  * config is not here, so that it has to be pulled.
  *
- * Throws `NotFound` where the image does not exist for the platform.
+ * Throws `NotFound` where the image does not exist for the platform, `DataLoss` where a disk has changed what it says.
  */
 export async function viewImage(
   store: { readonly images: ImageStore; readonly content: ContentStore },
@@ -56,10 +56,11 @@ export async function viewImage(
   if (image === undefined) return undefined;
   const { objects } = content;
   try {
-    const manifestDescriptor = resolveManifest(content, image.target, options.platform, name);
+    const manifestDescriptor = await resolveManifest(content, image.target, options.platform, name);
     const { digest } = manifestDescriptor;
-    const manifest = parseManifest(content.read(digest), digest);
-    const config = parseConfig(content.read(manifest.config.digest), manifest.config.digest, manifest.layers.length);
+    const manifest = parseManifest(await content.read(digest), digest);
+    const { config: { digest: configDigest }, layers } = manifest;
+    const config = parseConfig(await content.read(configDigest), configDigest, layers.length);
     const chainId = await objects.database.read(() =>
       objects.database.get<{ value: string }>(
         // The snapshot is looked at too: somebody may have removed it.
@@ -82,13 +83,18 @@ export async function viewImage(
   }
 }
 
-function resolveManifest(content: ContentStore, target: Descriptor, platform: Platform, name: string): Descriptor {
+async function resolveManifest(
+  content: ContentStore,
+  target: Descriptor,
+  platform: Platform,
+  name: string,
+): Promise<Descriptor> {
   let descriptor = target;
   for (let depth = 0; isIndexType(descriptor.mediaType); depth++) {
     if (depth === indexDepthMax) {
       throw new Failure("InvalidArgument", `image "${name}" has indexes in indexes, more than ${indexDepthMax} deep`);
     }
-    const index = parseIndex(content.read(descriptor.digest), descriptor.digest);
+    const index = parseIndex(await content.read(descriptor.digest), descriptor.digest);
     descriptor = chooseManifest(index, platform, `image "${name}"`);
   }
   if (!isManifestType(descriptor.mediaType)) {

@@ -221,7 +221,26 @@ onEach("fetches a stored blob anew whose bytes have changed on disk", async ({ s
   const source = new MemorySource(image);
   await pull(store, source, options);
   assert.deepEqual(source.opened, [`${digest}@0`]);
-  assert.equal(digestOf(store.content.read(digest)), digest);
+  assert.equal(digestOf(await store.content.read(digest)), digest);
+  assertTidy(store, snapshotter);
+});
+
+onEach("fetches stored documents anew whose bytes have changed on disk", async ({ store, snapshotter }) => {
+  const image = new MemoryImage(tars.slice(0, 2));
+  const options = { platform, snapshotter, signal };
+  const { target, manifestDigest, manifest, name } = await pull(store, new MemorySource(image), options);
+  for (const digest of new Set([target.digest, manifestDigest, manifest.config.digest])) {
+    const path = store.content.path(digest);
+    const bytes = await Deno.readFile(path);
+    bytes[bytes.length >> 1]! ^= 1;
+    await Deno.chmod(path, 0o644);
+    await Deno.writeFile(path, bytes);
+    await assert.rejects(viewImage(store, name, options), (error) => isFailure(error, "DataLoss"));
+    const source = new MemorySource(image);
+    await pull(store, source, options);
+    assert.deepEqual(source.opened, [`${digest}@0`]);
+    assert((await viewImage(store, name, options))?.unpacked);
+  }
   assertTidy(store, snapshotter);
 });
 

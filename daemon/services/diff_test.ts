@@ -232,7 +232,7 @@ Deno.test("DiffService.diff() stores a layer that applies to the same tree, in e
       const { diff } = await client.diff(DiffRequest.fromPartial({ ...request, mediaType }));
       equal(diff?.mediaType, layer + suffix);
       const digest = parseDigest(diff.digest);
-      const bytes = content.read(digest);
+      const bytes = await content.read(digest);
       equal(bytes.length, diff.size);
       const diffId = digestOf(unpack === null ? bytes : unpack(bytes));
       diffIds.add(diffId);
@@ -280,7 +280,7 @@ Deno.test("DiffService.diff() sets no time later than source_date_epoch", () =>
     const right = [bind(`${dir}/upper`, "rw")];
     const request = DiffRequest.fromPartial({ right, mediaType: layer, sourceDateEpoch: { seconds: 1000, nanos: 5 } });
     const { diff } = await client.diff(request);
-    const tar = stores.of("ns").content.read(parseDigest(diff!.digest));
+    const tar = await stores.of("ns").content.read(parseDigest(diff!.digest));
     equal(parseInt(new TextDecoder().decode(tar.subarray(136, 147)), 8), 1000);
   }));
 

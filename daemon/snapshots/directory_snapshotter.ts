@@ -6,6 +6,7 @@
 import { Failure } from "../../api/errors.ts";
 import type { FileLock } from "../leases/file_lock.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
+import { syncFileSystem } from "../metadata/disk_sync.ts";
 import { checkLabels, type Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import type { Trash } from "../metadata/trash.ts";
@@ -222,6 +223,8 @@ export class DirectorySnapshotter implements Snapshotter {
     const { labels = {}, lease, parent, signal } = options;
     checkLabels(labels, "info.Labels: ");
     if (name === "") throw emptyKey();
+    // The row is durable at once, and its files would be empty after a power cut until the kernel has written them.
+    await this.#synchronize(name);
     const exists = await this.objects.database.transaction(() => {
       if (this.#rows.find(name) !== undefined) {
         this.#hold(lease, name);
@@ -239,6 +242,14 @@ export class DirectorySnapshotter implements Snapshotter {
       return false;
     }, { signal });
     if (exists) throw new Failure("AlreadyExists", `snapshot "${name}"`);
+  }
+
+  async #synchronize(name: string): Promise<void> {
+    try {
+      await syncFileSystem(this.directory);
+    } catch (error) {
+      throw diskFailure(error, `commit snapshot "${name}"`, this.directory);
+    }
   }
 
   #parentAtCommit(row: SnapshotRow, parent: string | undefined): string | undefined {
