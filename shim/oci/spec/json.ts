@@ -13,11 +13,33 @@ const parse = JSON.parse as (text: string, reviver?: Reviver) => unknown;
 /** Properties whose values are 64-bit patterns, where a double's rounding would be another condition. */
 const exact = new Set(["value", "valueTwo"]);
 
+/** Values in values: what writes JSON, or walks through it, has a stack. runc takes 10,000; a specification has some ten. */
+const nestingMax = 1_000;
+
+/** Whether lists and objects are nested too deep. */
+function isTooDeep(text: string): boolean {
+  // Hardly any text has so many of them at all, and counting is quick.
+  if ((text.match(/[[{]/g)?.length ?? 0) <= nestingMax) return false;
+  let depth = 0;
+  for (let at = 0, inText = false; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') inText = !inText;
+    else if (inText) at += character === "\\" ? 1 : 0;
+    else if (character === "[" || character === "{") {
+      if (++depth > nestingMax) return true;
+    } else if (character === "]" || character === "}") depth--;
+  }
+  return false;
+}
+
 /**
  * The JSON value of the text. Whole numbers beyond 2^53 under `value` and `valueTwo` (arguments of seccomp rules) are
  * bigint; all others are doubles. `what` names the text for the error. Throws `InvalidArgument`.
  */
 export function parseJson(text: string, what: string): unknown {
+  if (isTooDeep(text)) {
+    throw new Failure("InvalidArgument", `${what} is nested too deep: want at most ${nestingMax} values in each other`);
+  }
   try {
     // A reviver is called for every value: only where a number is that long is it worth its time.
     return /[0-9]{16}/.test(text) ? parse(text, revive) : parse(text);
