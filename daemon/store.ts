@@ -56,7 +56,7 @@ export class Store implements Disposable {
     readonly database: Database,
     readonly namespace: string,
     lock?: RootLock,
-    places = new SnapshotterPlaces(root, new Trash(`${root}/trash`)),
+    places = new SnapshotterPlaces(root, new Trash(`${root}/trash`, { here: true })),
   ) {
     this.#lock = lock;
     this.objects = new Objects(database, namespace);

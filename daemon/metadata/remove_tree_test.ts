@@ -16,12 +16,16 @@ Deno.test("removeTree() removes small trees, large files, many files and deep di
     await Deno.mkdir(`${dir}/many`);
     for (let n = 0; n < 5_000; n++) Deno.writeTextFileSync(`${dir}/many/${n}`, "");
     await Deno.mkdir(`${dir}/deep`);
-    dig(`${dir}/deep`, 30_000, "d");
+    dig(`${dir}/deep`, 10_000, "d");
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
     await Promise.all(["many", "deep"].map((name) => removeTree(`${dir}/${name}`)));
     clearInterval(timer);
     assert.ok(turns > 5, `${turns} turns of the event loop`);
+    assert.deepEqual(namesIn(dir), []);
+    await Deno.mkdir(`${dir}/here`);
+    for (let n = 0; n < 5_000; n++) Deno.mkdirSync(`${dir}/here/${n}`);
+    await removeTree(`${dir}/here`, { here: true });
     assert.deepEqual(namesIn(dir), []);
   } finally {
     stopTreeWorker();

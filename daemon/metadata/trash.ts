@@ -17,6 +17,8 @@ export type TellStuck = (sentence: string) => void;
 export interface TrashOptions {
   /** Called for each tree before it is removed; need not leave anything of it. */
   readonly discard?: ((place: string) => Promise<void>) | undefined;
+  /** See `RemoveTreeOptions`. */
+  readonly here?: boolean;
   /** Default: a warning on the standard error stream, as of a command. */
   readonly tell?: TellStuck;
 }
@@ -31,11 +33,13 @@ export class Trash {
   /** The removals that nobody waits for, one after another: an entry is a path, and the disk is the limit. */
   #background: Promise<void> = Promise.resolve();
   readonly #discard: TrashOptions["discard"];
+  readonly #here: boolean;
   /** See {@link TrashOptions}. */
   tell: TellStuck;
 
-  constructor(readonly directory: string, { discard, tell = warn }: TrashOptions = {}) {
+  constructor(readonly directory: string, { discard, here = false, tell = warn }: TrashOptions = {}) {
     this.#discard = discard;
+    this.#here = here;
     this.tell = tell;
   }
 
@@ -70,7 +74,7 @@ export class Trash {
     if (place === undefined) return;
     try {
       await this.#discard?.(place);
-      await removeTree(place);
+      await removeTree(place, { here: this.#here });
     } catch (error) {
       this.#setAside(place, error);
     }
