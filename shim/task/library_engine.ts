@@ -21,6 +21,7 @@ import { parseResources } from "../oci/spec/parse.ts";
 import { startContainer } from "../oci/start.ts";
 import { updateContainer } from "../oci/update.ts";
 import type { Children } from "./children.ts";
+import { LaunchOutcome } from "./launch_outcome.ts";
 import type { AdoptedStatus, Engine, LiveProcess, RestoreSource } from "./engine.ts";
 
 /** What a container is made from. */
@@ -61,9 +62,10 @@ export class LibraryEngine implements Engine {
           dieWithParent: false,
           alone: true,
         });
-        this.#created = created;
-        for (const name of created.withoutEffect) warn(`${name} has no effect with this host's cgroups`);
-        return this.#follow(created.launched);
+        const { launched, withoutEffect, ...kept } = created;
+        this.#created = kept;
+        for (const name of withoutEffect) warn(`${name} has no effect with this host's cgroups`);
+        return this.#follow(launched);
       } catch (error) {
         throw runtimeFailure("create", error);
       }
@@ -71,14 +73,10 @@ export class LibraryEngine implements Engine {
   }
 
   #follow(launched: Launched): LiveProcess {
-    const { child, report } = launched;
-    let failure: string | undefined;
-    const ended = this.children.wait(child.pid, child.pidfd).finally(() => {
-      failure = child.failure()?.message;
-      report.close();
-      child.close();
-    });
-    return { pid: child.pid, pidfd: child.pidfd, ended, failure: () => failure };
+    const outcome = new LaunchOutcome(this.reactor, launched);
+    const { pid, pidfd: { number: pidfd } } = outcome;
+    const ended = this.children.wait(pid, pidfd).finally(() => outcome.end());
+    return { pid, pidfd, ended, failure: () => outcome.failure };
   }
 
   // deno-lint-ignore require-await -- the interface is asynchronous, and what is thrown must be a rejection

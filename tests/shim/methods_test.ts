@@ -205,3 +205,20 @@ systemTest(
       await shim.tells("c", ["create", "start", "exec-added e", "exit 137", "delete 137"]);
     }),
 );
+
+/** Memory that the shim shares with processes that it launches. */
+const launches = (shim: BareShim) => Deno.readTextFileSync(`/proc/${shim.pid}/maps`).match(/\/dev\/zero/g)?.length ?? 0;
+
+systemTest("the shim keeps nothing of the launch of processes that run", programs, () =>
+  withBareShim(async (shim) => {
+    await shim.run("first", { args: ["sleep", "1000"] });
+    const before = launches(shim), pipes = shim.descriptors().get("pipe:") ?? 0;
+    const ids = Array.from({ length: 10 }, (_, index) => `c${index}`);
+    for (const id of ids) {
+      await shim.run(id, { args: ["sleep", "1000"] });
+      await shim.exec(id, "e", ["sleep", "1000"]);
+    }
+    await eventually(() => `${launches(shim)} instead of ${before}`, () => launches(shim) <= before);
+    assert.equal(shim.descriptors().get("pipe:") ?? 0, pipes);
+    for (const id of ["first", ...ids]) await shim.remove(id);
+  }));
