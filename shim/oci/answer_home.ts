@@ -73,7 +73,9 @@ function write(child: Launched["child"], { variable }: HomeStop, home: string): 
 
 /** Waits until the process asks; ends one that does not. */
 async function asked(reactor: Reactor, { launched, isPaused }: Asking): Promise<void> {
-  const settled = launched.settled(reactor, true);
+  // The usual case, without a timer.
+  if (launched.reportsSoon()) return await launched.settled(reactor, true);
+  const settled = launched.settled(reactor, true, false);
   settled.catch(() => {});
   while (!await within(reactor, settled, readMs)) {
     if (isPaused()) continue;

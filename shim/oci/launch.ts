@@ -94,19 +94,25 @@ export class Launched {
 
   /**
    * Waits until the process reports that it is created (`waits`) or executes the command. Throws {@link ProgramFailure}
-   * where a step failed, and `Aborted` where the process was killed before; it has been reaped then.
+   * where a step failed, and `Aborted` where the process was killed before; it has been reaped then. `inPlace` is whether
+   * it may first wait with this whole thread, see {@link Launched.reportsSoon}.
    */
-  async settled(reactor: Reactor, waits: boolean): Promise<void> {
-    const reported = await this.#wake(reactor);
+  async settled(reactor: Reactor, waits: boolean, inPlace = true): Promise<void> {
+    const reported = await this.#wake(reactor, inPlace);
     if (reported && waits) return;
     if (!reported) this.report.close();
     await this.#check(reactor, waits);
   }
 
+  /** Whether it has something to report within the time that a start takes; only where nothing else waits for this process. */
+  reportsSoon(): boolean {
+    return this.alone && waitInPlace(this.report.number, startMs);
+  }
+
   /** Waits for a byte (true) or the end (false) of the report pipe. */
-  async #wake(reactor: Reactor): Promise<boolean> {
+  async #wake(reactor: Reactor, inPlace: boolean): Promise<boolean> {
     const { number } = this.report;
-    if (!this.alone || !waitInPlace(number, startMs)) {
+    if (!inPlace || !this.reportsSoon()) {
       await new Promise<void>((resolve) => {
         const watch = reactor.watch(number, flags("EPOLLIN"), () => {
           watch.close();
