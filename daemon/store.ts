@@ -277,11 +277,11 @@ async function visit(root: string, signal: AbortSignal | undefined): Promise<[Da
 }
 
 function checkRootPath(path: string): void {
-  // A comma or colon separates mount options and lower directories, a backslash escapes, and a blank ends fields.
-  if (!path.startsWith("/") || /[,:\\\s]/.test(path)) {
+  // A comma separates mount options, a backslash escapes, and control characters are nobody's wish.
+  if (!path.startsWith("/") || /[,\\\p{Cc}]/u.test(path)) {
     throw new Failure(
       "InvalidArgument",
-      `open store: "${path}" cannot be a root: want an absolute path without blank, comma, colon and backslash`,
+      `open store: "${path}" cannot be a root: want an absolute path without comma, backslash and control characters`,
     );
   }
 }

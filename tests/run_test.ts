@@ -404,3 +404,27 @@ runTest("barge run says that a name is taken", [], async (run, image, scratch) =
   }
   await Deno.remove(`${run.state}/bundles/${scratch.id("c")}`, { recursive: true });
 });
+
+runTest(
+  "barge run keeps its stores in directories with colons and blanks in their names",
+  [],
+  async (run, image, scratch) => {
+    const odd = `${scratch.path}/a:b c`;
+    const program = run.command("c")[0]!;
+    const words = (...args: string[]) => [
+      ...[program, "run", "--root", `${odd}/root`, "--state", `${odd}/state:`, "--name", scratch.id("c"), "--quiet"],
+      ...args,
+    ];
+    for (const snapshotter of ["overlayfs", "native"]) {
+      const flags = ["--snapshotter", snapshotter];
+      assert.equal(await succeed(words(...flags, image, "sh", "-c", "echo here; touch /x")), "here\n");
+    }
+    const rootfs = `${odd}/fs: x`;
+    await Deno.mkdir(rootfs);
+    await makeRootfs(rootfs);
+    assert.equal(await succeed(words("--rootfs", rootfs, "echo", "there")), "there\n");
+    const { code, stderr } = await execute([program, "run", "--root", `${odd},x`, image, "true"]);
+    assert.equal(code, 125);
+    assert.match(stderr, /want an absolute path without comma, backslash and control characters/);
+  },
+);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { splitLowers } from "../../ffi/lower_directories.ts";
 import { Failure } from "../../api/errors.ts";
 import type { Mount } from "../../daemon/snapshots/snapshotter.ts";
 import type { RootSource } from "../../shim/oci/plan/facts.ts";
@@ -36,7 +37,7 @@ export function rootSource(mounts: readonly Mount[], options: RootSourceOptions)
   const source = {
     kind: "overlay" as const,
     base,
-    lower: (value("lowerdir") ?? "").split(":").map(relative),
+    lower: splitLowers(value("lowerdir") ?? "").map(relative),
     ...(upper === undefined || work === undefined ? {} : { upper: relative(upper), work: relative(work) }),
     options: [
       ...mount.options.filter((option) => !/^(upperdir|workdir|lowerdir)=/.test(option)),

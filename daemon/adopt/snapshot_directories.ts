@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { splitLowers } from "../../ffi/lower_directories.ts";
 import type { Mount } from "../../api/gen/types/mount.ts";
 import type { Adoptable } from "../snapshots/directory_number.ts";
 
@@ -36,7 +37,7 @@ export function directoriesOf(
   }
   const option = (name: string) => mount.options.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
   const own = numberOf(option("upperdir"), "/fs");
-  const parents = (option("lowerdir") ?? "").split(":").map((path) => numberOf(path, "/fs"));
+  const parents = splitLowers(option("lowerdir") ?? "").map((path) => numberOf(path, "/fs"));
   const readable = parents.filter((number) => number !== undefined);
   return { ...(own === undefined ? {} : { own }), parents: readable.length === parents.length ? readable : [] };
 }

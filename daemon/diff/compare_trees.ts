@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { joinLowers, splitLowers } from "../../ffi/lower_directories.ts";
 import { overlayOption } from "../mounts/mount_options.ts";
 import type { MountPart } from "../mounts/perform.ts";
 
@@ -32,9 +33,10 @@ const meaningful = /^(?:userxattr|metacopy=on|redirect_dir=(?:on|follow)|lowerdi
 function overlayLayers(mounts: readonly MountPart[]): string[] | undefined {
   const [mount, ...rest] = mounts;
   if (mount?.type !== "overlay" || rest.length > 0 || mount.target !== "") return undefined;
-  const lowers = overlayOption(mount.options, "lowerdir")?.split(":") ?? [];
-  // "::" is for layers of data only, and a backslash escapes a colon.
-  const strange = lowers.some((dir) => !dir.startsWith("/") || dir.includes("\\"));
+  const lower = overlayOption(mount.options, "lowerdir");
+  const lowers = lower === undefined ? [] : splitLowers(lower);
+  // "::" is for layers of data only.
+  const strange = lowers.some((dir) => !dir.startsWith("/"));
   if (lowers.length === 0 || strange || mount.options.some((option) => meaningful.test(option))) return undefined;
   const upper = overlayOption(mount.options, "upperdir");
   return upper === undefined ? lowers : [upper, ...lowers];
@@ -61,6 +63,9 @@ export function readOnly(mounts: readonly MountPart[]): MountPart[] {
     const upper = overlayOption(options, "upperdir");
     if (upper === undefined) return { ...mount, options: [...options, "ro"] };
     const others = options.filter((option) => !/^(?:upperdir|workdir|lowerdir)=/.test(option));
-    return { ...mount, options: [...others, `lowerdir=${upper}:${overlayOption(options, "lowerdir") ?? ""}`, "ro"] };
+    return {
+      ...mount,
+      options: [...others, `lowerdir=${joinLowers([upper])}:${overlayOption(options, "lowerdir") ?? ""}`, "ro"],
+    };
   });
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { splitLowers } from "../../ffi/lower_directories.ts";
 import type { Digest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
 import { overlayOption } from "../mounts/mount_options.ts";
@@ -104,7 +105,7 @@ export class Differ implements Disposable {
     const single = rest.length === 0 && mount.target === "";
     const upper = single && mount.type === "overlay" ? overlayOption(mount.options, "upperdir") : undefined;
     if (upper !== undefined && !inUserNamespace()) {
-      const lowers = (overlayOption(mount.options, "lowerdir") ?? "").split(":").filter((dir) => dir !== "");
+      const lowers = splitLowers(overlayOption(mount.options, "lowerdir") ?? "").filter((dir) => dir !== "");
       return { dir: upper, form: "overlay", lowers, ...(sync ? { sync: upper } : {}) };
     }
     const isBind = single && mount.options.some((option) => option === "bind" || option === "rbind");

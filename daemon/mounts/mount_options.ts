@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { joinLowers, splitLowers } from "../../ffi/lower_directories.ts";
 import { Failure } from "../../api/errors.ts";
 import { type ConstantName, flags } from "../../ffi/constants.ts";
 
@@ -108,7 +109,7 @@ export interface CompactOptions {
 
 /** Makes lower directories relative. Undefined where they have no directory in common. */
 export function compactLowers(data: readonly string[]): CompactOptions | undefined {
-  const lowers = overlayOption(data, "lowerdir")?.split(":") ?? [];
+  const lowers = splitLowers(overlayOption(data, "lowerdir") ?? "");
   const [first] = lowers;
   if (first === undefined || lowers.length < 2) return undefined;
   const parts = first.split("/");
@@ -116,7 +117,7 @@ export function compactLowers(data: readonly string[]): CompactOptions | undefin
   while (common < parts.length && lowers.every((dir) => dir.split("/")[common] === parts[common])) common++;
   const directory = parts.slice(0, common).join("/");
   if (directory === "" || lowers.some((dir) => dir.length <= directory.length + 1)) return undefined;
-  const relative = lowers.map((dir) => dir.slice(directory.length + 1)).join(":");
+  const relative = joinLowers(lowers.map((dir) => dir.slice(directory.length + 1)));
   return {
     directory,
     data: data.map((option) => option.startsWith("lowerdir=") ? `lowerdir=${relative}` : option),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { joinLowers } from "../../ffi/lower_directories.ts";
 import { Failure } from "../../api/errors.ts";
 import type { SnapshotForm } from "./form.ts";
 import { bindMount } from "./form.ts";
@@ -85,7 +86,7 @@ export function makeOverlayForm(options: OverlayOptions = {}): SnapshotForm {
       if (nearest === undefined) return bind(`${directory}/fs`, kind === "active" ? "rw" : "ro");
       if (kind === "view" && parents.length === 1) return bind(`${nearest}/fs`, "ro");
       const writable = kind === "active" ? [`workdir=${directory}/work`, `upperdir=${directory}/fs`] : [];
-      const lower = `lowerdir=${parents.map((parent) => `${parent}/fs`).join(":")}`;
+      const lower = `lowerdir=${joinLowers(parents.map((parent) => `${parent}/fs`))}`;
       mountOptions ??= completeOptions(options.mountOptions ?? []);
       return [{ type: "overlay", source: "overlay", options: [...mapped, ...writable, lower, ...mountOptions] }];
     },

@@ -18,6 +18,7 @@ import { needsHostRootfs } from "../oci/hooks/hook_state.ts";
 import type { RootSource } from "../oci/plan/facts.ts";
 import type { IdMaps } from "../oci/plan/id_maps.ts";
 import { mountNamespaceOf } from "../oci/plan/mount_namespace.ts";
+import { splitLowers } from "../../ffi/lower_directories.ts";
 import { mountOptionsLimit, overlayOptionsLength } from "../oci/plan/root.ts";
 import { splitIdMaps } from "./id_map_options.ts";
 
@@ -104,11 +105,10 @@ function overlaySource(options: readonly string[], mountpoint: string) {
     options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1);
   const lower = value("lowerdir"), upper = value("upperdir"), work = value("workdir");
   const rest = options.filter((option) => !/^(upperdir|workdir|lowerdir)=/.test(option));
-  const places = [lower ?? "", upper ?? "", work ?? ""].join(":");
-  // A backslash escapes a colon, and `::` begins layers of data only.
-  if (lower === undefined || places.includes("\\") || lower.includes("::")) return undefined;
+  // In the other two a backslash may escape anything, and `::` begins layers of data only.
+  if (lower === undefined || `${upper}${work}`.includes("\\") || lower.includes("::")) return undefined;
   if (!rest.every((option) => overlayOption.test(option))) return undefined;
-  const layers = lower.split(":");
+  const layers = splitLowers(lower);
   const base = commonDirectory([...layers, upper, work].filter((path) => path !== undefined));
   const relative = (path: string): string => base === "/" ? path : path.slice(base.length + 1);
   const source = {

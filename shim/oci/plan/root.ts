@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { joinLowers } from "../../../ffi/lower_directories.ts";
 import { Failure } from "../../../api/errors.ts";
 import type { ConstantName } from "../../../ffi/constants.ts";
 import { flag, Label, type Program, type Slot } from "../../../ffi/program/program.ts";
@@ -118,7 +119,7 @@ export function addOverlay(program: Program, source: Extract<RootSource, { kind:
   program.add({ call: "chdir", args: [source.base], does });
   const options = [
     ...(source.upper === undefined ? [] : [`upperdir=${source.upper}`, `workdir=${source.work}`]),
-    `lowerdir=${source.lower.join(":")}`,
+    `lowerdir=${joinLowers(source.lower)}`,
     ...source.options,
   ].join(",");
   program.add({
