@@ -21,7 +21,8 @@ const messages = {
   "cri-cni-bin-dir": "`bin_dir` of the CRI's cni settings is deprecated since containerd v2.1: use `bin_dirs` instead",
   "enable-cdi": "`enable_cdi` of the CRI's settings is deprecated since containerd v2.2: CDI is always there",
   "tracing-processor-config":
-    "the settings of `io.containerd.tracing.processor.v1.otlp` are deprecated since containerd v1.6: use the environment's OTEL_EXPORTER_OTLP_* instead",
+    "the settings of `io.containerd.tracing.processor.v1.otlp` are deprecated since containerd v1.6: " +
+    "use the environment's OTEL_EXPORTER_OTLP_* instead",
   "tracing-service-config":
     "the settings of `io.containerd.internal.v1.tracing` are deprecated since containerd v1.6: use the environment's OTEL_* instead",
 } as const;

@@ -48,9 +48,9 @@ export function addJoinedNamespaces(program: Program, linux: Linux): void {
 }
 
 /**
- * Joins the spec's namespaces, that of users included and that of mounts not, and clones the process that goes on from here into those that are
- * made. `owned` are the types that belong to the user namespace: they want rights there, the others the host's. Gives the
- * place of the new process's id.
+ * Joins the spec's namespaces, that of users included and that of mounts not, and clones the process that goes on from
+ * here into those that are made. `owned` are the types that belong to the user namespace: they want rights there, the
+ * others the host's. Gives the place of the new process's id.
  */
 export function addGeneration(
   program: Program,
