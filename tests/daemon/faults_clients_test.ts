@@ -13,6 +13,9 @@ import { containerOf, DaemonClient, fails, imageOf } from "./daemon_client.ts";
 import { startDaemon, type TestDaemon } from "./daemon_fixture.ts";
 import { patient } from "../patience.ts";
 
+/** No shim is started ahead, whose descriptors would come at a moment of their own. */
+const alone = { config: '[plugins."io.containerd.shim.v1.manager"]\nspare_shim = false\n' };
+
 const openFiles = ({ pid }: TestDaemon) => openFilesOf(pid).length;
 
 /** Waits until the daemon has no more files open than before: what a client had is gone. */
@@ -24,7 +27,7 @@ async function untilFilesAre(daemon: TestDaemon, before: number): Promise<void> 
 }
 
 systemTest("barge daemon lets another client go on with the write of one that was killed", ["ctr"], async () => {
-  await using daemon = await startDaemon();
+  await using daemon = await startDaemon(alone);
   using client = new DaemonClient(daemon.address);
   const before = openFiles(daemon);
   // Another process, as a connection that the kernel ends is not one that says goodbye.
@@ -82,7 +85,7 @@ systemTest("barge daemon lets another client go on with the write of one that wa
 });
 
 systemTest("barge daemon frees what clients had that vanish while they subscribe or read", ["ctr"], async () => {
-  await using daemon = await startDaemon();
+  await using daemon = await startDaemon(alone);
   using client = new DaemonClient(daemon.address);
   const digest = await client.putBlob(new Uint8Array(20 << 20).fill(9));
   const before = openFiles(daemon);
@@ -118,7 +121,7 @@ systemTest("barge daemon frees what clients had that vanish while they subscribe
 });
 
 systemTest("barge daemon refuses calls without a namespace in containerd's words", [], async () => {
-  await using daemon = await startDaemon();
+  await using daemon = await startDaemon(alone);
   using client = new DaemonClient(daemon.address, "");
   const required = /^namespace is required$/;
   await fails(client.images.list({ filters: [] }), "FailedPrecondition", required);
@@ -131,7 +134,7 @@ systemTest("barge daemon refuses calls without a namespace in containerd's words
 });
 
 systemTest("barge daemon refuses names that are none, and keeps nothing of them", [], async () => {
-  await using daemon = await startDaemon();
+  await using daemon = await startDaemon(alone);
   using client = new DaemonClient(daemon.address);
   const bad = ["", "../x", "a/b", "a b", "-a", "a".repeat(77), "\u0000", "ä", "a\n"];
   for (const id of bad) {
@@ -173,7 +176,7 @@ systemTest("barge daemon refuses names that are none, and keeps nothing of them"
 });
 
 systemTest("barge daemon refuses messages over the limit, and serves the connection on", [], async () => {
-  await using daemon = await startDaemon();
+  await using daemon = await startDaemon(alone);
   using client = new DaemonClient(daemon.address);
   const container = containerOf("large");
   container.spec!.value = new Uint8Array(17 << 20);
@@ -189,7 +192,7 @@ systemTest("barge daemon refuses messages over the limit, and serves the connect
 });
 
 systemTest("barge daemon ends connections that speak something else, and serves others", ["ctr"], async () => {
-  await using daemon = await startDaemon();
+  await using daemon = await startDaemon(alone);
   const before = openFiles(daemon);
   const words = [
     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { succeed, systemTest } from "../command.ts";
 import { answerTimes } from "./answer_times.ts";
 import { DaemonClient, imageOf, kept } from "./daemon_client.ts";
@@ -58,16 +59,23 @@ systemTest("barge daemon answers others while it collects 100,000 rows", [], asy
 systemTest("barge daemon answers others while 300 MB are written and deleted", ["ctr"], async () => {
   await using daemon = await startDaemon();
   const path = `${daemon.directory}/large`;
+  const hash = createHash("sha256");
   {
     using file = await Deno.open(path, { write: true, create: true });
     const piece = crypto.getRandomValues(new Uint8Array(65_536));
     const block = new Uint8Array(1 << 20).map((_, index) => piece[index % piece.length]!);
-    for (let n = 0; n < 300; n++) await file.write(block);
+    for (let n = 0; n < 300; n++) {
+      await file.write(block);
+      hash.update(block);
+    }
   }
+  using client = new DaemonClient(daemon.address);
+  // Wanted by somebody, so that no collection takes it before it is deleted.
+  const image = imageOf("large", `sha256:${hash.digest("hex")}`);
+  await client.images.create({ image, sourceDateEpoch: undefined });
   // Other processes write and read, as clients do.
   const script = 'exec ctr --address "$1" content ingest large <"$2"';
   await check("300 MB are written", daemon, () => succeed(["sh", "-c", script, "sh", daemon.address, path]));
-  using client = new DaemonClient(daemon.address);
   const info = (await Array.fromAsync(client.content.list({ filters: [] }))).flatMap((page) => page.info);
   assert.equal(info[0]!.size, 300 << 20);
   await check("300 MB are deleted", daemon, async () => {
