@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { makeFifo } from "../ffi/fifo.ts";
 import { Reactor } from "../ffi/reactor.ts";
-import { openStandardStreams, type StandardStreams, type StandardStreamsOptions } from "../shim/io/standard_streams.ts";
+import { openStandardStreams, type StandardStreams } from "../shim/io/standard_streams.ts";
+import type { StandardStreamsOptions } from "../shim/io/stream_ends.ts";
 import { startStreamed, type StreamedProcess } from "./streamed_process.ts";
 import { patientEnd } from "./patience.ts";
 

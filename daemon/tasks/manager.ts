@@ -10,20 +10,15 @@
 import { Failure, isFailure } from "../../api/errors.ts";
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import { TaskExit as TaskExitEvent } from "../../api/gen/events/task.ts";
-import type { CreateTaskRequest, KillRequest } from "../../api/gen/runtime/task/v3/shim.ts";
+import type { KillRequest } from "../../api/gen/runtime/task/v3/shim.ts";
 import { RuntimeInfo, RuntimeRequest } from "../../api/gen/types/introspection.ts";
 import type { Mount } from "../../api/gen/types/mount.ts";
-import type { Reactor } from "../../ffi/reactor.ts";
-import type { EventExchange } from "../events/exchange.ts";
-import type { Logger } from "../log/logger.ts";
-import type { MountManager } from "../mounts/mount_manager.ts";
 import { activateRootfs } from "./activate.ts";
-import { Bundle, type BundlePlaces, removeOrphanedWork } from "./bundle.ts";
+import { Bundle, removeOrphanedWork } from "./bundle.ts";
 import { TaskCleanup } from "./cleanup.ts";
 import { Creations } from "./creations.ts";
-import type { ConfiguredDeadlines } from "./deadlines.ts";
+import type { NewTask, TaskManagerParts } from "./new_task.ts";
 import { Deposit } from "./deposit.ts";
-import type { ShimLauncher } from "./launcher.ts";
 import { loadTasks } from "./load.ts";
 import { MachineLife } from "./machine_life.ts";
 import { optionsForOwn } from "./own_link.ts";
@@ -38,34 +33,6 @@ import { SilentShims } from "./silent_shims.ts";
 import { Succession } from "./succession.ts";
 import { type Deadlines, Task, type TaskExit, taskNotFound, unknownExit } from "./task.ts";
 import { exitTopic, tellDelete, tellExit } from "./task_events.ts";
-
-/** What a manager needs. */
-export interface TaskManagerParts {
-  readonly places: BundlePlaces;
-  readonly launcher: ShimLauncher;
-  readonly events: EventExchange;
-  readonly mounts: MountManager;
-  readonly reactor: Reactor;
-  readonly log: Logger;
-  readonly deadlines: ConfiguredDeadlines;
-  /** Whether another one of barge's own shims takes over the containers of one that died, or they are killed. */
-  readonly deadShim: "adopt" | "cleanup";
-}
-
-/** A task that is to be made. */
-export interface NewTask {
-  readonly namespace: string;
-  readonly id: string;
-  /** Name of the runtime, or path of its shim. */
-  readonly runtime: string;
-  /** The container's, of the runtime. */
-  readonly runtimeOptions: Any | undefined;
-  /** Text of `config.json`. */
-  readonly spec: Uint8Array;
-  /** What the shim is told besides. */
-  readonly request: Omit<CreateTaskRequest, "id" | "bundle" | "rootfs">;
-  readonly rootfs: readonly Mount[];
-}
 
 const SIGKILL = 9;
 const keyOf = (namespace: string, id: string) => `${namespace}/${id}`;

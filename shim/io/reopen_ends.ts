@@ -7,7 +7,7 @@
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
-import type { ContainerEnds } from "./standard_streams.ts";
+import type { ContainerEnds } from "./stream_ends.ts";
 
 /** Inodes of the pipes that the streams are. */
 export type StreamPipes = Readonly<Partial<Record<"stdin" | "stdout" | "stderr", number>>>;

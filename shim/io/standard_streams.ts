@@ -3,9 +3,9 @@
  * clients.
  *
  * The life of a set: {@link openStandardStreams} opens everything that can fail and gives the ends for the launch;
- * {@link StandardStreams.begin} after the launch; {@link StandardStreams.takeInput} when it is to run; then any number of {@link StandardStreams.closeStdin} and
- * {@link StandardStreams.resize}; {@link StandardStreams.drained} once the process has ended; at last, and at any time
- * before when something fails, {@link StandardStreams.close}.
+ * {@link StandardStreams.begin} after the launch; {@link StandardStreams.takeInput} when it is to run; then any number of
+ * {@link StandardStreams.closeStdin} and {@link StandardStreams.resize}; {@link StandardStreams.drained} once the process
+ * has ended; at last, and at any time before when something fails, {@link StandardStreams.close}.
  *
  * The container gets anonymous pipes (or its own terminal) and never a FIFO, a file or a terminal of the host: each
  * could be reopened, resized, or used to reach the host's mounts.
@@ -25,48 +25,9 @@ import { Flow } from "./flow.ts";
 import { checkInput, type Input, openInput } from "./input.ts";
 import { Logger, startLogger } from "./logger.ts";
 import { readable } from "./readable.ts";
-import { type LoggerPlan, type OutputPlan, planStdio, type StdioFields, type StdioPlan } from "./stdio_plan.ts";
+import { type LoggerPlan, type OutputPlan, planStdio, type StdioPlan } from "./stdio_plan.ts";
+import type { ChildStreams, ContainerEnds, HeldName, StandardStreamsOptions } from "./stream_ends.ts";
 import { nullTarget, openTarget, pipeTarget, type Target, terminalTarget } from "./target.ts";
-
-/** What a set of streams is made from; the fields of {@link StdioFields} are the API's. */
-export interface StandardStreamsOptions extends StdioFields {
-  /** For a logger's environment. */
-  readonly containerId: string;
-  readonly namespace: string;
-  /** Owner of the pipes: the runtime options' `io_uid` and `io_gid`, or the host's ids of the container's user. */
-  readonly uid: number;
-  readonly gid: number;
-  /** Hears of what goes wrong later: a full disk, a logger that dies. One sentence, for the shim's log. */
-  readonly warn?: (text: string) => void;
-  /** Hears at once when {@link StandardStreams.held} has become less: whoever has duplicates is to close them. */
-  readonly onLess?: () => void;
-  /** How long clients may take to open their FIFOs: {@link readersMsDefault} unless it is given. */
-  readonly readersMs?: number;
-  /** Ends the waiting for a file system or a logger. */
-  readonly signal?: AbortSignal;
-}
-
-/** Numbers of descriptors for the launch, as `shim/oci/launch.ts` takes them. */
-export interface ChildStreams {
-  readonly stdin: number;
-  readonly stdout: number;
-  readonly stderr: number;
-  /** With a terminal: a connected socket that its master is sent over. */
-  readonly console?: number;
-}
-
-/** This process's ends of a container's streams, for a successor: they are what its bytes are in. */
-export interface ContainerEnds {
-  stdin?: Descriptor;
-  stdout?: Descriptor;
-  stderr?: Descriptor;
-  master?: Descriptor;
-  /** A pidfd of the logger that reads stdout and stderr; one that shows a terminal ends with its shim. */
-  logger?: Descriptor;
-}
-
-/** The container's ends, and this process's ends of the clients' FIFOs. */
-export type HeldName = keyof ContainerEnds | "stdinFifo" | "stdoutFifo" | "stderrFifo";
 
 /** How long a launched container may take to send its terminal; the launch has returned by then. */
 const consoleMs = 10_000;

@@ -8,7 +8,8 @@ import { call } from "../../ffi/syscall.ts";
 import { pause } from "../../ffi/timer.ts";
 import { Client, contents, nothing, withFifos, writeLogger } from "../../tests/stream_client.ts";
 import { startStreamed, type StreamedProcess } from "../../tests/streamed_process.ts";
-import { openStandardStreams, type StandardStreams, type StandardStreamsOptions } from "./standard_streams.ts";
+import { openStandardStreams, type StandardStreams } from "./standard_streams.ts";
+import type { StandardStreamsOptions } from "./stream_ends.ts";
 
 interface Screen {
   streams: StandardStreams;

@@ -19,63 +19,17 @@ import { wireTime } from "../../api/timestamp.ts";
 import { isErrno } from "../../ffi/errno.ts";
 import { deletedFile } from "../../ffi/launch.ts";
 import { signalPidfd } from "../../ffi/process.ts";
-import type { Reactor } from "../../ffi/reactor.ts";
 import { after, within } from "../../ffi/timer.ts";
-import {
-  type ChildStreams,
-  openStandardStreams,
-  type StandardStreams,
-  type StandardStreamsOptions,
-} from "../io/standard_streams.ts";
+import { openStandardStreams, type StandardStreams } from "../io/standard_streams.ts";
+import type { ChildStreams, StandardStreamsOptions } from "../io/stream_ends.ts";
 import type { StdioFields } from "../io/stdio_plan.ts";
-import type { EventQueue } from "../server/event_queue.ts";
-import type { ShimLog } from "../server/shim_log.ts";
-import type { AdoptedStatus, Engine, LiveProcess, RestoreSource } from "./engine.ts";
+import type { AdoptedStatus, LiveProcess } from "./engine.ts";
 import { type Exit, recordExit } from "./exits.ts";
-import type { Keeper } from "./keeper.ts";
 import { type OutOfMemoryWatch, watchOutOfMemory } from "./out_of_memory.ts";
 import { cgroupsOf, type ContainerCgroups } from "./container_cgroups.ts";
 import { unmountAll } from "./root_mounts.ts";
+import type { ContainerOptions, Exec, Surroundings } from "./container_options.ts";
 import { TaskProcess } from "./task_process.ts";
-
-/** Who owns the pipes of a process. */
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** What a container is made with. */
-export interface ContainerOptions {
-  readonly id: string;
-  readonly namespace: string;
-  readonly bundle: string;
-  readonly stdio: StdioFields;
-  readonly engine: Engine;
-  /** The owner of the pipes of a process. */
-  readonly ownerOf: (process: Process | undefined) => Owner;
-  readonly process: Process | undefined;
-  /** Where its root was mounted on the host. */
-  readonly mounted: string | undefined;
-  /** Whether processes of the container may outlive init. */
-  readonly sharesPidNamespace: boolean;
-  /** The checkpoint that its start restores; it begins anew without. */
-  readonly restoredFrom?: RestoreSource | undefined;
-}
-
-/** What all containers of a shim share. */
-export interface Surroundings {
-  readonly reactor: Reactor;
-  readonly events: EventQueue;
-  readonly log: ShimLog;
-  /** Set where a daemon wants to find a successor, should this shim die. */
-  keeper?: Keeper;
-}
-
-/** A process besides init, with what it is started from. */
-export interface Exec {
-  readonly process: TaskProcess;
-  readonly spec: Process;
-}
 
 const SIGKILL = 9;
 

@@ -7,7 +7,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
-import type { HeldName } from "../io/standard_streams.ts";
+import type { HeldName } from "../io/stream_ends.ts";
 
 /** What a descriptor is to its process. */
 export type DepositName = HeldName | "pidfd";

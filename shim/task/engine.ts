@@ -6,7 +6,7 @@
 import type { Process } from "../../api/oci/runtime_spec.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { ExitStatus } from "../../ffi/process.ts";
-import type { ChildStreams } from "../io/standard_streams.ts";
+import type { ChildStreams } from "../io/stream_ends.ts";
 
 /** A process that was made, and is a child of this one, or of whom a dead shim has left it to. */
 export interface LiveProcess {

@@ -7,7 +7,7 @@ import { Failure, isFailure, messageOf } from "../../api/errors.ts";
 import { Options } from "../../api/gen/types/runc/options/oci.ts";
 import type { Process, Spec } from "../../api/oci/runtime_spec.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
-import type { ChildStreams } from "../io/standard_streams.ts";
+import type { ChildStreams } from "../io/stream_ends.ts";
 import { Cgroup } from "../oci/cgroup/cgroup.ts";
 import { StateDirectory } from "../oci/container_state.ts";
 import { createContainer, type Created } from "../oci/create.ts";

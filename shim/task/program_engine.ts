@@ -14,7 +14,7 @@ import { receiveDescriptor } from "../../ffi/socket.ts";
 import { attempt } from "../../ffi/syscall.ts";
 import { listenStream } from "../../ffi/stream_listener.ts";
 import { readable } from "../io/readable.ts";
-import type { ChildStreams } from "../io/standard_streams.ts";
+import type { ChildStreams } from "../io/stream_ends.ts";
 import { stringifyJson } from "../oci/spec/json.ts";
 import type { Children } from "./children.ts";
 import type { AdoptedStatus, Engine, LiveProcess, RestoreSource } from "./engine.ts";

@@ -23,7 +23,7 @@ import { addHygiene } from "../../ffi/program/hygiene.ts";
 import { textArray } from "../../ffi/program/program.ts";
 import { type Child, ChildProgram, spawn } from "../../ffi/program/spawn.ts";
 import { findProgram } from "../find_program.ts";
-import type { ChildStreams } from "../io/standard_streams.ts";
+import type { ChildStreams } from "../io/stream_ends.ts";
 import { programs } from "./children.ts";
 
 /** What is run. */
