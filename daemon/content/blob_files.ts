@@ -39,6 +39,17 @@ export class BlobFiles {
     }
   }
 
+  /** Tells a file from another that takes its place; undefined where there is none. */
+  identity(digest: Digest): string | undefined {
+    try {
+      const { ino, mtime } = Deno.lstatSync(this.path(digest));
+      return `${ino} ${mtime?.getTime()}`;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
   /** Digests of all blob files; strange names are passed over. */
   *list(): Generator<Digest> {
     for (const { name: algorithm, isDirectory } of Deno.readDirSync(`${this.directory}/blobs`)) {

@@ -136,6 +136,17 @@ export class BlobRows {
     return this.dropFile(digest, undo);
   }
 
+  /**
+   * Removes the row, and the file although other namespaces have it too: it is not what its digest says, and whoever comes
+   * next brings it for all of them. Gives its place in the trash.
+   */
+  removeDamaged(digest: Digest, undo: Undo): string | undefined {
+    const { database, namespace } = this.objects;
+    database.run("DELETE FROM blobs WHERE namespace = ? AND digest = ?", namespace, digest);
+    this.objects.forget("content", digest);
+    return isForeign(database, digest) ? undefined : this.trash.take(this.files.path(digest), undo);
+  }
+
   /** Moves the file to the trash where no row of any namespace needs it and it is ours. Gives its place there. */
   dropFile(digest: Digest, undo: Undo): string | undefined {
     const { database } = this.objects;

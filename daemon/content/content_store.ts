@@ -212,6 +212,21 @@ export class ContentStore {
     await clean();
   }
 
+  /**
+   * Removes a blob whose file is not what its digest says, and the file although other namespaces have it: the next one that
+   * is stored is theirs too. Does nothing where the file is whole by now, as another has brought it meanwhile.
+   */
+  async deleteDamaged(digest: Digest, signal: AbortSignal): Promise<void> {
+    const { database } = this.objects;
+    const identity = this.files.identity(digest);
+    if ((await verifyBlob(this.files, digest, undefined, signal)).state === "whole") return;
+    const place = await database.transaction((undo) => {
+      const isSame = this.files.identity(digest) === identity;
+      return isSame ? this.rows.removeDamaged(digest, undo) : undefined;
+    }, { frees: true });
+    await this.trash.remove(place);
+  }
+
   /** As {@link delete}, inside a transaction of the caller's. Gives what is to be done after it. */
   deleteInside(digest: Digest, undo: Undo): () => Promise<void> {
     if (this.rows.row(digest) === undefined) throw missing(digest);

@@ -57,7 +57,7 @@ export class DocumentFetcher {
       return await this.content.read(digest);
     } catch (error) {
       if (!isFailure(error, "DataLoss")) throw error;
-      await this.content.delete(digest);
+      await this.content.deleteDamaged(digest, this.signal);
       return undefined;
     }
   }

@@ -244,6 +244,33 @@ onEach("fetches stored documents anew whose bytes have changed on disk", async (
   assertTidy(store, snapshotter);
 });
 
+onEach("mends what another namespace has too", async ({ store, snapshotter }) => {
+  const image = new MemoryImage(tars.slice(0, 2));
+  const options = { platform, snapshotter, signal };
+  const { manifestDigest, manifest, chainId } = await pull(store, new MemorySource(image), options);
+  const other = new Stores(store.root, store.database).of("other");
+  await pull(other, new MemorySource(image), options);
+  for (const digest of [manifestDigest, manifest.config.digest, manifest.layers[1]!.digest]) {
+    const path = store.content.path(digest);
+    const bytes = await Deno.readFile(path);
+    bytes[bytes.length >> 1]! ^= 1;
+    await Deno.chmod(path, 0o644);
+    await Deno.writeFile(path, bytes);
+    await store.snapshotter(snapshotter).remove(chainId!);
+    const source = new MemorySource(image);
+    await pull(store, source, options);
+    assert.deepEqual(source.opened, [`${digest}@0`]);
+    for (const each of [store, other]) {
+      assert.equal(digestOf(await each.content.read(digest)), digest);
+      assert.equal((await each.content.info(digest)).digest, digest);
+    }
+    // Another may have mended it before we come to it.
+    await other.content.deleteDamaged(digest, signal);
+    assert.equal(digestOf(await store.content.read(digest)), digest);
+  }
+  assertTidy(store, snapshotter);
+});
+
 onEach("refuses what is not as its digest says, and leaves nothing", async ({ store, snapshotter }) => {
   const image = new MemoryImage(tars.slice(0, 2));
   const { digest, size } = image.layers[1]!;

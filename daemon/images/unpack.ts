@@ -223,7 +223,7 @@ class Unpacking {
       worker.start({ mediaType, offset: 0, blob: content.path(digest) });
       const { digest: actual } = await this.#finish(worker);
       if (actual === digest) throw error;
-      await content.delete(digest);
+      await content.deleteDamaged(digest, this.#signal);
       throw new BadRemainder(error);
     }
   }
