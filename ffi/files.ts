@@ -102,12 +102,16 @@ export function openAt(dir: number, path: string, openFlags: number, mode = 0): 
   return fd !== -1 ? fd : again("openat", path, dir, pathArgument(path), openFlags | closeOnExec, mode);
 }
 
+const beneath = flags("RESOLVE_BENEATH", "RESOLVE_NO_SYMLINKS", "RESOLVE_NO_MAGICLINKS");
+const beneathHere = beneath | flags("RESOLVE_NO_XDEV");
+
 /**
- * openat2(2) below `dir`: no component, the last included, may be a symbolic link, and nothing leads outside.
- * A link on the way is `ELOOP`, an attempt to leave `EXDEV`. An empty path opens the directory itself anew.
+ * openat2(2) below `dir`: no component, the last included, may be a symbolic link, and nothing leads outside, nor, with
+ * `sameMount`, into a mount. A link on the way is `ELOOP`, an attempt to leave `EXDEV`. An empty path opens the directory
+ * itself anew.
  */
-export function openBeneath(dir: number, path: string, openFlags: number, mode = 0): number {
-  const resolve = flags("RESOLVE_BENEATH", "RESOLVE_NO_SYMLINKS", "RESOLVE_NO_MAGICLINKS");
+export function openBeneath(dir: number, path: string, openFlags: number, mode = 0, sameMount = false): number {
+  const resolve = sameMount ? beneathHere : beneath;
   const how = BigUint64Array.of(BigInt(openFlags | closeOnExec), BigInt(mode), BigInt(resolve));
   const name = path === "" ? "." : path;
   const fd = library().openat2(number.openat2, dir, pathArgument(name), how, 24n);

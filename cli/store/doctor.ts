@@ -16,7 +16,7 @@ import { databaseOf, findRoot, placeFlags, readRoot } from "./place.ts";
 const flags = {
   root: placeFlags.root,
   json: placeFlags.json,
-  hash: { kind: "boolean", help: "Read every blob and compare its digest" },
+  hash: { kind: "boolean", help: "Read every blob and compare its digest, and snapshots with their layers" },
   repair: { kind: "boolean", help: "Repair what can be repaired; no daemon may run on the root" },
 } as const;
 
@@ -57,7 +57,7 @@ async function look(root: string, hash: boolean, signal: AbortSignal): Promise<F
   }
   try {
     using reader = readRoot(root);
-    return await examine(root, reader, { hash, signal });
+    return await examine(root, reader, { hash, signal, tell });
   } catch (error) {
     if (!isFailure(error, "DataLoss") && !/malformed|corrupt|not a database/.test(messageOf(error))) throw error;
     return [{
@@ -67,6 +67,11 @@ async function look(root: string, hash: boolean, signal: AbortSignal): Promise<F
       remedy: "what can be read of it is copied into a new one, and the old one is set aside",
     }];
   }
+}
+
+/** Beside the findings, as it is none. */
+function tell(sentence: string): void {
+  console.error(`barge doctor: ${sentence}`);
 }
 
 function isEmpty(path: string): boolean {

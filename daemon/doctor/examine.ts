@@ -9,13 +9,16 @@ import { BlobFiles } from "../content/blob_files.ts";
 import { verifyBlob } from "../content/verify.ts";
 import type { Reader } from "../gc/reader.ts";
 import { stockDatabase } from "../root_lock.ts";
+import { examineSnapshots } from "./examine_snapshots.ts";
 import type { Finding } from "./finding.ts";
 import { isThere } from "../../ffi/is_there.ts";
 
 /** Options of {@link examine}. */
 export interface ExamineOptions {
-  /** Read every blob and compare its digest: as slow as the disk. */
+  /** Read every blob and compare its digest, and the files of snapshots with their layers: as slow as the disk. */
   readonly hash: boolean;
+  /** Told, in a sentence, what could not be looked at. */
+  readonly tell: (sentence: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -28,6 +31,7 @@ export async function examine(root: string, reader: Reader, options: ExamineOpti
     ...await examineBlobs(root, reader, options),
     ...unknownBlobFiles(root, reader),
     ...missingSnapshots(root, reader),
+    ...options.hash ? await damagedSnapshots(root, reader, options) : [],
     ...danglingReferences(reader),
     ...leftovers(root),
   ];
@@ -127,6 +131,23 @@ function missingSnapshots(root: string, reader: Reader): Finding[] {
       remedy: "it is forgotten, with what stands on it, so that the next pull unpacks it anew",
       object: { namespace, kind: "snapshot", key: `${snapshotter}/${key}` },
     }));
+}
+
+async function damagedSnapshots(root: string, reader: Reader, { signal, tell }: ExamineOptions): Promise<Finding[]> {
+  const { findings, unchecked } = await examineSnapshots({
+    root,
+    reader,
+    files: new BlobFiles(`${root}/${contentPart}`),
+    hasOtherRoot: (snapshotter) => hasOtherRoot(reader, snapshotter),
+    signal,
+  });
+  if (unchecked > 0) {
+    tell(
+      `${unchecked} committed snapshot${unchecked === 1 ? " was" : "s were"} not compared: ` +
+        "no image that is here says what should be in them, or the layer's blob is not here",
+    );
+  }
+  return findings;
 }
 
 /** Whether a snapshotter keeps its directories elsewhere, as configured: that place is not looked at. */

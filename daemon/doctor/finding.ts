@@ -14,6 +14,7 @@ export interface Finding {
     | "corrupt blob"
     | "unknown blob file"
     | "missing snapshot"
+    | "damaged snapshot"
     | "dangling reference"
     | "leftover";
   /** The object or file, as a person reads it. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { parseDigest } from "../../api/digest.ts";
-import { isFailure } from "../../api/errors.ts";
+import { Failure, isFailure } from "../../api/errors.ts";
 import { reapAbandoned } from "../leases/abandoned.ts";
 import { removeTree } from "../metadata/remove_tree.ts";
 import type { Stores } from "../store.ts";
@@ -45,6 +45,11 @@ async function repairOne(stores: Stores, { kind, object, path, keep }: Finding):
     case "missing snapshot":
       if (object !== undefined) await forgetSnapshot(stores, object.namespace, object.key);
       return;
+    case "damaged snapshot":
+      if (object === undefined) return;
+      await refuseUsed(stores, object.namespace, object.key);
+      await forgetSnapshot(stores, object.namespace, object.key);
+      return;
     case "unknown blob file":
     case "leftover":
       if (path === undefined) return;
@@ -80,10 +85,37 @@ async function setAside(root: string, path: string, name: string): Promise<void>
   }
 }
 
+/** Throws where more than layers stand on a snapshot: what a container has written is not ours to throw away. */
+async function refuseUsed(stores: Stores, namespace: string, objectKey: string): Promise<void> {
+  const [name, key] = splitKey(objectKey);
+  const used = await stores.database.read(() =>
+    stores.database.get<{ key: string }>(
+      `WITH RECURSIVE above AS (
+         SELECT key, kind FROM snapshots WHERE namespace = ?1 AND snapshotter = ?2 AND parent = ?3
+         UNION
+         SELECT s.key, s.kind FROM snapshots s JOIN above ON s.namespace = ?1 AND s.snapshotter = ?2 AND s.parent = above.key
+       )
+       SELECT key FROM above WHERE kind <> 'committed' LIMIT 1`,
+      namespace,
+      name,
+      key,
+    )
+  );
+  if (used === undefined) return;
+  throw new Failure(
+    "FailedPrecondition",
+    `snapshot "${used.key}" of a container stands on it: save what that has, remove the container, and repair again`,
+  );
+}
+
+function splitKey(objectKey: string): [string, string] {
+  const slash = objectKey.indexOf("/");
+  return [objectKey.slice(0, slash), objectKey.slice(slash + 1)];
+}
+
 /** Takes a snapshot's row away, and those of the snapshots that stand on it first. */
 async function forgetSnapshot(stores: Stores, namespace: string, objectKey: string): Promise<void> {
-  const slash = objectKey.indexOf("/");
-  const [name, key] = [objectKey.slice(0, slash), objectKey.slice(slash + 1)];
+  const [name, key] = splitKey(objectKey);
   const children = await stores.database.read(() =>
     stores.database.all<{ key: string }>(
       "SELECT key FROM snapshots WHERE namespace = ? AND snapshotter = ? AND parent = ?",

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import type { Platform } from "../../api/oci/image_spec.ts";
+import { archive } from "../../daemon/diff/archive_fixture.ts";
 import { putBlob, putImage, putLayer, withStores } from "../../daemon/gc/garbage_fixture.ts";
-import type { Stores } from "../../daemon/store.ts";
+import { MemoryImage, MemorySource } from "../../daemon/images/image_fixture.ts";
+import { pull } from "../../daemon/images/pull.ts";
+import { openStores, type Stores } from "../../daemon/store.ts";
 import { barge, execute, type Finished } from "../command.ts";
 
 const doctor = (root: string, ...args: string[]): Promise<Finished> =>
@@ -19,8 +23,9 @@ async function fill(stores: Stores) {
 Deno.test("barge doctor finds nothing wrong with a healthy root", () =>
   withStores(async (stores) => {
     await fill(stores);
-    const { code, stdout } = await doctor(stores.root, "--hash");
+    const { code, stdout, stderr } = await doctor(stores.root, "--hash");
     assert.deepEqual([code, stdout], [0, `${stores.root}: nothing is wrong\n`]);
+    assert.match(stderr, /^barge doctor: 2 committed snapshots were not compared: no image that is here says/);
   }));
 
 Deno.test("barge doctor names missing, truncated and changed blobs, and sets them aside", () =>
@@ -108,3 +113,89 @@ Deno.test("barge doctor makes a torn database anew from what can be read", () =>
     const images = Number(/with (\d+) rows/.exec(repaired.stdout)![1]);
     assert.ok(images > 400, `${images} rows were saved`);
   }));
+
+const layers = [
+  archive(
+    { name: "etc/", type: "5", mode: 0o755 },
+    { name: "etc/passwd", data: "root:x:0:0::/:/bin/sh\n" },
+    { name: "etc/gone", data: "x" },
+    { name: "bin/tool", data: new Uint8Array(600_000).map((_, at) => at * 31 >> 4) },
+    { name: "replaced", data: "before" },
+  ),
+  archive({ name: "etc/.wh.gone" }, { name: "replaced", data: "after it" }, {
+    name: "etc/hosts",
+    data: "127.0.0.1 me\n",
+  }),
+];
+const image = new MemoryImage(layers);
+const platform: Platform = { os: "linux", architecture: "amd64" };
+
+for (const snapshotter of ["overlayfs", "native"]) {
+  Deno.test({
+    name: `barge doctor --hash names files of ${snapshotter} snapshots that a power cut or a disk has damaged`,
+    ignore: Deno.uid() !== 0,
+    fn: () =>
+      withStores(async (stores) => {
+        const signal = AbortSignal.timeout(60_000);
+        const { root } = stores;
+        const { chainId } = await pull(stores.of("default"), new MemorySource(image), {
+          platform,
+          snapshotter,
+          signal,
+        });
+        const healthy = await doctor(root, "--hash");
+        assert.deepEqual([healthy.code, healthy.stdout, healthy.stderr], [0, `${root}: nothing is wrong\n`, ""]);
+
+        const [base, top] = stores.database.all<{ id: number; key: string }>(
+          "SELECT id, key FROM snapshots ORDER BY parent",
+        );
+        const filesOf = ({ id }: { id: number }) =>
+          `${root}/io.containerd.snapshotter.v1.${snapshotter}/snapshots/${id}${snapshotter === "native" ? "" : "/fs"}`;
+        assert.equal(top!.key, chainId);
+        Deno.truncateSync(`${filesOf(base!)}/etc/passwd`);
+        const tool = `${filesOf(base!)}/bin/tool`;
+        const bytes = Deno.readFileSync(tool);
+        bytes[555_555]! ^= 1;
+        Deno.writeFileSync(tool, bytes);
+        // In the upper one of a native store lies a copy of everything.
+        if (snapshotter === "native") Deno.removeSync(`${filesOf(top!)}/etc/passwd`);
+        Deno.truncateSync(`${filesOf(top!)}/replaced`);
+
+        assert.equal((await doctor(root)).stdout, `${root}: nothing is wrong\n`);
+        const found = await doctor(root, "--hash");
+        assert.equal(found.code, 1);
+        const lines = found.stdout.split("\n");
+        const line = (of: { key: string }) =>
+          lines.find((line) => line.startsWith(`damaged snapshot: snapshot "${snapshotter}/${of.key}"`));
+        assert.match(
+          line(base!)!,
+          /: 2 files are not as the image has them: "bin\/tool" has other content, "etc\/passwd" has 0 bytes instead of 22; repair: it is forgotten/,
+        );
+        assert.match(
+          line(top!)!,
+          snapshotter === "native"
+            ? /: 2 files are .*: "etc\/passwd" is gone, "replaced" has 0 bytes instead of 8; repair/
+            : /: a file is not as the image has it: "replaced" has 0 bytes instead of 8; repair/,
+        );
+
+        // What a container has written is not thrown away.
+        const snapshots = stores.of("default").snapshotter(snapshotter);
+        await snapshots.prepare("container", { parent: chainId! });
+        stores.close();
+        const refused = await doctor(root, "--hash", "--repair");
+        assert.equal(refused.code, 1);
+        assert.match(refused.stderr, /snapshot "container" of a container stands on it: save what that has/);
+        {
+          using again = await openStores(root);
+          await again.of("default").snapshotter(snapshotter).remove("container");
+        }
+        const repaired = await doctor(root, "--hash", "--repair");
+        assert.deepEqual([repaired.code, repaired.stderr], [0, ""]);
+        {
+          using again = await openStores(root);
+          await pull(again.of("default"), new MemorySource(image), { platform, snapshotter, signal });
+        }
+        assert.deepEqual((await doctor(root, "--hash")).stdout, `${root}: nothing is wrong\n`);
+      }),
+  });
+}
