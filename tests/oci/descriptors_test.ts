@@ -47,6 +47,8 @@ runtimeTest("global flags of runc that would change the container are refused", 
   const systemd = await runtime.execute(["--systemd-cgroup", "create", "--bundle", bundle.path, "x"]);
   assert.equal(systemd.code, 1);
   assert.match(systemd.stderr, /expected cgroupsPath to be of format \S*slice:prefix:name\S* for systemd cgroups/);
+  // A directory of states that is named must be there.
+  await Deno.mkdir(runtime.stateRoot, { recursive: true });
   for (const mode of ["auto", "true", "false"]) {
     assert.equal((await runtime.execute(["--rootless", mode, "list"])).code, 0);
   }
