@@ -10,6 +10,7 @@ import { DeleteResponse } from "../../api/gen/runtime/task/v2/shim.ts";
 import { wireTime } from "../../api/timestamp.ts";
 import { deletedFile } from "../../ffi/launch.ts";
 import { Reactor } from "../../ffi/reactor.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { StateDirectory } from "../../shim/oci/container_state.ts";
 import { deleteContainer } from "../../shim/oci/delete.ts";
 import { removeDeadSocket } from "../../shim/server/find_shim.ts";
@@ -43,7 +44,7 @@ export async function deleteAction(flags: FlagValues<typeof shimFlags>): Promise
   }
   await unmountAll(`${bundle}/rootfs`);
   await removeSocketOf(bundle, warn);
-  const exit = before ?? { pid, status: killedStatus, at: Date.now() };
+  const exit = before ?? { pid, status: killedStatus, at: wallTimeMs() };
   return DeleteResponse.encode({ pid: exit.pid, exitStatus: exit.status, exitedAt: wireTime(exit.at) }).finish();
 }
 

@@ -150,7 +150,9 @@ function takeContainer(container: Container): Take {
     const known = containers.findInside(body.id);
     if (known !== undefined && known.updated > updated) return false;
     // Of one that was removed and made again over there, also what cannot change is another.
-    if (known !== undefined && known.created !== created) containers.deleteInside(body.id);
+    // An earlier barge has kept whole milliseconds of its time.
+    const isAnother = known !== undefined && Math.floor(known.created) !== Math.floor(created);
+    if (isAnother) containers.deleteInside(body.id);
     containers.insertInside(body, created);
     containers.updateInside({ ...body, updated });
     return true;

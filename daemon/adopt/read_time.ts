@@ -5,8 +5,9 @@
  */
 import type { Timestamp } from "../../api/gen/google/protobuf/timestamp.ts";
 import { msOfTime } from "../../api/timestamp.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 
 /** Milliseconds since 1970; now where there is no time. */
 export function readTime(time: Timestamp | undefined): number {
-  return time === undefined ? Date.now() : Math.floor(msOfTime(time));
+  return time === undefined ? wallTimeMs() : msOfTime(time);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Digest, isDigest } from "../../api/digest.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Undo } from "../metadata/database.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
@@ -111,7 +112,7 @@ export class BlobRows {
   /** Adds the row of a blob whose file is in its place. */
   insert(digest: Digest, size: number): void {
     const { database, namespace } = this.objects;
-    const now = Date.now();
+    const now = wallTimeMs();
     this.objects.enterNamespace();
     database.run("INSERT INTO blobs VALUES (?, ?, ?, ?, ?)", namespace, digest, size, now, now);
   }

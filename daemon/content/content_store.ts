@@ -5,6 +5,7 @@
  */
 import { type Digest, splitDigest } from "../../api/digest.ts";
 import { Failure, isFailure } from "../../api/errors.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Undo } from "../metadata/database.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
@@ -198,7 +199,7 @@ export class ContentStore {
       const stored = this.rows.find(digest);
       if (stored === undefined) throw missing(digest);
       const labels = change(stored);
-      const updated = Date.now();
+      const updated = wallTimeMs();
       database.run("UPDATE blobs SET updated = ? WHERE namespace = ? AND digest = ?", updated, namespace, digest);
       this.objects.setLabels("content", digest, labels);
       return { ...stored, updated, labels: this.objects.labels("content", digest) };

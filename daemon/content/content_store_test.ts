@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type Digest, parseDigest } from "../../api/digest.ts";
 import { Failure, isFailure } from "../../api/errors.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { LeaseStore } from "../leases/lease_store.ts";
 import { Database } from "../metadata/database.ts";
 import { Objects } from "../metadata/objects.ts";
@@ -196,6 +197,31 @@ Deno.test("ContentStore.read() refuses a document that a disk has changed, thoug
       content.read(digest),
       (error) => isFailure(error, "DataLoss") && error.message.includes(digest) && /doctor/.test(error.message),
     );
+  }));
+
+Deno.test("ContentStore.openIngest() notes the time of each write, and tells it when it is closed as before", () =>
+  withStore(async ({ content }) => {
+    let last: { started: number; updated: number };
+    {
+      const before = wallTimeMs();
+      using ingest = await content.openIngest("timed", { signal });
+      const { started } = ingest.status();
+      assert(started > before && started < wallTimeMs());
+      for (const text of ["small", "x".repeat(100_000), "small again"]) {
+        const written = wallTimeMs();
+        await ingest.write(bytes(text));
+        const { updated, started: again } = ingest.status();
+        assert(updated > written && updated < wallTimeMs(), `${written} ${updated}`);
+        assert.equal(again, started);
+      }
+      last = ingest.status();
+      await ingest.write(bytes(""));
+      assert.deepEqual(ingest.status(), last);
+      assert.deepEqual(await content.ingests.status("timed"), { ref: "timed", ...last });
+    }
+    assert.deepEqual(await content.ingests.status("timed"), { ref: "timed", ...last });
+    using again = await content.openIngest("timed", { signal });
+    assert.deepEqual(again.status(), last);
   }));
 
 Deno.test("ContentStore.openIngest() and a close without a write leave the time of the last write", () =>

@@ -6,6 +6,7 @@
  */
 import type { Digest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Undo } from "../metadata/database.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { SharingPolicy } from "./blob_rows.ts";
@@ -46,7 +47,7 @@ export interface Committed {
 export class ContentWriter {
   readonly #store: ContentStore;
   readonly #options: WriterOptions;
-  readonly #opened = Date.now();
+  readonly #opened = wallTimeMs();
   #source: Ingest | Committed;
   #closed = false;
 

@@ -104,6 +104,7 @@ export class Ingest implements Disposable {
       for (let at = 0; at < bytes.length; at += chunkBytesMax) {
         await this.#append(file, hash, bytes.subarray(at, at + chunkBytesMax));
       }
+      if (bytes.length > 0) this.files.touch();
     } catch (error) {
       this.#resynchronize();
       throw diskFailure(error, `store "${this.ref}"`, this.dataPath);

@@ -4,7 +4,9 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { msOfTimeText, timeText } from "../../api/timestamp.ts";
 import { removeTreeSync } from "../../ffi/remove_tree.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { FileLock } from "../leases/file_lock.ts";
 import { newHash } from "./hash_file.ts";
 
@@ -25,6 +27,8 @@ const attemptsMax = 100;
 interface Held {
   readonly since: number;
   removed: boolean;
+  /** When it was last written to by us. */
+  updated?: number | undefined;
   /** What its files are going to say. */
   unwritten?: { readonly ref: string; readonly total: number; readonly started: number } | undefined;
 }
@@ -154,7 +158,7 @@ export class IngestFiles implements Disposable {
   #create(ref: string, size: number | undefined): void {
     for (const name of ["ref", "total"]) removeIfThere(`${this.directory}/${name}`);
     Deno.writeFileSync(this.data, new Uint8Array());
-    this.#held.unwritten = { ref, total: size ?? 0, started: Date.now() };
+    this.#held.unwritten = { ref, total: size ?? 0, started: wallTimeMs() };
   }
 
   /** Writes down what the bytes are, so that others can go on with them even if this process is killed. */
@@ -162,12 +166,16 @@ export class IngestFiles implements Disposable {
     const { unwritten } = this.#held;
     if (unwritten === undefined || this.isRemoved) return;
     const put = (name: string, text: string) => Deno.writeTextFileSync(`${this.directory}/${name}`, text);
-    const started = new Date(unwritten.started).toISOString();
-    put("startedat", started);
-    put("updatedat", started);
+    put("startedat", timeText(unwritten.started));
+    put("updatedat", timeText(unwritten.started));
     if (unwritten.total > 0) put("total", String(unwritten.total));
     put("ref", unwritten.ref);
     this.#held.unwritten = undefined;
+  }
+
+  /** Notes that the bytes were written to right now. */
+  touch(): void {
+    this.#held.updated = wallTimeMs();
   }
 
   /** Throws the bytes away and keeps the directory and its lock. */
@@ -180,6 +188,8 @@ export class IngestFiles implements Disposable {
     try {
       if (!this.isRemoved) {
         this.describe();
+        const { updated } = this.#held;
+        if (updated !== undefined) Deno.writeTextFileSync(`${this.directory}/updatedat`, timeText(updated));
       }
     } catch {
       // It is information only, and the disk may be full, which is why we stop.
@@ -242,14 +252,16 @@ export async function readIngestStatus(ingestDirectory: string, ref: string): Pr
 
 function readStatus(directory: string): IngestStatus {
   const { size, mtime } = Deno.statSync(`${directory}/data`);
-  const written = mtime?.getTime() ?? 0;
+  // The kernel's is of whole milliseconds here, and its clock's ticks are some behind: it is the best where a writer was
+  // killed.
+  const { unwritten, updated: touched = 0 } = held.get(directory) ?? {};
+  const written = Math.max(mtime?.getTime() ?? 0, touched);
   // The files of a directory that we have may not be written yet.
-  const unwritten = held.get(directory)?.unwritten;
   if (unwritten !== undefined) {
     const { total, started } = unwritten;
     return { offset: size, total, started, updated: Math.max(started, written) };
   }
-  const time = (name: string) => Date.parse(readText(`${directory}/${name}`) ?? "");
+  const time = (name: string) => msOfTimeText(readText(`${directory}/${name}`) ?? "");
   const started = time("startedat");
   const updated = time("updatedat");
   return {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Logger } from "../log/logger.ts";
 
 /** What clients know all ids of deprecations by. */
@@ -46,7 +47,7 @@ export class Deprecations {
   /** Notes a use; the first one of each is logged. */
   emit(name: DeprecationName): void {
     if (!this.#met.has(name)) this.log.warn(`DEPRECATION: ${messages[name]}`, { warning: prefix + name });
-    this.#met.set(name, Date.now());
+    this.#met.set(name, wallTimeMs());
   }
 
   /** What was met until now. */

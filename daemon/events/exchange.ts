@@ -11,6 +11,7 @@ import { Failure, messageOf } from "../../api/errors.ts";
 import type { Envelope } from "../../api/gen/types/event.ts";
 import { checkIdentifier } from "../../api/identifier.ts";
 import { wireTime } from "../../api/timestamp.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { compileFilters, type Matcher } from "../filters/compile.ts";
 import { envelopeFields } from "./fields.ts";
 import { defaultQueueLimits, type QueueLimits, Subscriber, weightOf } from "./subscriber.ts";
@@ -53,7 +54,7 @@ export class EventExchange {
       throw new Failure("InvalidArgument", `${what} validation: ${messageOf(error)}`, { cause: error });
     }
     checkTopic(topic);
-    this.#distribute({ timestamp: wireTime(performance.timeOrigin + performance.now()), namespace, topic, event });
+    this.#distribute({ timestamp: wireTime(wallTimeMs()), namespace, topic, event });
   }
 
   /** Hands out an event that happened elsewhere, as it is. Throws `InvalidArgument` where something is missing. */

@@ -6,6 +6,7 @@
 import type { Digest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
 import type { Descriptor } from "../../api/oci/image_spec.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import { pagesOf, type PageSource } from "../metadata/pages.ts";
@@ -58,7 +59,7 @@ export class ImageStore {
     const { database, namespace } = this.objects;
     await database.transaction(() => {
       this.objects.enterNamespace();
-      const now = Date.now();
+      const now = wallTimeMs();
       database.run(
         `INSERT INTO images (namespace, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET media_type = excluded.media_type, digest = excluded.digest, size = excluded.size,
@@ -82,7 +83,7 @@ export class ImageStore {
    * Adds an image, inside a transaction of the caller's; says whether the name was free. A lease holds it only where it
    * expires: others need none. Throws `NotFound` without the lease, `InvalidArgument` for labels.
    */
-  insertInside({ name, target, labels, created = Date.now() }: NewImage, lease?: string): boolean {
+  insertInside({ name, target, labels, created = wallTimeMs() }: NewImage, lease?: string): boolean {
     const { database, namespace } = this.objects;
     this.objects.enterNamespace();
     const made = database.run(

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure, isFailure } from "../../api/errors.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { diskFailure } from "../metadata/disk_failure.ts";
 import type { Labels, ObjectKind } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
@@ -159,7 +160,7 @@ export class LeaseStore {
   }
 
   /** Adds a lease, inside a transaction of the caller's; says whether the id was free. */
-  insertInside(id: string, { labels, owned = false, expires, created = Date.now() }: NewLease): boolean {
+  insertInside(id: string, { labels, owned = false, expires, created = wallTimeMs() }: NewLease): boolean {
     const { database, namespace } = this.objects;
     this.objects.enterNamespace();
     const made = database.run(

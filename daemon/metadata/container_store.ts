@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import { checkIdentifier } from "../../api/identifier.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Labels } from "./label_refs.ts";
 import type { Objects } from "./objects.ts";
 import { pagesOf, type PageSource } from "./pages.ts";
@@ -103,7 +104,7 @@ export class ContainerStore {
    * As {@link create}, inside a transaction of the caller's; says whether the id was free. `created` is in milliseconds
    * since 1970.
    */
-  insertInside(container: NewContainer, created = Date.now()): boolean {
+  insertInside(container: NewContainer, created = wallTimeMs()): boolean {
     const { id, lease } = container;
     checkIdentifier(id);
     const { database, namespace } = this.objects;

@@ -54,12 +54,12 @@ export function recordSuite(name: string, factory: RecordFactory): void {
       await database.transaction(() => store.insertInside("k", { a: "1", e: "" }));
       const first = store.findInside("k")!;
       deepEqual(first.labels, { a: "1" });
-      equal(first.created >= began && first.created <= Date.now(), true);
+      equal(first.created >= began && first.created < Date.now() + 1, true);
       const { updateInside } = store;
       if (updateInside === undefined) return;
-      await database.transaction(() => updateInside("k", { b: "2", a: "" }, 4711));
+      await database.transaction(() => updateInside("k", { b: "2", a: "" }, 1_796_150_423_016.431));
       const second = store.findInside("k")!;
-      deepEqual([second.labels, second.created, second.updated], [{ b: "2" }, first.created, 4711]);
+      deepEqual([second.labels, second.created, second.updated], [{ b: "2" }, first.created, 1_796_150_423_016.431]);
     }));
 
   Deno.test(`${name} leaves nothing of a record that is deleted`, () =>

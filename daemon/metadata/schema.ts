@@ -17,10 +17,28 @@
  * A lease holds its resources by rows of `refs` as well. A label `containerd.io/gc.bref.…` is a row from the object that it
  * names to the one that has it; it stays while the former is missing, and counts for nothing then. Labels with
  * conditions (`containerd.io/gc.cond.…`) and times (`containerd.io/gc.expire`) are read as labels when garbage is
- * collected. Times are milliseconds since 1970.
+ * collected. Times are milliseconds since 1970, those of expiry whole ones.
  *
  * @module
  */
+
+/**
+ * The text that gives columns another type. They are a table's last ones, in their order, so that all keep their places:
+ * rows of a damaged file are still read where only its first page, with the schema, is lost.
+ */
+function retype(table: string, columns: Readonly<Record<string, string>>): string {
+  const names = Object.keys(columns);
+  return [
+    ...names.map((name) => `ALTER TABLE ${table} ADD COLUMN new_${name} ${columns[name]}`),
+    `UPDATE ${table} SET ${names.map((name) => `new_${name} = ${name}`).join(", ")}`,
+    ...names.map((name) => `ALTER TABLE ${table} DROP COLUMN ${name}`),
+    ...names.map((name) => `ALTER TABLE ${table} RENAME COLUMN new_${name} TO ${name}`),
+    "",
+  ].join(";\n");
+}
+
+const fineTime = "REAL NOT NULL DEFAULT 0";
+const fineTimes = { created: fineTime, updated: fineTime };
 
 /** Migration `n` (from 0) takes the schema from version `n` to `n + 1`; a published one never changes. */
 export const migrations: readonly string[] = [
@@ -125,4 +143,17 @@ export const migrations: readonly string[] = [
   -- row of ours goes.
   CREATE TABLE foreign_blobs (digest TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   `,
+  // Clients compare times that lie less than a millisecond apart.
+  [
+    ...["images", "blobs", "snapshots", "sandboxes"].map((table) => retype(table, fineTimes)),
+    retype("leases", { created: fineTime }),
+    retype("containers", {
+      ...fineTimes,
+      runtime: "TEXT",
+      runtime_options: "BLOB",
+      spec: "BLOB",
+      extensions: "BLOB",
+      sandbox: "TEXT",
+    }),
+  ].join(""),
 ];

@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure, isFailure, messageOf } from "../../api/errors.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { JobWorker, workerUrl } from "../diff/job_worker.ts";
 import { WorkerPool } from "../diff/worker_pool.ts";
 import type { Activation, ActiveMount, MountHandler } from "./activation.ts";
@@ -180,7 +181,7 @@ export class MountManager implements Disposable, AsyncDisposable {
     await this.#run({ kind: "mount", mount, target }, signal);
     // The mount cannot be called back once it has begun.
     signal.throwIfAborted();
-    return { mount, mountPoint: target, mountedAt: Date.now() };
+    return { mount, mountPoint: target, mountedAt: wallTimeMs() };
   }
 
   /** Unmounts everything, the last first, and removes files and record. */

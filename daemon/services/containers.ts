@@ -20,6 +20,7 @@ import type {
 import { Failure } from "../../api/errors.ts";
 import { type CallContext, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { ContainerInfo, ContainerStore } from "../metadata/container_store.ts";
 import type { Stores } from "../store.ts";
 import { bodyOf, checkContainer, containerFields, containerMask, messageOf } from "./container_message.ts";
@@ -91,7 +92,7 @@ export class ContainersService implements ServiceOf<typeof ContainersDefinition>
     const container = request.container ?? Container.create();
     checkContainer(container, "create container failed validation");
     const store = this.#store(namespace);
-    const created = Date.now();
+    const created = wallTimeMs();
     const body = bodyOf(container);
     await store.objects.database.transaction(() => {
       if (!store.insertInside(body, created)) throw new Failure("AlreadyExists", `container "${container.id}"`);
@@ -111,7 +112,7 @@ export class ContainersService implements ServiceOf<typeof ContainersDefinition>
       if (stored === undefined) throw this.#notHere(namespace, given.id, "cannot update ");
       const updated = updatedContainer(messageOf(stored), given, updateMask ?? []);
       checkContainer(updated, "update failed validation");
-      const next = { ...bodyOf(updated), created: stored.created, updated: Date.now() };
+      const next = { ...bodyOf(updated), created: stored.created, updated: wallTimeMs() };
       store.updateInside(next);
       return next;
     }, { signal: context.signal });

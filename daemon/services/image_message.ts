@@ -113,13 +113,13 @@ export function imageMessage({ name, target, created, updated, labels }: ImageIn
 
 /** Years 1 to 9999, as `google.protobuf.Timestamp` has them. */
 const timeMsMin = -62_135_596_800_000;
-const timeMsMax = 253_402_300_799_999;
+const timeMsEnd = 253_402_300_800_000;
 
-/** The time that a request wants to be the image's, in whole milliseconds since 1970; else now. */
+/** The time that a request wants to be the image's, in milliseconds since 1970; else now. */
 export function epochOr(now: number, epoch: Timestamp | undefined): number {
   if (epoch === undefined) return now;
-  const ms = Math.floor(msOfTime(epoch));
-  if (ms < timeMsMin || ms > timeMsMax) {
+  const ms = msOfTime(epoch);
+  if (ms < timeMsMin || ms >= timeMsEnd) {
     throw new Failure("InvalidArgument", `source date epoch of ${epoch.seconds} s is not between the years 1 and 9999`);
   }
   return ms;

@@ -19,6 +19,7 @@ import type {
 import { Failure } from "../../api/errors.ts";
 import { type CallContext, leaseOf, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { ImageInfo, ImageStore } from "../images/image_store.ts";
 import type { Stores } from "../store.ts";
 import { eventKinds } from "./event_kinds.ts";
@@ -87,7 +88,7 @@ export class ImagesService implements ServiceOf<typeof ImagesDefinition> {
     const namespace = namespaceOf(context);
     checkImage(image);
     const store = this.#store(namespace);
-    const created = epochOr(Date.now(), request.sourceDateEpoch);
+    const created = epochOr(wallTimeMs(), request.sourceDateEpoch);
     const body = imageBody(image);
     await store.objects.database.transaction(() => {
       if (store.insertInside({ ...body, created }, leaseOf(context))) return;
@@ -103,7 +104,7 @@ export class ImagesService implements ServiceOf<typeof ImagesDefinition> {
     if (given.name === "") throw new Failure("InvalidArgument", "Image.Name required");
     const namespace = namespaceOf(context);
     const store = this.#store(namespace);
-    const updated = epochOr(Date.now(), request.sourceDateEpoch);
+    const updated = epochOr(wallTimeMs(), request.sourceDateEpoch);
     const info = await store.objects.database.transaction(() => {
       const stored = store.findInside(given.name);
       if (stored === undefined) throw missing(given.name);

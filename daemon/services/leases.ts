@@ -22,6 +22,7 @@ import { Failure } from "../../api/errors.ts";
 import { type CallContext, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { wireTime } from "../../api/timestamp.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { FieldReader } from "../filters/compile.ts";
 import type { LeaseInfo, LeaseStore } from "../leases/lease_store.ts";
 import type { Stores } from "../store.ts";
@@ -64,7 +65,7 @@ export class LeasesService implements ServiceOf<typeof LeasesDefinition> {
   async create(request: CreateRequest, context: CallContext): Promise<CreateResponse> {
     const store = this.#store(context);
     const id = request.id === "" ? newId() : request.id;
-    const info = { id, labels: storedLabels(request.labels), created: Date.now() };
+    const info = { id, labels: storedLabels(request.labels), created: wallTimeMs() };
     await store.objects.database.transaction(() => {
       if (!store.insertInside(id, info)) throw new Failure("AlreadyExists", `lease "${id}"`);
       // Clients ask for a collection by the deletion of a lease, which they have to make first.

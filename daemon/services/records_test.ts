@@ -92,15 +92,15 @@ Deno.test("ContainersService gives containers of one-shot runs a runtime message
     ]);
   }));
 
-Deno.test("ImagesService keeps the time that it is told, in whole milliseconds, and createdAt through updates", () =>
+Deno.test("ImagesService keeps the time that it is told, in whole microseconds, and createdAt through updates", () =>
   withBench(async (bench) => {
     const { images } = clients(bench);
     const at = (seconds: number, nanos = 0) => ({ seconds, nanos });
-    const created = await images.create({ ...newImage("i"), sourceDateEpoch: at(5, 7_900_000) });
-    deepEqual([created.image?.createdAt, created.image?.updatedAt], [at(5, 7_000_000), at(5, 7_000_000)]);
+    const created = await images.create({ ...newImage("i"), sourceDateEpoch: at(5, 7_654_321) });
+    deepEqual([created.image?.createdAt, created.image?.updatedAt], [at(5, 7_654_000), at(5, 7_654_000)]);
     const image = { name: "i", target, labels: { a: "b" } };
     const updated = await images.update(UpdateImageRequest.fromPartial({ image, sourceDateEpoch: at(9) }));
-    deepEqual([updated.image?.createdAt, updated.image?.updatedAt], [at(5, 7_000_000), at(9)]);
+    deepEqual([updated.image?.createdAt, updated.image?.updatedAt], [at(5, 7_654_000), at(9)]);
     deepEqual(await images.get({ name: "i" }), updated);
     const far = images.create({ ...newImage("j"), sourceDateEpoch: at(1e15) });
     await rejects(far, (error) => isFailure(error, "InvalidArgument"));

@@ -21,6 +21,7 @@ import { Failure } from "../../api/errors.ts";
 import { checkIdentifier } from "../../api/identifier.ts";
 import { type CallContext, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { SandboxStore } from "../metadata/sandbox_store.ts";
 import type { Stores } from "../store.ts";
 import { applyMask } from "./field_mask.ts";
@@ -39,7 +40,7 @@ export class SandboxStoreService implements ServiceOf<typeof StoreDefinition> {
     const store = this.#store(context);
     const sandbox = complete(request.sandbox);
     checkSandboxId(sandbox.sandboxId);
-    const created = Date.now();
+    const created = wallTimeMs();
     const body = { ...sandboxBody(sandbox), created };
     await store.objects.database.transaction(() => {
       if (!store.insertInside(body)) throw new Failure("AlreadyExists", `sandbox "${body.id}"`);
@@ -54,7 +55,7 @@ export class SandboxStoreService implements ServiceOf<typeof StoreDefinition> {
       const stored = store.findInside(given.sandboxId);
       if (stored === undefined) throw notHere(store, given.sandboxId);
       const updated = updatedSandbox(sandboxMessage(stored), given, fields);
-      const next = { ...sandboxBody(updated), created: stored.created, updated: Date.now() };
+      const next = { ...sandboxBody(updated), created: stored.created, updated: wallTimeMs() };
       store.updateInside(next);
       return next;
     }, { signal: context.signal });

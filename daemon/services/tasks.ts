@@ -41,6 +41,7 @@ import { checkIdentifier } from "../../api/identifier.ts";
 import { type CallContext, namespaceOf } from "../../api/rpc/context.ts";
 import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { wireTime } from "../../api/timestamp.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { compileFilters, type Matcher } from "../filters/compile.ts";
 import type { ContainerInfo } from "../metadata/container_store.ts";
 import { removeTree } from "../metadata/remove_tree.ts";
@@ -325,7 +326,7 @@ function fieldsOf({ id, namespace }: Task): Parameters<Matcher>[0] {
 async function metricOf(task: Task, signal: AbortSignal): Promise<Metric | undefined> {
   try {
     const { stats } = await task.call("stats", { id: task.id }, signal);
-    return { timestamp: wireTime(Date.now()), id: task.id, data: stats };
+    return { timestamp: wireTime(wallTimeMs()), id: task.id, data: stats };
   } catch {
     signal.throwIfAborted();
     return undefined;

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Code, Failure } from "../../api/errors.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Labels } from "../metadata/label_refs.ts";
 import type { Objects } from "../metadata/objects.ts";
 import { pagesOf, type PageSource } from "../metadata/pages.ts";
@@ -89,7 +90,7 @@ export class SnapshotRows {
   insert(key: string, kind: SnapshotKind, parent: string | undefined, labels: Labels): number {
     const { database, namespace } = this.objects;
     this.objects.enterNamespace();
-    const now = Date.now();
+    const now = wallTimeMs();
     const row = database.get<{ id: number }>(
       "INSERT INTO snapshots (namespace, snapshotter, key, kind, parent, created, updated) " +
         "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -125,7 +126,7 @@ export class SnapshotRows {
   commit(row: SnapshotRow, name: string, parent: string | undefined, labels: Labels): void {
     const { database } = this.objects;
     this.objects.forget("snapshot", this.objectKey(row.key));
-    const now = Date.now();
+    const now = wallTimeMs();
     database.run(
       "UPDATE snapshots SET key = ?, kind = 'committed', parent = ?, created = ?, updated = ? WHERE id = ?",
       name,
@@ -165,7 +166,7 @@ export class SnapshotRows {
   /** Replaces the labels. */
   setLabels(row: SnapshotRow, labels: Labels): void {
     this.objects.setLabels("snapshot", this.objectKey(row.key), labels);
-    this.objects.database.run("UPDATE snapshots SET updated = ? WHERE id = ?", Date.now(), row.id);
+    this.objects.database.run("UPDATE snapshots SET updated = ? WHERE id = ?", wallTimeMs(), row.id);
   }
 
   /** Labels of a row. */

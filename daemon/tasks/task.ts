@@ -6,6 +6,7 @@
 import { Failure, isFailure } from "../../api/errors.ts";
 import type { DeleteResponse } from "../../api/gen/runtime/task/v3/shim.ts";
 import { wireTime } from "../../api/timestamp.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { Bundle } from "./bundle.ts";
 import { shimDeadlinesMs } from "./deadlines.ts";
 import { isGone, type ShimChannel, type ShimClient } from "./shim_channel.ts";
@@ -17,7 +18,7 @@ export type TaskExit = DeleteResponse;
 
 /** The exit of a process of which nobody knows how it ended. */
 export function unknownExit(): TaskExit {
-  return { pid: 0, exitStatus: 255, exitedAt: wireTime(Date.now()) };
+  return { pid: 0, exitStatus: 255, exitedAt: wireTime(wallTimeMs()) };
 }
 
 /** Messages of a shim's method. */

@@ -12,6 +12,7 @@ import { connect, type TtrpcChannel } from "../../api/ttrpc/client.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { connectStream } from "../../ffi/stream_socket.ts";
 import { after, pause } from "../../ffi/timer.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 
 /** How an event is written; the generated messages are such. */
 export interface EventType<T> {
@@ -52,7 +53,7 @@ export class EventQueue {
   add<T>(topic: string, name: string, type: EventType<T>, message: T): void {
     const event = Any.create({ typeUrl: `containerd.events.${name}`, value: type.encode(message).finish() });
     const { namespace } = this.options;
-    this.#waiting.push({ timestamp: wireTime(Date.now()), namespace, topic, event });
+    this.#waiting.push({ timestamp: wireTime(wallTimeMs()), namespace, topic, event });
     if (this.#waiting.length > eventsMax) this.#giveUp(this.#waiting.shift()!, "too many events wait");
     this.#sending ??= this.#send();
   }

@@ -32,6 +32,7 @@ import type { ServiceOf } from "../../api/rpc/definition.ts";
 import { wireTime } from "../../api/timestamp.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { within } from "../../ffi/timer.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { cgroupsOf } from "../task/container_cgroups.ts";
 import type { Containers } from "../task/containers.ts";
 import type { ShimLifetime } from "./shim_life.ts";
@@ -77,7 +78,7 @@ export class SandboxService implements ServiceOf<typeof SandboxDefinition> {
   async startSandbox({ sandboxId }: StartSandboxRequest): Promise<StartSandboxResponse> {
     const sandbox = this.#get(sandboxId);
     if (sandbox.startedAt !== 0) throw new Failure("FailedPrecondition", `sandbox ${sandboxId} was started already`);
-    sandbox.startedAt = Date.now();
+    sandbox.startedAt = wallTimeMs();
     return { pid: Deno.pid, createdAt: wireTime(sandbox.startedAt), spec: undefined };
   }
 
@@ -100,7 +101,7 @@ export class SandboxService implements ServiceOf<typeof SandboxDefinition> {
         `containers of sandbox ${sandboxId} did not end within ${limitMs / 1000} s`,
       );
     }
-    if (sandbox.stoppedAt === 0) sandbox.stoppedAt = Date.now();
+    if (sandbox.stoppedAt === 0) sandbox.stoppedAt = wallTimeMs();
     sandbox.stopped.resolve();
     return {};
   }
@@ -153,7 +154,7 @@ export class SandboxService implements ServiceOf<typeof SandboxDefinition> {
     const cgroups = cgroupsOf(Deno.pid);
     if (cgroups === undefined) throw new Failure("NotFound", "cgroup does not exist");
     const { measure } = await import("../task/measure.ts");
-    return { metrics: { timestamp: wireTime(Date.now()), id: sandboxId, data: measure(cgroups) } };
+    return { metrics: { timestamp: wireTime(wallTimeMs()), id: sandboxId, data: measure(cgroups) } };
   }
 }
 

@@ -20,6 +20,7 @@ import { isErrno } from "../../ffi/errno.ts";
 import { deletedFile } from "../../ffi/launch.ts";
 import { signalPidfd } from "../../ffi/process.ts";
 import { after, within } from "../../ffi/timer.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { openStandardStreams, type StandardStreams } from "../io/standard_streams.ts";
 import type { ChildStreams, StandardStreamsOptions } from "../io/stream_ends.ts";
 import type { StdioFields } from "../io/stdio_plan.ts";
@@ -193,7 +194,7 @@ export class Container {
   /** Execs that were never started cannot be any more: who waits for one waits for nothing. */
   #endAdded(): void {
     for (const { process } of this.#execs.values()) {
-      if (process.pid === 0 && process.starting === undefined) process.end({ status: 255, at: Date.now() });
+      if (process.pid === 0 && process.starting === undefined) process.end({ status: 255, at: wallTimeMs() });
     }
   }
 
@@ -307,7 +308,7 @@ export class Container {
       streams.takeInput();
     } catch (error) {
       await streams.close();
-      if (process.pid === 0) process.end({ status: 255, at: Date.now() });
+      if (process.pid === 0) process.end({ status: 255, at: wallTimeMs() });
       // It runs without streams, which nobody has asked for. Its exit is told of.
       else if (process.pidfd !== undefined) signalProcess(process, SIGKILL);
       throw error;
@@ -403,7 +404,7 @@ export class Container {
     if (mounted !== undefined) await unmountAll(mounted);
     this.around.keeper?.gone(this);
     const { pid, exit } = this.init;
-    const [exitStatus, at] = [exit?.status ?? 255, exit?.at ?? Date.now()];
+    const [exitStatus, at] = [exit?.status ?? 255, exit?.at ?? wallTimeMs()];
     const message = { containerId: id, pid, exitStatus, exitedAt: wireTime(at), id: "" };
     this.around.events.add("/tasks/delete", "TaskDelete", TaskDelete, message);
   }

@@ -8,6 +8,7 @@ import type { StateResponse } from "../../api/gen/runtime/task/v2/shim.ts";
 import { Status } from "../../api/gen/types/task/task.ts";
 import { wireTime, zeroTime } from "../../api/timestamp.ts";
 import { exitCode } from "../../ffi/process.ts";
+import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import type { StandardStreams } from "../io/standard_streams.ts";
 import type { StdioFields } from "../io/stdio_plan.ts";
 import type { LiveProcess } from "./engine.ts";
@@ -54,7 +55,7 @@ export class TaskProcess {
     const finish = async (): Promise<void> => {
       const status = await live.ended;
       this.pidfd = undefined;
-      const exit = { status: exitCode(status), at: Date.now() };
+      const exit = { status: exitCode(status), at: wallTimeMs() };
       // Before anybody is told: clients wait for the end of the streams, and then for the exit.
       this.drain();
       await this.starting?.catch(() => {});

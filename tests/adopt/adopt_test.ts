@@ -125,8 +125,8 @@ async function look(daemon: TestDaemon, image: string): Promise<Record<string, s
     // Labels come in no order, options of mounts as containerd 2.x has them, and ages grow.
     const words = (line: string) => line.split(/[\s,]+/).sort().join(" ");
     const plain = text.replace(/\b(\d+|About an?|Less than a) (second|minute)s?\b/g, "AGE")
-      // Our times are of milliseconds.
-      .replace(/(:\d\d)(\.\d+)?Z/g, (_, second, part = ".") => `${second}${part.padEnd(4, "0").slice(0, 4)}Z`);
+      // Our times are of microseconds.
+      .replace(/(:\d\d)(\.\d+)?Z/g, (_, second, part = ".") => `${second}${part.padEnd(7, "0").slice(0, 7)}Z`);
     seen[command.join(" ")] = plain.split("\n").map(words).sort().join(
       "\n",
     );
