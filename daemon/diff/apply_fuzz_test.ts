@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Failure } from "../../api/errors.ts";
 import { removeTreeSync } from "../../ffi/remove_tree.ts";
+import { LayerComparer } from "../doctor/layer_comparer.ts";
 import { type ApplyForm, LayerApplier } from "./apply.ts";
 import { concat, entryBytes } from "./archive_fixture.ts";
 import { blockSize } from "./tar_header.ts";
@@ -105,16 +106,27 @@ function mutate(bytes: Uint8Array<ArrayBuffer>, random: (below: number) => numbe
   return copy;
 }
 
-function apply(dir: string, form: ApplyForm, bytes: Uint8Array): void {
+/** Gives the paths of links that need lower layers. */
+function apply(dir: string, form: ApplyForm, bytes: Uint8Array): string[] {
   using applier = new LayerApplier(dir, form);
   const reader = new TarReader(applier);
   reader.push(bytes);
   reader.end();
-  applier.finish();
+  return applier.finish().unresolvedLinks.map(({ path }) => path);
+}
+
+/** What the doctor says of the directory. */
+function compare(dir: string, form: ApplyForm, bytes: Uint8Array): string[] {
+  using comparer = new LayerComparer(dir, form);
+  const reader = new TarReader(comparer);
+  reader.push(bytes);
+  reader.end();
+  return comparer.discrepancies.list(100).first.map(({ realPath, problem }) => `${realPath} ${problem}`);
 }
 
 Deno.test({
-  name: `LayerApplier answers changed archives of GNU tar in its own words (needs root; BARGE_FUZZ_SEED=${seed})`,
+  name:
+    `LayerApplier, and LayerComparer after it, answer changed archives of GNU tar in their own words (needs root; BARGE_FUZZ_SEED=${seed})`,
   ignore: Deno.uid() !== 0,
   fn: async () => {
     const random = generator(seed);
@@ -135,16 +147,24 @@ Deno.test({
         for (let changes = 1 + random(3); changes > 0; changes--) bytes = mutate(bytes, random);
         const form = random(2) === 0 ? "overlay" : "plain";
         Deno.mkdirSync(`${dir}/target`);
-        let code = "ok";
-        try {
-          apply(`${dir}/target`, form, bytes);
-        } catch (error) {
-          code = error instanceof Failure ? error.code : "internal";
-          if (["internal", "Internal", "Unknown"].includes(code)) {
+        const attempt = <T>(body: () => T): { code: string; result?: T } => {
+          try {
+            return { code: "ok", result: body() };
+          } catch (error) {
+            const code = error instanceof Failure ? error.code : "internal";
+            if (!["internal", "Internal", "Unknown"].includes(code)) return { code };
             throw new Error(`seed ${seed}, round ${round}, ${form}: ${error}`, { cause: error });
           }
-        }
+        };
+        const { code, result: links } = attempt(() => apply(`${dir}/target`, form, bytes));
         codes.set(code, (codes.get(code) ?? 0) + 1);
+        // Half of it may be there only; and what was taken as a whole is found to be so.
+        const { result: found } = attempt(() => compare(`${dir}/target`, form, bytes));
+        if (links !== undefined) {
+          const expected = links.map((path) => `${path} is gone`);
+          const wrong = found?.filter((line) => !expected.includes(line)) ?? ["nothing could be compared"];
+          assert.deepEqual(wrong, [], `seed ${seed}, round ${round}, ${form}`);
+        }
         removeTreeSync(`${dir}/target`);
       }
       assert.ok((codes.get("ok") ?? 0) > 100 && (codes.get("InvalidArgument") ?? 0) > 100, JSON.stringify([...codes]));

@@ -5,13 +5,15 @@
  */
 import { directoryNumber } from "../snapshots/directory_number.ts";
 import { isDigest, parseDigest } from "../../api/digest.ts";
+import { messageOf } from "../../api/errors.ts";
 import { BlobFiles } from "../content/blob_files.ts";
-import { verifyBlob } from "../content/verify.ts";
+import { type BlobState, verifyBlob } from "../content/verify.ts";
 import type { Reader } from "../gc/reader.ts";
 import { stockDatabase } from "../root_lock.ts";
 import { examineSnapshots } from "./examine_snapshots.ts";
 import type { Finding } from "./finding.ts";
 import { isThere } from "../../ffi/is_there.ts";
+import { isUnreadable } from "./unreadable.ts";
 
 /** Options of {@link examine}. */
 export interface ExamineOptions {
@@ -83,7 +85,13 @@ async function blobProblem(
     return { kind: "truncated blob", problem: `its file has ${actual} bytes, it should have ${size}` };
   }
   if (!hash) return undefined;
-  const state = await verifyBlob(files, digest, size, signal);
+  let state: BlobState;
+  try {
+    state = await verifyBlob(files, digest, size, signal);
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return { kind: "corrupt blob", problem: `its file cannot be read: ${messageOf(error)}` };
+  }
   return state.state === "whole"
     ? undefined
     : { kind: "corrupt blob", problem: "its file has other content than the digest says" };

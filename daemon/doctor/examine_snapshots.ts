@@ -18,6 +18,7 @@ import type { Discrepancies } from "./discrepancies.ts";
 import type { Finding } from "./finding.ts";
 import { type KnownLayer, knownLayers } from "./known_layers.ts";
 import { LayerComparer } from "./layer_comparer.ts";
+import { isUnreadable } from "./unreadable.ts";
 
 /** What {@link examineSnapshots} works with. */
 export interface SnapshotsToExamine {
@@ -168,7 +169,7 @@ async function stream(
       `${splitDigest(diffId).algorithm}:${diffHash.digest("hex")}` === diffId;
   } catch (error) {
     signal.throwIfAborted();
-    const isBlobs = error instanceof Deno.errors.NotFound ||
+    const isBlobs = error instanceof Deno.errors.NotFound || isUnreadable(error) ||
       isFailure(error, "InvalidArgument") || isFailure(error, "DataLoss") || isFailure(error, "NotImplemented");
     if (!isBlobs) throw error;
     return false;

@@ -19,6 +19,7 @@ import {
 } from "../../ffi/files.ts";
 import { isFailure } from "../../api/errors.ts";
 import type { ApplyForm } from "../diff/apply.ts";
+import { checkEntry } from "../diff/entry_limits.ts";
 import { isWhiteout } from "../diff/lower_layers.ts";
 import type { TarEntry, TarSink } from "../diff/tar_reader.ts";
 import { cleanPath, type Directory, joinPath, TargetTree } from "../diff/target_tree.ts";
@@ -88,6 +89,8 @@ export class LayerComparer implements TarSink, Disposable {
   }
 
   entry(entry: TarEntry): void {
+    // As applying refuses them.
+    checkEntry(entry);
     this.#tree.trim();
     const parts = cleanPath(entry.name);
     const name = parts.pop();
@@ -110,9 +113,14 @@ export class LayerComparer implements TarSink, Disposable {
     };
     const below = entry.type === "directory" && !isRemoval ? "kept" : "gone";
     for (const known of [place.path, place.realPath]) this.discrepancies.supersede(known, below);
-    const status = directory === undefined ? undefined : statAtIfThere(directory.fd, own);
-    if (isRemoval) this.#checkRemoval(place, status);
-    else this.#check(entry, place, status);
+    try {
+      const status = directory === undefined ? undefined : statAtIfThere(directory.fd, own);
+      if (isRemoval) this.#checkRemoval(place, status);
+      else this.#check(entry, place, status);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      this.#tell(place, `cannot be looked at: ${errnoText(error.errno)}`);
+    }
   }
 
   data(bytes: Uint8Array, offset: number): void {
@@ -153,9 +161,9 @@ export class LayerComparer implements TarSink, Disposable {
     try {
       return this.#tree.find(parts);
     } catch (error) {
-      // Links that lead around; there is nothing behind them.
-      if (isFailure(error, "InvalidArgument")) return { directory: undefined, path: parts.join("/") };
-      throw error;
+      // Links that lead around, or what a bad disk does not tell: nothing can be seen behind them.
+      if (!isFailure(error, "InvalidArgument") && !(error instanceof SyscallError)) throw error;
+      return { directory: undefined, path: parts.join("/") };
     }
   }
 
@@ -199,7 +207,8 @@ export class LayerComparer implements TarSink, Disposable {
         return this.#checkLink(entry, place);
       case "char":
       case "block":
-        if (status.major === entry.major && status.minor === entry.minor) return;
+        // The kernel's numbers have 12 and 20 bits, and mknod takes those of any.
+        if (status.major === (entry.major & 0xfff) && status.minor === (entry.minor & 0xfffff)) return;
         return this.#tell(
           place,
           `is the device ${status.major}:${status.minor} instead of ${entry.major}:${entry.minor}`,
