@@ -219,6 +219,7 @@ systemTest("the shim keeps nothing of the launch of processes that run", program
       await shim.exec(id, "e", ["sleep", "1000"]);
     }
     await eventually(() => `${launches(shim)} instead of ${before}`, () => launches(shim) <= before);
-    assert.equal(shim.descriptors().get("pipe:") ?? 0, pipes);
+    // The first one's may not have been closed when they were counted.
+    assert.ok((shim.descriptors().get("pipe:") ?? 0) <= pipes);
     for (const id of ["first", ...ids]) await shim.remove(id);
   }));
