@@ -4,8 +4,8 @@
  * @module
  */
 
-/** Places that are kept in mind for one tree; they take some 40 MiB. A healthy layer has none. */
-const placesMax = 200_000;
+/** Places that are kept in mind for one tree; they take some 100 MiB. A healthy layer has none. */
+const placesMax = 100_000;
 
 /** One thing that is not as an entry says. */
 export interface Discrepancy {
@@ -22,7 +22,7 @@ export interface Discrepancy {
 }
 
 interface Place {
-  readonly below: Map<string, Place>;
+  below?: Map<string, Place>;
   found?: Discrepancy | undefined;
   /** What layers before this one have below the place counts no more. */
   opaqueSince?: number;
@@ -30,7 +30,7 @@ interface Place {
 
 /** Discrepancies by path. Entries come in the order of the archives, and what a later one replaces is forgotten. */
 export class Discrepancies {
-  readonly #root: Place = { below: new Map() };
+  readonly #root: Place = {};
   #places = 0;
   #isFull = false;
 
@@ -50,15 +50,16 @@ export class Discrepancies {
   #make(path: string): Place | undefined {
     let place = this.#root;
     for (const name of path.split("/")) {
-      let next = place.below.get(name);
+      let next = place.below?.get(name);
       if (next === undefined) {
         if (this.#places === placesMax) {
           this.#isFull = true;
           return undefined;
         }
         this.#places++;
-        next = { below: new Map() };
-        place.below.set(name, next);
+        next = {};
+        // Most have none: an empty map takes more than all the rest.
+        (place.below ??= new Map()).set(name, next);
       }
       place = next;
     }
@@ -71,23 +72,23 @@ export class Discrepancies {
     const parts = path.split("/");
     const last = parts.pop()!;
     for (const name of parts) {
-      const next = place.below.get(name);
+      const next: Place | undefined = place.below?.get(name);
       if (next === undefined) return;
       // Something below a removed name brings it back.
       if (next.found?.isWhiteout === true) next.found = undefined;
       place = next;
     }
-    const found = place.below.get(last);
+    const found = place.below?.get(last);
     if (found === undefined) return;
     if (below === "kept") found.found = undefined;
-    else place.below.delete(last);
+    else place.below?.delete(last);
   }
 
   /** A directory shows nothing of the layers before this one. */
   hideBelow(path: string, layer: number): void {
     let place: Place | undefined = this.#root;
     for (const name of path === "" ? [] : path.split("/")) {
-      place = place.below.get(name);
+      place = place.below?.get(name);
       // Nothing was said of anything below.
       if (place === undefined) return;
     }
@@ -105,7 +106,7 @@ export class Discrepancies {
         count++;
         if (first.length < max) first.push(found);
       }
-      for (const next of place.below.values()) pending.push(next);
+      for (const next of place.below?.values() ?? []) pending.push(next);
     }
     return { first, count };
   }
@@ -119,7 +120,7 @@ export class Discrepancies {
   #look(path: string, layer: number): Place | undefined {
     let place = this.#root;
     for (const name of path.split("/")) {
-      const next = place.below.get(name);
+      const next: Place | undefined = place.below?.get(name);
       if (next === undefined || layer < (place.opaqueSince ?? 0)) return undefined;
       place = next;
     }
