@@ -7,7 +7,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
-import { migrations } from "../metadata/schema.ts";
+import { migrations, newSchema } from "../metadata/schema.ts";
 
 /** What SQLite's file format begins with (section 1.3 of its description). */
 const magic = new TextEncoder().encode("SQLite format 3\0");
@@ -19,7 +19,7 @@ const pageBytes = 4096;
 /** Makes a new database with the schema, and closes it. Throws what the disk throws. */
 export function makeEmptyDatabase(path: string): void {
   using database = new DatabaseSync(path);
-  for (const migration of migrations) database.exec(migration);
+  database.exec(newSchema);
   database.exec(`PRAGMA user_version = ${migrations.length}`);
 }
 

@@ -8,7 +8,7 @@ import { Failure } from "../../api/errors.ts";
 import { CommitQueue, type Undo } from "./commit_queue.ts";
 import { diskFailure } from "./disk_failure.ts";
 import { type Reserve, reserveOf, saysFull } from "./reserve.ts";
-import { migrations } from "./schema.ts";
+import { migrations, newSchema } from "./schema.ts";
 
 /** What goes into a statement's `?`. */
 export type Value = SQLInputValue;
@@ -167,7 +167,7 @@ export class Database implements Disposable {
             `use the newer barge that wrote it`,
         );
       }
-      for (const migration of migrations.slice(version)) this.#sqlite.exec(migration);
+      for (const step of version === 0 ? [newSchema] : migrations.slice(version)) this.#sqlite.exec(step);
       this.#sqlite.exec(`PRAGMA user_version = ${migrations.length}`);
     }, { signal });
     this.#reserve.refill();

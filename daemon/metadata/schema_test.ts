@@ -2,7 +2,7 @@ import { deepEqual, equal, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { salvage } from "../doctor/salvage.ts";
 import { Database } from "./database.ts";
-import { migrations } from "./schema.ts";
+import { migrations, newSchema } from "./schema.ts";
 
 /** The version whose times are whole milliseconds. */
 const coarse = 3;
@@ -159,3 +159,12 @@ Deno.test("migrations keep the columns of each table in their places", () =>
     );
     return Promise.resolve();
   }));
+
+Deno.test("newSchema makes what the migrations make, on the same pages", () => {
+  const made = (steps: readonly string[]) => {
+    using database = new DatabaseSync(":memory:");
+    for (const step of steps) database.exec(step);
+    return database.prepare("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rowid").all();
+  };
+  deepEqual(made([newSchema]), made(migrations));
+});
