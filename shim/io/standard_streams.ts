@@ -311,14 +311,13 @@ export class StandardStreams {
   /**
    * Opens the client's input and begins to move it; after {@link begin}, and as late as can be. A client that can write
    * before it has heard of the process may have written everything, and have found nothing whose input it could close. A
-   * second call does nothing. Throws `Unknown` with containerd's wording.
+   * second call does nothing. Tells whether it was opened now. Throws `Unknown` with containerd's wording.
    */
-  takeInput(): void {
+  takeInput(): boolean {
     const { stdin } = this.#plan, { master, stdin: pipe } = this.#ends;
-    if (stdin === undefined || this.#input !== undefined || this.#closed !== undefined) return;
+    if (stdin === undefined || this.#input !== undefined || this.#closed !== undefined) return false;
     const end = master === undefined ? pipe : duplicate(master.number);
-    // A successor may find that the process has closed it.
-    if (end === undefined) return;
+    if (end === undefined) return false; // A successor may find that the process has closed it.
     const to = master === undefined ? pipeTarget(end) : terminalTarget(end);
     try {
       this.#input = openInput(this.reactor, stdin);
@@ -329,6 +328,7 @@ export class StandardStreams {
     const { from, kind, held } = this.#input;
     if (this.#stdinClosed) held?.close();
     this.#add(this.#flows, { name: "stdin", from, kind, to, discards: false }).begin();
+    return true;
   }
 
   async #receiveMaster(): Promise<Descriptor> {

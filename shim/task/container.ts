@@ -92,12 +92,16 @@ export class Container {
     if (this.init.stdio.stdin === "") return;
     after(this.around.reactor, inputMs, () => {
       try {
-        streams.takeInput();
-        this.noteChange();
+        this.#takeInput(streams);
       } catch {
         // The start fails for the same reason, and tells it.
       }
     });
+  }
+
+  /** A client may write into the FIFO from now on, and whatever becomes of this shim, somebody must hold its other end. */
+  #takeInput(streams: StandardStreams | undefined): void {
+    if (streams?.takeInput() === true) this.around.keeper?.more(this);
   }
 
   /** Ends an init of which nobody will hear. */
@@ -281,11 +285,11 @@ export class Container {
     const { id, engine, process, restoredFrom } = this.options;
     // What it prints in its first moment, which may be its last, has somebody who reads it.
     await this.init.streams?.readersCame();
-    this.init.streams?.takeInput();
+    this.#takeInput(this.init.streams);
     if (restoredFrom === undefined) await engine.start();
     else {
       await this.#make(process, (streams) => engine.restore(restoredFrom, streams));
-      this.init.streams?.takeInput();
+      this.#takeInput(this.init.streams);
     }
     this.init.status = "running";
     this.around.events.add("/tasks/start", "TaskStart", TaskStart, { containerId: id, pid: this.init.pid });
@@ -305,7 +309,7 @@ export class Container {
       process.status = "running";
       this.#follow(process, live);
       await streams.begin(live.master);
-      streams.takeInput();
+      this.#takeInput(streams);
     } catch (error) {
       await streams.close();
       if (process.pid === 0) process.end({ status: 255, at: wallTimeMs() });

@@ -71,10 +71,18 @@ export class Depositor implements Keeper {
     if (!this.#noted.has(container)) {
       // Nobody could take it over yet: once its creation is answered, which this is called before.
       this.#noted.add(container);
-      this.#timer?.close();
-      this.#timer = undefined;
-      this.#flushAfter(0);
+      this.#flushSoon();
     } else if (this.#timer === undefined) this.#flushAfter(restMs);
+  }
+
+  more(container: Container): void {
+    this.#changed.add(container);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    this.#timer?.close();
+    this.#flushAfter(0);
   }
 
   #flushAfter(timeMs: number): void {

@@ -104,6 +104,8 @@ systemTest(
       await type("before\n");
       await client.says("before\n");
       await left(bench, "one");
+      const isInput = (link: string) => link.endsWith("/one-stdin");
+      await until("the daemon holds the client's input", () => openFilesOf(bench.daemon.pid).some(isInput));
       await killShim(bench);
       await type("after\n");
       await client.says("before\nafter\n");
