@@ -41,7 +41,8 @@ export async function enter(directory: string, command: string): Promise<number>
     ...["HOME=/root", "LC_ALL=C.UTF-8", "NO_COLOR=1", "DENO_TLS_CA_STORE=system,mozilla"],
     ...given,
   ];
-  const inside = ["env", "-i", ...environment, "sh", "-c", `cd ${clonePath} && exec ${command}`];
+  // The shell stays: as the first process it takes in orphans, whom Node would leave as zombies that hold their containers.
+  const inside = ["env", "-i", ...environment, "sh", "-c", `cd ${clonePath} && ${command}; exit $?`];
   const { code } = await new Deno.Command("unshare", {
     args: ["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh", directory, ...inside],
     stdin: "null",
