@@ -44,8 +44,7 @@ export function parseJson(text: string, what: string): unknown {
     // A reviver is called for every value: only where a number is that long is it worth its time.
     return /[0-9]{16}/.test(text) ? parse(text, revive) : parse(text);
   } catch (error) {
-    const reason = error instanceof RangeError ? tooDeep : `is not valid JSON: ${messageOf(error)}`;
-    throw new Failure("InvalidArgument", `${what} ${reason}`, { cause: error });
+    throw new Failure("InvalidArgument", `${what} is not valid JSON: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -58,15 +57,7 @@ const revive: Reviver = (key, value, { source }) =>
 // Part of ECMAScript 2026, which TypeScript's library does not declare yet.
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 
-/** What V8's stack has no room for. */
-const tooDeep = "is nested too deeply: want lists and objects within each other a few thousand times at most";
-
-/** Writes JSON; a bigint becomes a number with all its digits. Throws `InvalidArgument` for what is nested too deeply. */
+/** Writes JSON; a bigint becomes a number with all its digits. What {@link parseJson} gave is not nested too deep for it. */
 export function stringifyJson(value: unknown): string {
-  try {
-    return JSON.stringify(value, (_key, part: unknown) => typeof part === "bigint" ? rawJSON(part.toString()) : part);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new Failure("InvalidArgument", `the configuration ${tooDeep}`, { cause: error });
-  }
+  return JSON.stringify(value, (_key, part: unknown) => typeof part === "bigint" ? rawJSON(part.toString()) : part);
 }
