@@ -103,7 +103,7 @@ const kernel: readonly Layout[] = [
     header: "asm/statfs.h",
     type: "struct statfs",
     size: 120,
-    offsets: { f_type: 0, f_bsize: 8, f_blocks: 16, f_bfree: 24, f_bavail: 32 },
+    offsets: { f_type: 0, f_bsize: 8, f_blocks: 16, f_bfree: 24, f_bavail: 32, f_flags: 80 },
   },
   { header: "linux/rseq.h", type: "struct rseq", size: 32, offsets: {} },
   { header: "linux/capability.h", type: "struct __user_cap_header_struct", size: 8, offsets: { version: 0, pid: 4 } },

@@ -7,7 +7,7 @@
 import { Failure } from "../../api/errors.ts";
 import { constant, flags } from "../../ffi/constants.ts";
 import { isErrno, SyscallError } from "../../ffi/errno.ts";
-import { spaceOf } from "../../ffi/free_space.ts";
+import { spaceOf } from "../../ffi/file_system.ts";
 import { attempt } from "../../ffi/syscall.ts";
 import { diskReason } from "./disk_failure.ts";
 

@@ -10,6 +10,7 @@ import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile } from "../../ffi/descriptor.ts";
 import { isErrno, SyscallError } from "../../ffi/errno.ts";
+import { mountFlagsOf } from "../../ffi/file_system.ts";
 import { attachLoop, inDirectory, mountDataBytesMax, performMount, PrivateMounts, unmount } from "../../ffi/mount.ts";
 import { call } from "../../ffi/syscall.ts";
 import { inUserNamespace } from "../diff/user_namespace.ts";
@@ -130,11 +131,8 @@ function mountFirst(mount: MountPart, parsed: ParsedOptions, path: string): void
 /** Flags that a user namespace may not take off a mount, so that a remount has to name them again. */
 function lockedFlags(path: string): number {
   if (!inUserNamespace()) return 0;
-  // struct statfs of both architectures: the flags are its eleventh 64-bit word, counted from 0 at 10.
-  const bytes = new BigInt64Array(16);
-  call("statfs", path, bytes);
   const lockable = flags("MS_RDONLY", "MS_NOSUID", "MS_NODEV", "MS_NOEXEC", "MS_NOATIME", "MS_NODIRATIME");
-  return Number(bytes[10]!) & lockable;
+  return mountFlagsOf(path) & lockable;
 }
 
 /** An unmount that another process's short look delays is tried again so often, this long apart. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { unescapeMountField } from "../../ffi/mount_table.ts";
 
 /** One line of /proc/self/mountinfo. */
 export interface MountEntry {
@@ -19,17 +20,14 @@ export function mountOf(path: string, table = Deno.readTextFileSync("/proc/self/
   let found: MountEntry | undefined;
   for (const line of table.split("\n")) {
     const [before, after] = line.split(" - ");
-    const target = unescape(before?.split(" ")[4] ?? "");
+    const target = unescapeMountField(before?.split(" ")[4] ?? "");
     const [type, source] = after?.split(" ") ?? [];
     if (type === undefined || source === undefined) continue;
     const has = target === "/" || path === target || path.startsWith(`${target}/`);
     // The last one on the same place covers the others.
-    if (has && target.length >= (found?.target.length ?? 0)) found = { target, type, source: unescape(source) };
+    if (has && target.length >= (found?.target.length ?? 0)) {
+      found = { target, type, source: unescapeMountField(source) };
+    }
   }
   return found;
-}
-
-/** The kernel writes blanks and backslashes as octal numbers. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { unescapeMountField } from "../../ffi/mount_table.ts";
 import type { HostMounts } from "./plan/facts.ts";
 
 /**
@@ -13,7 +14,7 @@ export function hostMounts(table = Deno.readTextFileSync("/proc/self/mountinfo")
   const entries = table.split("\n").flatMap((line) => {
     const [before = "", after = ""] = line.split(" - ");
     const [id, parent, , , target] = before.split(" ");
-    return target === undefined ? [] : [{ id, parent, target: unescape(target), type: after.split(" ")[0] }];
+    return target === undefined ? [] : [{ id, parent, target: unescapeMountField(target), type: after.split(" ")[0] }];
   });
   // The last one on the same place covers the others.
   const root = entries.findLast(({ target }) => target === "/");
@@ -21,9 +22,4 @@ export function hostMounts(table = Deno.readTextFileSync("/proc/self/mountinfo")
     onRoot: entries.filter(({ parent, target }) => parent === root?.id && target !== "/").map(({ target }) => target),
     kernels: entries.filter(({ type }) => type === "proc" || type === "sysfs").map(({ target }) => target),
   };
-}
-
-/** The kernel writes blanks and backslashes as octal numbers. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -7,8 +7,9 @@ import { Failure } from "../../api/errors.ts";
 import { constant, type ConstantName, flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile, readOnce } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
+import { magicOf } from "../../ffi/file_system.ts";
 import { attempt, call } from "../../ffi/syscall.ts";
-import { kernelFileSystems, statfsBytes } from "./plan/file_system.ts";
+import { kernelFileSystems } from "./plan/file_system.ts";
 
 /** No passwd or group file that is meant seriously is larger: that would be 200,000 users. */
 export const fileBytesMax = 16 << 20;
@@ -81,9 +82,7 @@ function lookUp(root: Descriptor, path: string): Descriptor {
   }
   const found = open();
   try {
-    const status = new Uint8Array(statfsBytes);
-    call("fstatfs", found.number, status);
-    const magic = new DataView(status.buffer).getUint32(0, true);
+    const magic = magicOf(found.number);
     if (refused.some((name) => constant(name) === magic)) throw new Foreign();
     return found;
   } catch (error) {

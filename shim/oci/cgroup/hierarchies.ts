@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { unescapeMountField } from "../../../ffi/mount_table.ts";
 
 /**
  * One mounted hierarchy.
@@ -146,12 +147,6 @@ function inJoinOrder(hierarchies: Hierarchy[]): Hierarchy[] {
     return ranks.length === 0 ? joinOrder.length : Math.min(...ranks);
   };
   return hierarchies.toSorted((a, b) => rank(a) - rank(b));
-}
-
-/** A path of `/proc/self/mountinfo`: the kernel writes space, tab, newline and backslash there as `\040` and the like. */
-export function unescapeMountField(field: string): string {
-  if (!field.includes("\\")) return field;
-  return field.replace(/\\([0-7]{3})/g, (_match, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }
 
 function baseName(path: string): string {

@@ -6,7 +6,9 @@
  */
 import { Failure } from "../../../api/errors.ts";
 import type { Arch } from "../../../ffi/arch.ts";
+import { flags } from "../../../ffi/constants.ts";
 import { type Errno, errnoName, errnoNumber, errnoText } from "../../../ffi/errno.ts";
+import { statfsBytes, statfsFlags } from "../../../ffi/file_system.ts";
 import {
   type Data,
   flag,
@@ -40,9 +42,8 @@ const explained: readonly Errno[] = [...searchOn, "ENOEXEC"];
 /** Bytes that are read of a file: linkers put the program headers and the loader's name there. */
 const headBytes = 1024;
 
-/** Sizes of struct statx and of struct statfs, and where the mode and the mount's flags stand in them. */
+/** Size of struct statx, and where the mode stands in it. */
 const statx = { bytes: 256, mode: 28 } as const;
-const statfs = { bytes: 120, flags: 80, noexec: 8 } as const;
 
 /** What is executed. */
 export interface CommandOptions {
@@ -107,7 +108,7 @@ export class Command {
   /** Steps that ask for mode and mount of a path, or of a descriptor with an empty one. */
   #addStatus(from: ReturnType<typeof flag> | Slot, path: string, does: string) {
     const status = room(statx.bytes, "&statx");
-    const mount = room(statfs.bytes, "&statfs");
+    const mount = room(statfsBytes, "&statfs");
     const stat: Step = {
       call: "statx",
       args: [from, path, path === "" ? flag("AT_EMPTY_PATH") : 0, 0x7ff, /* STATX_BASIC_STATS */ status],
@@ -121,10 +122,10 @@ export class Command {
     this.program.add(system);
     return (traces: Traces) => {
       const mode = new DataView(traces.bytesOf(status).buffer).getUint16(statx.mode, true);
-      const flags = new DataView(traces.bytesOf(mount).buffer).getUint8(statfs.flags);
+      const mountFlags = new DataView(traces.bytesOf(mount).buffer).getUint32(statfsFlags, true);
       return {
         mode: traces.resultOf(stat) < 0 ? undefined : mode,
-        onNoexec: traces.resultOf(system) === 0 && (flags & statfs.noexec) !== 0,
+        onNoexec: traces.resultOf(system) === 0 && (mountFlags & flags("MS_NOEXEC")) !== 0,
       };
     };
   }

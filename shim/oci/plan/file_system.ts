@@ -5,6 +5,7 @@
  */
 import type { ConstantName } from "../../../ffi/constants.ts";
 import { errnoNumber } from "../../../ffi/errno.ts";
+import { statfsBytes } from "../../../ffi/file_system.ts";
 import { type Data, flag, type Flags, Label, type Program, room, type Slot } from "../../../ffi/program/program.ts";
 
 /**
@@ -30,9 +31,6 @@ export const kernelFileSystems: readonly ConstantName[] = [
   "DEVPTS_SUPER_MAGIC",
   "NSFS_MAGIC",
 ];
-
-/** Size of struct statfs; its first word is the file system's number. */
-export const statfsBytes = 120;
 
 /**
  * The program goes on at the label where the 32 bits at the beginning of the data are that number, otherwise at the next

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { unescapeMountField } from "../cgroup/hierarchies.ts";
 import { isThere } from "../../../ffi/is_there.ts";
+import { unescapeMountField } from "../../../ffi/mount_table.ts";
 
 /** A mounted resctrl, and what it can do. */
 export interface Resctrl {
