@@ -23,6 +23,7 @@ import { launch, type Launched, makeGo, type Preserved, type Streams } from "./l
 import type { Limit, RootSource } from "./plan/facts.ts";
 import { needsDetachedRoot } from "./plan/detached_root.ts";
 import { openNamespace } from "./open_namespace.ts";
+import { isIdMapped } from "./plan/id_maps.ts";
 import { mountNamespaceOf } from "./plan/mount_namespace.ts";
 import { plan, unifiedCgroup } from "./plan/plan.ts";
 import type { CompiledFilter } from "./seccomp/compile.ts";
@@ -105,7 +106,7 @@ export async function createContainer(reactor: Reactor, options: CreateOptions):
     throw new Failure("FailedPrecondition", "hooks need the root file system to be mounted on the host");
   }
   using detached = needsDetachedRoot(spec, options.root) ? await openRoot(reactor, options.root) : undefined;
-  using idMapped = hasIdMaps(spec) ? await openIdMaps(reactor, options) : undefined;
+  using idMapped = spec.mounts?.some(isIdMapped) ? await openIdMaps(reactor, options) : undefined;
   // A terminal is the container's own.
   const names = options.streams.console === undefined ? streamNames(options.streams) : undefined;
   const facts = gatherFacts({
@@ -251,14 +252,6 @@ async function hostMountOf(root: RootSource) {
 async function openRoot(reactor: Reactor, root: RootSource) {
   const { openDetachedRoot } = await import("./detached_root.ts");
   return await openDetachedRoot(reactor, root);
-}
-
-/** Whether a mount of the spec has ids mapped. */
-function hasIdMaps({ mounts }: Spec): boolean {
-  return mounts?.some(({ uidMappings, gidMappings, options }) =>
-    (uidMappings?.length ?? 0) > 0 || (gidMappings?.length ?? 0) > 0 ||
-    options?.includes("idmap") || options?.includes("ridmap")
-  ) ?? false;
 }
 
 async function openIdMaps(reactor: Reactor, { spec, bundle }: CreateOptions) {

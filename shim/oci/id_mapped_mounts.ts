@@ -7,11 +7,13 @@
 import { Failure } from "../../api/errors.ts";
 import type { Linux, Mount, Spec } from "../../api/oci/runtime_spec.ts";
 import { constant, flags } from "../../ffi/constants.ts";
-import { Descriptor, openFile } from "../../ffi/descriptor.ts";
+import { Descriptor } from "../../ffi/descriptor.ts";
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { call } from "../../ffi/syscall.ts";
 import { holdUserNamespace } from "./hold_user_namespace.ts";
+import { openNamespace } from "./open_namespace.ts";
+import { hasMappings, isIdMapped } from "./plan/id_maps.ts";
 import { parseMountOptions } from "./plan/mount_options.ts";
 import { sourceKey } from "./plan/user_namespace.ts";
 
@@ -19,12 +21,6 @@ import { sourceKey } from "./plan/user_namespace.ts";
 export interface IdMappedMounts extends Disposable {
   keys: readonly string[];
   mounts: readonly Descriptor[];
-}
-
-/** Whether a mount of the spec has ids mapped. */
-export function isIdMapped({ uidMappings, gidMappings, options }: Mount): boolean {
-  return [uidMappings, gidMappings].some((mappings) => (mappings?.length ?? 0) > 0) ||
-    parseMountOptions(options ?? []).idMap !== "none";
 }
 
 /** The keys of a spec's mounts with ids mapped, in the order of {@link openIdMappedMounts}. */
@@ -59,10 +55,9 @@ export async function openIdMappedMounts(reactor: Reactor, spec: Spec, bundle: s
 
 /** The user namespace of the maps: the mount's own ones, else the container's. */
 async function openMaps(reactor: Reactor, mount: Mount, linux: Linux, does: string): Promise<Descriptor> {
-  const given = (mappings: Mount["uidMappings"]) => mappings !== undefined && mappings.length > 0;
-  const own = given(mount.uidMappings) || given(mount.gidMappings);
+  const own = hasMappings(mount);
   const joined = linux.namespaces?.find(({ type, path }) => type === "user" && path)?.path;
-  if (!own && joined !== undefined) return openNamespace(joined, does);
+  if (!own && joined !== undefined) return openJoined(joined, does);
   const { uidMappings: uids = [], gidMappings: gids = [] } = own ? mount : linux;
   if (uids.length === 0 || gids.length === 0) {
     throw new Failure("InvalidArgument", `${does}: want mappings for users and groups, or a user namespace`);
@@ -70,10 +65,9 @@ async function openMaps(reactor: Reactor, mount: Mount, linux: Linux, does: stri
   return await holdUserNamespace(reactor, { uids, gids });
 }
 
-function openNamespace(path: string, does: string): Descriptor {
+function openJoined(path: string, does: string): Descriptor {
   try {
-    // Whatever lies there, this does not wait for it; only a namespace is good for a mount.
-    return openFile(path, flags("O_RDONLY", "O_NONBLOCK"));
+    return openNamespace(path);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     throw new Failure("InvalidArgument", `${does}: user namespace "${path}": ${errnoText(error.errno)}`, {

@@ -8,7 +8,7 @@ import { constant } from "../../../ffi/constants.ts";
 import { flag, type Program, type Slot, words } from "../../../ffi/program/program.ts";
 import type { Spec } from "../../../api/oci/runtime_spec.ts";
 import type { RootSource } from "./facts.ts";
-import { addOverlay } from "./root.ts";
+import { addOverlay, cloneTree } from "./root.ts";
 import { hasUserNamespace } from "./user_namespace.ts";
 import { addHostPropagation } from "./propagation.ts";
 
@@ -25,7 +25,7 @@ export function addDetachedRoot(program: Program, root: RootSource, namespace: n
   addHostPropagation(program, "MS_SLAVE");
   if (root.kind === "directory") {
     const does = `mount the root file system "${root.path}"`;
-    const mount = cloneOf(program, root.path, does);
+    const mount = cloneTree(program, "detached", root.path, does);
     if (namespace !== undefined) mapIds(program, mount, namespace, does);
     return mount;
   }
@@ -42,20 +42,12 @@ export function addDetachedRoot(program: Program, root: RootSource, namespace: n
 /** Covers the layer with a mount of itself in which ids are mapped: the overlay finds that under the layer's name. */
 function addMappedLayer(program: Program, layer: string, index: number, namespace: number): void {
   const does = `map the ids of the layer "${layer}"`;
-  const mount = cloneOf(program, layer, does, `layer${index}`);
+  const mount = cloneTree(program, `layer${index}`, layer, does);
   mapIds(program, mount, namespace, does);
   const onto = [flag("AT_FDCWD"), layer, flag("MOVE_MOUNT_F_EMPTY_PATH")];
   program.add({ call: "move_mount", args: [mount, "", ...onto], does });
   // Hundreds of them may be more than there are descriptors.
   program.add({ call: "close", args: [mount], does });
-}
-
-function cloneOf(program: Program, path: string, does: string, name = "detached"): Slot {
-  return program.result(name, {
-    call: "open_tree",
-    args: [flag("AT_FDCWD"), path, flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")],
-    does,
-  });
 }
 
 /** mount_setattr(2); struct mount_attr: attr_set, attr_clr, propagation, userns_fd. */

@@ -103,13 +103,15 @@ export function planExec(spec: Spec, process: Process, facts: ExecFacts, executa
   if (inTwo) flags.push("CLONE_NEWPID");
   const root = facts.root === undefined ? undefined : openInitsRoot(program, facts.root);
   if (flags.length === 0) addAliveCheck(program, descriptors.init!);
-  else {program.add({
+  else {
+    program.add({
       call: "setns",
       // A pidfd joins several namespaces at once, and cannot mean another process later (Linux 5.8).
       args: [descriptors.init!, flag(...flags)],
       does: "join the container's namespaces",
       errors: { ESRCH: hasStopped },
-    });}
+    });
+  }
   if (root !== undefined) addChroot(program, root);
   const generation = inTwo ? addSecond(program, descriptors.placements.length) : undefined;
   if (types.has("user")) addNamespaceRoot(program);

@@ -78,7 +78,7 @@ export function addRoot(
   if (given !== undefined) return attachGiven(program, source, given);
   if (source.kind === "directory") {
     const does = `mount the root file system "${source.path}"`;
-    const root = cloneRoot(program, source.path);
+    const root = cloneTree(program, "root", source.path, does);
     change(root);
     program.add({
       call: "move_mount",
@@ -91,10 +91,9 @@ export function addRoot(
   return addOverlay(program, source);
 }
 
-/** A detached mount of a directory, with what is mounted below it. */
-function cloneRoot(program: Program, path: string): Slot {
-  const does = `mount the root file system "${path}"`;
-  return program.result("root", {
+/** A detached mount of a directory, with what is mounted below it; `does` tells what for. */
+export function cloneTree(program: Program, name: string, path: string, does: string): Slot {
+  return program.result(name, {
     call: "open_tree",
     args: [flag("AT_FDCWD"), path, flag("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")],
     does,
