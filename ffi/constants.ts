@@ -50,6 +50,7 @@ export const constants = {
   FUSE_SUPER_MAGIC: 0x65735546,
   AT_FDCWD: -100,
   AT_SYMLINK_NOFOLLOW: 0x100,
+  AT_REMOVEDIR: 0x200,
   AT_EACCESS: 0x200,
   AT_EMPTY_PATH: 0x1000,
   AT_RECURSIVE: 0x8000,
@@ -60,6 +61,8 @@ export const constants = {
   S_IFCHR: 0o020000,
   S_IFBLK: 0o060000,
   S_IFIFO: 0o010000,
+  S_IFDIR: 0o040000,
+  S_IFLNK: 0o120000,
   // fcntl(2)
   F_DUPFD: 0,
   F_DUPFD_CLOEXEC: 1030,

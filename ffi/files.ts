@@ -75,15 +75,14 @@ const number = {
   getdents64: BigInt(numbers.getdents64),
 };
 
-/** unlinkat(2): remove a directory. */
-const AT_REMOVEDIR = 0x200;
+const removeDirectory = flags("AT_REMOVEDIR");
 const noFollow = flags("AT_SYMLINK_NOFOLLOW");
 const closeOnExec = flags("O_CLOEXEC");
 
-/** File type bits of `st_mode` that `constants.ts` does not have. */
-export const S_IFDIR = 0o040000;
-/** File type bits of a symbolic link. */
-export const S_IFLNK = 0o120000;
+/** File type bits of `st_mode`: a directory. */
+export const S_IFDIR = flags("S_IFDIR");
+/** File type bits of `st_mode`: a symbolic link. */
+export const S_IFLNK = flags("S_IFLNK");
 /** lseek(2): next byte that is not in a hole. */
 const SEEK_DATA = 3;
 /** lseek(2): next hole, where the file's end counts as one. */
@@ -177,8 +176,8 @@ export function unlinkAt(dir: number, path: string): void {
 
 /** unlinkat(2) of an empty directory. */
 export function removeDirectoryAt(dir: number, path: string): void {
-  if (library().unlinkat(dir, pathArgument(path), AT_REMOVEDIR) === -1) {
-    again("unlinkat", path, dir, pathArgument(path), AT_REMOVEDIR);
+  if (library().unlinkat(dir, pathArgument(path), removeDirectory) === -1) {
+    again("unlinkat", path, dir, pathArgument(path), removeDirectory);
   }
 }
 

@@ -23,8 +23,7 @@ const failuresMax = 100;
 /** Passes that remove something and come to no end: somebody adds entries meanwhile. */
 const passesMax = 100;
 
-const AT_REMOVEDIR = 0x200;
-const S_IFDIR = 0o040000;
+const removeDirectory = flags("AT_REMOVEDIR");
 
 // linux/fs.h, the same on x86_64 and aarch64.
 const FS_IOC_GETFLAGS = 0x80086601;
@@ -114,7 +113,7 @@ class Removal {
       }
       if (top < 0) throw failureOf("openat2", top, parent, name);
       yield* this.#pass(top);
-      const result = tryUnlink(parent, name, AT_REMOVEDIR, "directory", parent);
+      const result = tryUnlink(parent, name, removeDirectory, "directory", parent);
       if (result === 0 || is(result, "ENOENT")) return;
       if (!is(result, "ENOTEMPTY", "EEXIST")) throw failureOf("unlinkat", result, parent, name);
       if (this.#moved > moved) passes = 0;
@@ -145,7 +144,7 @@ class Removal {
           attempt("close", fd);
           levels.pop();
           const above = levels.at(-1);
-          if (above !== undefined) this.#unlink(above.fd, level.name, AT_REMOVEDIR, "directory");
+          if (above !== undefined) this.#unlink(above.fd, level.name, removeDirectory, "directory");
         }
         if (this.#failures.length >= failuresMax) this.#throwFirst();
       }
@@ -210,7 +209,7 @@ function terminated(name: string): Name {
 function isDirectory(fd: number, name: Name, type: EntryType): boolean {
   if (type !== undefined) return type === "directory";
   const status = statusOf(fd, name);
-  return status !== undefined && (status.mode & flags("S_IFMT")) === S_IFDIR;
+  return status !== undefined && (status.mode & flags("S_IFMT")) === flags("S_IFDIR");
 }
 
 function failureOf(call: string, result: number, fd: number, name: Name): SyscallError {
@@ -257,7 +256,7 @@ function clearFlags(fd: number, name: Name, type: EntryType, kept?: number): boo
   let cleared = fd !== kept && clearFlagsOf(fd);
   const mode = type === undefined ? statusOf(fd, name)?.mode ?? 0 : 0;
   const isPlain = type === "file" || type === "directory" ||
-    [S_IFDIR, flags("S_IFREG")].includes(mode & flags("S_IFMT"));
+    [flags("S_IFDIR"), flags("S_IFREG")].includes(mode & flags("S_IFMT"));
   if (!isPlain) return cleared;
   const how = flags("O_RDONLY", "O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_CLOEXEC");
   const file = attempt("openat", fd, name, how);

@@ -11,9 +11,6 @@ import { openFile, readOnce, writeOnce } from "../../../ffi/descriptor.ts";
 import { isErrno, SyscallError } from "../../../ffi/errno.ts";
 import { call } from "../../../ffi/syscall.ts";
 
-/** Makes unlinkat(2) an rmdir, which aarch64 has no call of its own for. The same on both architectures. */
-const AT_REMOVEDIR = 0x200;
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const chunk = new Uint8Array(65_536);
@@ -64,7 +61,8 @@ export function makeDirectory(path: string): boolean {
 /** Removes one cgroup. Throws {@link SyscallError}, `EBUSY` where it has processes or cgroups in it. */
 export function removeDirectory(path: string): void {
   try {
-    call("unlinkat", flags("AT_FDCWD"), path, AT_REMOVEDIR);
+    // aarch64 has no rmdir(2).
+    call("unlinkat", flags("AT_FDCWD"), path, flags("AT_REMOVEDIR"));
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
     throw error;

@@ -12,9 +12,6 @@ import { attempt } from "../../../ffi/syscall.ts";
 import { readControlIfThere } from "./control_file.ts";
 import { removeEmpty, words } from "./directory.ts";
 
-/** Makes unlinkat(2) an rmdir. The same on both architectures. */
-const AT_REMOVEDIR = 0x200;
-
 /** Undefined where the cgroup is gone. Throws {@link SyscallError}. */
 function open(path: string): DirectoryChain | undefined {
   const fd = attempt("openat", flags("AT_FDCWD"), path, flags("O_RDONLY", "O_DIRECTORY", "O_CLOEXEC"));
@@ -99,7 +96,7 @@ export async function removeSubtree(path: string): Promise<boolean> {
     pending.pop();
     if (pending.length === 0) break;
     chain.leave();
-    const result = attempt("unlinkat", chain.fd, level.name, AT_REMOVEDIR);
+    const result = attempt("unlinkat", chain.fd, level.name, flags("AT_REMOVEDIR"));
     if (result === -errnoNumber("EBUSY") || result === -errnoNumber("ENOTEMPTY")) return false;
     if (result < 0 && result !== -errnoNumber("ENOENT")) throw new SyscallError("unlinkat", -result, path);
   }
