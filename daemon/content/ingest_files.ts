@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import { msOfTimeText, timeText } from "../../api/timestamp.ts";
+import { readTextIfThere, removeIfThere } from "../../ffi/if_there.ts";
 import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { FileLock } from "../leases/file_lock.ts";
@@ -77,7 +78,7 @@ export class IngestFiles implements Disposable {
 
   /** The ref that the bytes were written for; undefined where their writer has not {@link describe}d them. */
   ref(): string | undefined {
-    return readText(`${this.directory}/ref`);
+    return readTextIfThere(`${this.directory}/ref`);
   }
 
   /** As {@link readIngestStatus}; the directory is complete while we have it. */
@@ -151,7 +152,7 @@ export class IngestFiles implements Disposable {
     // The bytes may be in their place already, where a process was killed before it could take away the rest.
     if (!this.hasData()) return false;
     if (size === undefined || size === 0) return true;
-    const total = readText(`${this.directory}/total`);
+    const total = readTextIfThere(`${this.directory}/total`);
     return (total === undefined || Number(total) === size) && this.size() <= size;
   }
 
@@ -261,12 +262,12 @@ function readStatus(directory: string): IngestStatus {
     const { total, started } = unwritten;
     return { offset: size, total, started, updated: Math.max(started, written) };
   }
-  const time = (name: string) => msOfTimeText(readText(`${directory}/${name}`) ?? "");
+  const time = (name: string) => msOfTimeText(readTextIfThere(`${directory}/${name}`) ?? "");
   const started = time("startedat");
   const updated = time("updatedat");
   return {
     offset: size,
-    total: Number(readText(`${directory}/total`) ?? 0),
+    total: Number(readTextIfThere(`${directory}/total`) ?? 0),
     started: Number.isNaN(started) ? written : started,
     updated: Number.isNaN(updated) ? written : Math.max(updated, written),
   };
@@ -289,21 +290,4 @@ export async function discardIngestFiles(ingestDirectory: string, ref: string): 
   ours.removed = true;
   removeTreeSync(directory);
   return true;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

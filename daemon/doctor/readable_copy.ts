@@ -7,6 +7,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
+import { copyIfThere } from "../../ffi/if_there.ts";
 import { migrations, newSchema } from "../metadata/schema.ts";
 
 /** What SQLite's file format begins with (section 1.3 of its description). */
@@ -79,14 +80,4 @@ function readPage(file: Deno.FsFile): Uint8Array {
     if (count === null) break;
   }
   return page;
-}
-
-function copyIfThere(from: string, to: string): boolean {
-  try {
-    Deno.copyFileSync(from, to);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

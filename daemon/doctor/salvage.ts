@@ -4,6 +4,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
+import { removeIfThere } from "../../ffi/if_there.ts";
 import { makeEmptyDatabase, makeReadableCopy } from "./readable_copy.ts";
 
 /** What was saved. */
@@ -110,11 +111,5 @@ function moveIfThere(from: string, to: string): boolean {
 }
 
 function removeWithLog(path: string): void {
-  for (const suffix of ["", "-wal", "-shm"]) {
-    try {
-      Deno.removeSync(path + suffix);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
+  for (const suffix of ["", "-wal", "-shm"]) removeIfThere(path + suffix);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { removeIfThere } from "../../ffi/if_there.ts";
 
 /** How often a taken lock is tried again, at first and at last. */
 const firstPauseMs = 2;
@@ -61,9 +62,7 @@ export class FileLock implements Disposable {
     if (file === undefined) return;
     this.#file = undefined;
     try {
-      if (options.remove === true) Deno.removeSync(this.path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (options.remove === true) removeIfThere(this.path);
     } finally {
       // Closing is not enough: a child that is about to execute something may still have the descriptor.
       file.unlockSync();

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { removeIfThere } from "../../ffi/if_there.ts";
 import type { Activation } from "./activation.ts";
 
 /** The files of all activations below one directory. All calls are synchronous: a record is a few hundred bytes. */
@@ -31,11 +32,7 @@ export class ActivationFiles {
 
   /** Removes a record; one that is gone is no error. */
   remove(id: number): void {
-    try {
-      Deno.removeSync(this.#path(id));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    removeIfThere(this.#path(id));
   }
 
   /** All records by id; undefined for one that cannot be read, and for mount points without a record. */

@@ -5,6 +5,7 @@
  */
 import { serve } from "../../api/ttrpc/server.ts";
 import type { ServiceTable } from "../../api/rpc/definition.ts";
+import { removeIfThere } from "../../ffi/if_there.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { listenStream } from "../../ffi/stream_listener.ts";
 import { StreamSocket } from "../../ffi/stream_socket.ts";
@@ -36,15 +37,7 @@ export async function serveTtrpcUnix(
     // The file is not the listener's, unlike with Deno's own.
     drain: async (signal) => {
       await runningServer(place.path, engine, services).drain(signal);
-      removeSocket(place.path);
+      removeIfThere(place.path);
     },
   };
-}
-
-function removeSocket(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

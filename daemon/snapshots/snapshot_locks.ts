@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure } from "../../api/errors.ts";
+import { removeIfThere } from "../../ffi/if_there.ts";
 import { FileLock } from "../leases/file_lock.ts";
 
 /** Each attempt fails only where a cleaner looks between two neighbouring calls: so many in a row mean something else. */
@@ -65,10 +66,6 @@ export class SnapshotLocks {
 
   /** Removes the lock's file of a snapshot that is gone. */
   forget(id: number): void {
-    try {
-      Deno.removeSync(this.#path(id));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    removeIfThere(this.#path(id));
   }
 }

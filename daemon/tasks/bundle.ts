@@ -6,6 +6,7 @@
  */
 import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
+import { readTextIfThere } from "../../ffi/if_there.ts";
 import { isThere } from "../../ffi/is_there.ts";
 import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { callOnThread } from "../../ffi/syscall.ts";
@@ -81,7 +82,7 @@ export class Bundle {
 
   /** What {@link writeShimPath} noted; undefined where a daemon was killed before that. */
   shimPath(): string | undefined {
-    return readText(`${this.path}/shim-binary-path`);
+    return readTextIfThere(`${this.path}/shim-binary-path`);
   }
 
   /** Notes where the shim listens. */
@@ -96,13 +97,13 @@ export class Bundle {
    * {@link parseEndpoint}.
    */
   endpoint(): ShimEndpoint | undefined {
-    const text = readText(`${this.path}/bootstrap.json`) ?? readText(`${this.path}/address`);
+    const text = readTextIfThere(`${this.path}/bootstrap.json`) ?? readTextIfThere(`${this.path}/address`);
     return text === undefined || text.trim() === "" ? undefined : parseEndpoint(new TextEncoder().encode(text));
   }
 
   /** The process that its shim was started as; undefined where nothing tells. */
   shimProcess(): number | undefined {
-    const pid = Number(readText(`${this.path}/shim.pid`) ?? NaN);
+    const pid = Number(readTextIfThere(`${this.path}/shim.pid`) ?? NaN);
     return Number.isInteger(pid) && pid > 1 ? pid : undefined;
   }
 
@@ -227,13 +228,4 @@ function mappedRootGroup(spec: Uint8Array): number | undefined {
   }
   const mapping = parsed?.linux?.gidMappings?.find(({ containerID }) => (containerID ?? 0) === 0);
   return mapping === undefined ? undefined : mapping.hostID ?? 0;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

@@ -10,6 +10,7 @@
 import { Failure, messageOf } from "../../api/errors.ts";
 import { flags } from "../../ffi/constants.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
+import { removeIfThere } from "../../ffi/if_there.ts";
 import { acceptForParcels, listenForParcels, receiveParcel, sendParcel } from "../../ffi/parcel.ts";
 import type { Reactor, Watch } from "../../ffi/reactor.ts";
 import { after } from "../../ffi/timer.ts";
@@ -241,12 +242,4 @@ export class Deposit implements Disposable {
 function halfOfOpenFiles(): number {
   const [, soft] = /^Max open files +(\d+)/m.exec(Deno.readTextFileSync("/proc/self/limits")) ?? [];
   return Math.floor(Number(soft ?? 1024) / 2);
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { messageOf } from "../../api/errors.ts";
+import { readTextIfThere } from "../../ffi/if_there.ts";
 import type { Logger } from "../log/logger.ts";
 
 /** The name of the file; names with a dot in front are no namespaces. */
@@ -21,14 +22,14 @@ export class MachineLife {
   constructor(directory: string) {
     this.#path = `${directory}/${fileName}`;
     this.#now = currentLife();
-    const noted = readText(this.#path);
+    const noted = readTextIfThere(this.#path);
     this.isNew = noted !== undefined && noted !== this.#now;
   }
 
   /** Notes this one, when what the one before has left is cleaned up. */
   note(log: Logger): void {
     try {
-      if (readText(this.#path) !== this.#now) Deno.writeTextFileSync(this.#path, this.#now, { mode: 0o600 });
+      if (readTextIfThere(this.#path) !== this.#now) Deno.writeTextFileSync(this.#path, this.#now, { mode: 0o600 });
     } catch (error) {
       // Such as a full disk: without the note, tasks are looked at one by one as always.
       log.warn("cannot note the start of the machine", { path: this.#path, reason: messageOf(error) });
@@ -38,18 +39,9 @@ export class MachineLife {
 
 /** The kernel's start, and that of the first process, which is another one in each container. */
 function currentLife(): string {
-  const boot = readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+  const boot = readTextIfThere("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
   // After the name, which may hold anything, the 22nd field is the 20th (proc_pid_stat(5)).
-  const stat = readText("/proc/1/stat") ?? "";
+  const stat = readTextIfThere("/proc/1/stat") ?? "";
   const began = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
   return `${boot} ${began} ${Deno.readLinkSync("/proc/self/ns/pid")}\n`;
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

@@ -10,6 +10,7 @@ import type { Spec } from "../../api/oci/runtime_spec.ts";
 import { flags } from "../../ffi/constants.ts";
 import { Descriptor, openFile } from "../../ffi/descriptor.ts";
 import { isErrno } from "../../ffi/errno.ts";
+import { removeIfThere } from "../../ffi/if_there.ts";
 import { sendDatagram } from "../../ffi/notify_socket.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { unixAddress } from "../../ffi/stream_socket_address.ts";
@@ -53,6 +54,7 @@ export function bindNotifySocket(stateDirectory: string): Descriptor {
     using directory = openFile(notifyDirectory(stateDirectory), flags("O_PATH", "O_DIRECTORY"));
     // Paths of states may be longer than addresses of sockets.
     const path = `/proc/self/fd/${directory.number}/${socketName}`;
+    // A `start` that was killed leaves its socket.
     removeIfThere(path);
     const address = unixAddress(path);
     call("bind", socket.number, address, address.length);
@@ -62,15 +64,6 @@ export function bindNotifySocket(stateDirectory: string): Descriptor {
     throw new Failure("FailedPrecondition", `make the container's notification socket: ${messageOf(cause)}`, { cause });
   } finally {
     call("umask", mask);
-  }
-}
-
-/** A `start` that was killed leaves its socket. */
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -9,6 +9,7 @@ import { SandboxDefinition } from "../../api/gen/runtime/sandbox/v1/sandbox.ts";
 import { GroupDefinition } from "../../api/gen/shim/v1/group.ts";
 import { ServiceTable } from "../../api/rpc/definition.ts";
 import { serve, type TtrpcServer } from "../../api/ttrpc/server.ts";
+import { removeIfThere } from "../../ffi/if_there.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { listenTo } from "../../ffi/signal.ts";
 import type { StreamListener } from "../../ffi/stream_listener.ts";
@@ -161,10 +162,5 @@ async function stop(reactor: Reactor, server: TtrpcServer | undefined, events: E
 }
 
 function removeSocket(path: string): void {
-  if (path === "") return;
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  if (path !== "") removeIfThere(path);
 }

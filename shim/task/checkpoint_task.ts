@@ -5,6 +5,7 @@
  */
 import { Failure, messageOf } from "../../api/errors.ts";
 import type { CheckpointOptions } from "../../api/gen/types/runc/options/oci.ts";
+import { copyIfThere } from "../../ffi/if_there.ts";
 import { removeTreeSync } from "../../ffi/remove_tree.ts";
 import { checkpointArguments } from "./checkpoint_arguments.ts";
 import type { Container } from "./container.ts";
@@ -29,15 +30,5 @@ export async function checkpointTask(container: Container, path: string, options
     throw new Failure("Unknown", text + where, { cause: error });
   } finally {
     if (work === own) removeTreeSync(own);
-  }
-}
-
-function copyIfThere(from: string, to: string): boolean {
-  try {
-    Deno.copyFileSync(from, to);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }

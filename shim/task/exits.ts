@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readTextIfThere } from "../../ffi/if_there.ts";
 
 /** How a process ended. */
 export interface Exit {
@@ -27,13 +28,7 @@ export function recordExit(bundle: string, id: string, pid: number, exit: Exit):
 
 /** The recorded exit of a process; undefined where it has not ended while a shim was there. */
 export function recordedExit(bundle: string, id: string): (Exit & { readonly pid: number }) | undefined {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(`${bundle}/${fileName}`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const text = readTextIfThere(`${bundle}/${fileName}`) ?? "";
   return text.split("\n").filter((line) => line.endsWith("}")).map(parseLine).findLast((line) => line.id === id);
 }
 

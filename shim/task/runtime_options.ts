@@ -5,6 +5,7 @@
  */
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import { Options } from "../../api/gen/types/runc/options/oci.ts";
+import { readTextIfThere } from "../../ffi/if_there.ts";
 
 /** The options as the API has them; zero values stand for what is not set. */
 export type RuntimeOptions = Options;
@@ -34,13 +35,8 @@ export function writeOptions(bundle: string, options: RuntimeOptions): void {
 
 /** The options that a bundle was created with; the defaults where it was not. */
 export function readOptions(bundle: string): RuntimeOptions {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(`${bundle}/${fileName}`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return Options.create();
-    throw error;
-  }
+  const text = readTextIfThere(`${bundle}/${fileName}`);
+  if (text === undefined) return Options.create();
   // Written by writeOptions.
   const fields = Object.entries(JSON.parse(text) as Record<string, string | number | boolean>);
   const camel = fields.map((

@@ -5,6 +5,7 @@
  */
 import { Failure } from "../../api/errors.ts";
 import type { Process } from "../../api/oci/runtime_spec.ts";
+import { readTextIfThere } from "../../ffi/if_there.ts";
 import type { StdioFields } from "../io/stdio_plan.ts";
 
 /** A process that was made. */
@@ -64,14 +65,9 @@ export function hasTaskRecord(bundle: string): boolean {
 
 /** The record. Throws `FailedPrecondition` where there is none, or one of a version that this program does not know. */
 export function readTaskRecord(bundle: string): TaskRecord {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(`${bundle}/${fileName}`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Failure("FailedPrecondition", `"${bundle}" does not tell which processes its container has`, {
-      cause: error,
-    });
+  const text = readTextIfThere(`${bundle}/${fileName}`);
+  if (text === undefined) {
+    throw new Failure("FailedPrecondition", `"${bundle}" does not tell which processes its container has`);
   }
   // Written by this module alone, but maybe by another version of it.
   const record = JSON.parse(text) as Omit<TaskRecord, "version"> & { version: number };

@@ -8,6 +8,7 @@
  */
 import { Failure, messageOf } from "../../../api/errors.ts";
 import type { IntelRdt } from "../../../api/oci/runtime_spec.ts";
+import { readTextIfThere } from "../../../ffi/if_there.ts";
 import type { Resctrl } from "./host.ts";
 import { firstDifference, wantedSchemata } from "./schemata.ts";
 
@@ -80,12 +81,7 @@ function requireHost(rdt: IntelRdt, host: Resctrl | undefined): asserts host is 
 
 /** Contents of the class's `schemata`; undefined where there is no such class. */
 function readSchemata(directory: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(`${directory}/schemata`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  return readTextIfThere(`${directory}/schemata`);
 }
 
 /**
@@ -158,12 +154,7 @@ export function undoGroup({ record, shared }: PlannedGroup): void {
 }
 
 function isInUse(directory: string): boolean {
-  try {
-    return Deno.readTextFileSync(`${directory}/tasks`).trim() !== "";
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  return (readTextIfThere(`${directory}/tasks`) ?? "").trim() !== "";
 }
 
 /** The kernel removes a group with its files by rmdir(2). */
