@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { barge, execute, type ExecuteOptions, type Finished, Running, succeed, systemTest } from "./command.ts";
 import { makeRootfs } from "./bundle.ts";
+import { debianSource } from "./debian_source.ts";
 import { tarOf, writeLayout } from "./registry.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
 
@@ -87,13 +88,13 @@ export async function debianArchive(): Promise<string | undefined> {
   const archive = `${cache}/debian-minbase.tar`;
   if (await Deno.stat(archive).then(() => true, () => false)) return archive;
   await Deno.mkdir(cache, { recursive: true });
-  const format = "$(SITE) $(CODENAME)";
-  const { stdout } = await execute(["apt-get", "indextargets", "--format", format, "Created-By: Packages"]);
-  const [mirror, suite] = stdout.split("\n")[0]!.split(" ");
-  if (!mirror || !suite) return undefined;
+  const source = await debianSource();
+  if (source === undefined) return undefined;
   const tree = await Deno.makeTempDir({ dir: cache, prefix: "debootstrap" });
   try {
-    const made = await execute(["debootstrap", "--variant=minbase", suite, tree, mirror], { timeoutMs: 300_000 });
+    const made = await execute(["debootstrap", "--variant=minbase", source.suite, tree, source.mirror], {
+      timeoutMs: 300_000,
+    });
     if (made.code !== 0) return undefined;
     const temporary = `${archive}.${Deno.pid}`;
     await succeed(["tar", "-C", tree, "--sort=name", "--numeric-owner", "--xattrs", "-cf", temporary, "."]);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { libraryOf } from "../tools/install/builds.ts";
 import { installForTests, launcherBelow } from "./install_for_tests.ts";
 
 async function installForThisFile(): Promise<string> {
@@ -22,7 +23,7 @@ async function installForThisFile(): Promise<string> {
 export const launcher: string = Deno.env.get("BARGE_TESTED") ?? await installForThisFile();
 
 /** The copy of Deno that it starts. */
-export const installedDeno: string = `${Deno.realPathSync(launcher).slice(0, -"/bin/barge".length)}/lib/barge/deno`;
+export const installedDeno: string = `${libraryOf(launcher)}/deno`;
 
 /** Puts links to a launcher, by default the tested one, into a directory, which a daemon then finds its shims in. */
 export async function linkShims(

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { libraryOf } from "./install/builds.ts";
 import { install } from "./install/install.ts";
 import { foldLogs } from "./install/warm.ts";
 
@@ -38,7 +39,7 @@ async function main(args: readonly string[]): Promise<void> {
     const check = await new Deno.Command(launcher, { args, stdout: "null", stdin: "null" }).output();
     if (!check.success) throw new Error(`${launcher} was installed, but "${launcher} ${args.join(" ")}" fails`);
   }
-  foldLogs(`${Deno.realPathSync(launcher).slice(0, -"/bin/barge".length)}/lib/barge/cache`);
+  foldLogs(`${libraryOf(launcher)}/cache`);
   console.log(`${launcher}: launcher of the bundled program, with its own copy of Deno ${Deno.version.deno}`);
   console.log(`${unit}: the daemon's systemd unit`);
   for (const link of links) console.log(`${link}: link to barge`);

@@ -5,6 +5,7 @@
  * @module
  */
 import { execute, succeed } from "../command.ts";
+import { wantDebianSource } from "../debian_source.ts";
 import { missingPeers } from "../peers.ts";
 import {
   earlyModules,
@@ -145,10 +146,7 @@ async function makeFirstFiles(work: string, version: string): Promise<void> {
 /** Debian with the packages and files of the recipe, as an ext4 file system. */
 async function makeRoot(work: string, version: string): Promise<void> {
   const tree = `${work}/root`;
-  const format = "$(SITE) $(CODENAME)";
-  const targets = await succeed(["apt-get", "indextargets", "--format", format, "Created-By: Packages"]);
-  const [mirror, suite] = targets.split("\n")[0]!.split(" ");
-  if (!mirror || !suite) throw new Error("apt knows no mirror of Debian");
+  const { mirror, suite } = await wantDebianSource();
   const include = `--include=${packages.join(",")}`;
   await succeed(["debootstrap", "--variant=minbase", include, suite, tree, mirror], { timeoutMs: buildMsMax });
   for (const directory of leftOutDirectories) await Deno.remove(`${tree}/${directory}`, { recursive: true });

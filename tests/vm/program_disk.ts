@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { libraryOf } from "../../tools/install/builds.ts";
 import { install } from "../../tools/install/install.ts";
 import { sourceRoot, succeed } from "../command.ts";
 
@@ -33,8 +34,7 @@ export async function makeProgramDisk(path: string, work: string): Promise<void>
   // No other name: containerd, ctr and runc are the stock ones.
   await Deno.symlink("barge", `${tree}/usr/local/bin/containerd-shim-ts-v2`);
   // The image has it, and its agent links it there.
-  const launcher = await Deno.realPath(`${tree}/usr/local/bin/barge`);
-  await Deno.remove(`${launcher.slice(0, -"/bin/barge".length)}/lib/barge/deno`);
+  await Deno.remove(`${libraryOf(`${tree}/usr/local/bin/barge`)}/deno`);
   const cache = await denoCache();
   await Deno.mkdir(`${tree}${denoDirectory}`, { recursive: true });
   const registries = [...Deno.readDirSync(`${cache}/npm`)].map(({ name }) => name);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { wantDebianSource } from "../../tests/debian_source.ts";
 
 /** What the README presumes: Node with its `npx`, and certificates by which npm's registry is known. */
 const packages = ["npm", "ca-certificates"];
@@ -28,18 +29,9 @@ async function run(words: readonly string[], options: { cwd?: string } = {}): Pr
   return decoder.decode(stdout);
 }
 
-/** The mirror and the release that this host's own packages come from. */
-async function debianSource(): Promise<{ mirror: string; suite: string }> {
-  const format = "$(SITE) $(CODENAME)";
-  const targets = await run(["apt-get", "indextargets", "--format", format, "Created-By: Packages"]);
-  const [mirror, suite] = targets.split("\n")[0]?.split(" ") ?? [];
-  if (!mirror || !suite) throw new Error("apt-get knows no mirror of Debian");
-  return { mirror, suite };
-}
-
 /** Fills an empty directory. Throws with the last lines of what has failed. */
 export async function makeRoot(tree: string, directory: string): Promise<void> {
-  const { mirror, suite } = await debianSource();
+  const { mirror, suite } = await wantDebianSource();
   await run(["debootstrap", "--variant=minbase", suite, directory, mirror]);
   // It is the machine's root, which other users enter as well.
   await Deno.chmod(directory, 0o755);

@@ -15,6 +15,11 @@ export function buildName(files: ReadonlyMap<string, Uint8Array>): string {
   return hash.digest("hex").slice(0, 12);
 }
 
+/** The directory of the modules, and of the copy of Deno, that a launcher starts. Throws where there is no such launcher. */
+export function libraryOf(launcher: string): string {
+  return `${Deno.realPathSync(launcher).slice(0, -"/bin/barge".length)}/lib/barge`;
+}
+
 /** Names of builds that are not whole yet begin so. */
 export const attemptPrefix = ".fresh-";
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { needing } from "../../tests/peers.ts";
 import { compileArgs, explain } from "../compile.ts";
 import { parseInstallArgs } from "../install.ts";
+import { libraryOf } from "./builds.ts";
 import { workersOf } from "./bundle.ts";
 import { install } from "./install.ts";
 import { linkNames } from "./links.ts";
@@ -86,7 +87,7 @@ Deno.test("install() puts a tree below the prefix that runs wherever and by whom
       assert.ok((await Deno.readTextFile(unit)).includes(`ExecStart="${prefix}/bin/barge" daemon\n`));
     });
     await t.step("with the workers beside main.js, and those of tests left out", () => {
-      const library = `${Deno.realPathSync(launcher).slice(0, -"/bin/barge".length)}/lib/barge`;
+      const library = libraryOf(launcher);
       assert.ok(Deno.statSync(`${library}/layer_worker_main.js`).isFile);
       assert.throws(() => Deno.statSync(`${library}/answer_times_worker_main.js`), Deno.errors.NotFound);
     });
