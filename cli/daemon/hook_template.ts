@@ -5,10 +5,14 @@
  */
 import { Failure } from "../../api/errors.ts";
 
-/** What a template may call: the name, how many texts it takes, and what it gives. */
-export type HookFunctions = Readonly<
-  Record<string, { readonly takes: number; readonly give: (...texts: string[]) => string }>
->;
+/** What a template may call: how many texts it takes, and what it gives. */
+export interface HookFunction {
+  readonly takes: number;
+  readonly give: (...texts: string[]) => string;
+}
+
+/** By name. */
+export type HookFunctions = Readonly<Record<string, HookFunction>>;
 
 const token = /\s*(?:(\|)|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|([A-Za-z_]\w*)(?=[\s|]|$)|(\S+))/gy;
 
@@ -60,24 +64,28 @@ function evaluate(inner: string, text: string, functions: HookFunctions): string
       result = first.value;
       continue;
     }
-    const called = Object.hasOwn(functions, first.value) ? functions[first.value] : undefined;
-    if (called === undefined) {
-      const known = Object.keys(functions).join(", ");
-      throw refuse(text, `function "${first.value}" not defined: there are ${known}`);
-    }
-    const given = rest.map(({ kind, value }) => kind === "text" ? value : call(value, [], text, functions));
-    result = call(first.value, result === undefined ? given : [...given, result], text, functions);
+    const called = functionOf(first.value, text, functions);
+    const given = rest.map(({ kind, value }) =>
+      kind === "text" ? value : call(functionOf(value, text, functions), value, [], text)
+    );
+    result = call(called, first.value, result === undefined ? given : [...given, result], text);
   }
   return result ?? "";
 }
 
-function call(name: string, given: readonly string[], text: string, functions: HookFunctions): string {
-  const called = Object.hasOwn(functions, name) ? functions[name] : undefined;
-  if (called === undefined) throw refuse(text, `function "${name}" not defined`);
-  if (given.length !== called.takes) {
-    throw refuse(text, `wrong number of args for ${name}: want ${called.takes} got ${given.length}`);
+function functionOf(name: string, text: string, functions: HookFunctions): HookFunction {
+  const found = Object.hasOwn(functions, name) ? functions[name] : undefined;
+  if (found === undefined) {
+    throw refuse(text, `function "${name}" not defined: there are ${Object.keys(functions).join(", ")}`);
   }
-  return called.give(...given);
+  return found;
+}
+
+function call({ takes, give }: HookFunction, name: string, given: readonly string[], text: string): string {
+  if (given.length !== takes) {
+    throw refuse(text, `wrong number of args for ${name}: want ${takes} got ${given.length}`);
+  }
+  return give(...given);
 }
 
 interface Word {
