@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { concatBytes } from "../bytes.ts";
 import {
   ConnectionError,
   defaultFrameMax,
@@ -110,17 +111,7 @@ export class HeaderBlocks {
     begun.parts.push(buffer.slice(from, to));
     if (!(flags & frameFlags.endHeaders)) return undefined;
     this.#begun = undefined;
-    const fields = this.decoder.decode(concatenated(begun.parts, begun.bytes));
+    const fields = this.decoder.decode(concatBytes(begun.parts));
     return { stream: begun.stream, end: begun.end, fields };
   }
-}
-
-function concatenated(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

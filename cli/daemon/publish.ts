@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { concatBytes } from "../../api/bytes.ts";
 import { Failure, messageOf } from "../../api/errors.ts";
 import { Any } from "../../api/gen/google/protobuf/any.ts";
 import { EventsDefinition } from "../../api/gen/services/events/v1/events.ts";
@@ -59,14 +60,8 @@ async function readEvent(): Promise<Any> {
     }
     pieces.push(piece);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
   try {
-    return Any.decode(bytes);
+    return Any.decode(concatBytes(pieces));
   } catch (error) {
     const message = `publish: standard input holds no google.protobuf.Any: ${messageOf(error)}`;
     throw new Failure("InvalidArgument", message, { cause: error });

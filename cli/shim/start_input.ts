@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { concatBytes } from "../../api/bytes.ts";
 import { Failure } from "../../api/errors.ts";
 import { parseStartInput } from "./parse_start_input.ts";
 import type { FlagValues } from "../flags.ts";
@@ -63,11 +64,5 @@ function readAll(): Uint8Array {
     if (length > inputBytesMax) throw new Failure("InvalidArgument", "more than 10 MiB on standard input");
     chunks.push(chunk.subarray(0, count));
   }
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
+  return concatBytes(chunks);
 }

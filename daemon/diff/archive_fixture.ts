@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { concatBytes } from "../../api/bytes.ts";
 import { blockSize } from "./tar_header.ts";
 
 /** An entry for {@link archive}; all but the name have the defaults of an empty file. */
@@ -33,13 +34,7 @@ const encoder = new TextEncoder();
 
 /** All the parts one after another. */
 export function concat(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return concatBytes(parts);
 }
 
 /** The bytes with zeros up to the next block. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { concatBytes } from "../../api/bytes.ts";
 import { Failure } from "../../api/errors.ts";
 import { encodePath } from "../../ffi/path.ts";
 import { blockSize } from "./tar_header.ts";
@@ -85,7 +86,7 @@ export function headerBytes(header: EntryHeader): Uint8Array<ArrayBuffer> {
     return mainBlock(header, split.name, linkName, split.prefix);
   }
   const block = mainBlock(header, name, linkName);
-  return records.size === 0 ? block : concat(extended(name, records), block);
+  return records.size === 0 ? block : concatBytes([extended(name, records), block]);
 }
 
 function fits(width: number, value: number): boolean {
@@ -156,7 +157,7 @@ function finished(block: Uint8Array<ArrayBuffer>, typeFlag: number): Uint8Array<
 }
 
 function extended(name: Uint8Array, records: ReadonlyMap<string, Uint8Array>): Uint8Array<ArrayBuffer> {
-  const body = concat(...[...records].sort(([a], [b]) => a < b ? -1 : 1).map(([key, value]) => record(key, value)));
+  const body = concatBytes([...records].sort(([a], [b]) => a < b ? -1 : 1).map(([key, value]) => record(key, value)));
   const block = new Uint8Array(blockSize);
   const ascii = extendedName(name).filter((byte) => byte < 0x80).subarray(0, nameBytes);
   let end = ascii.length;
@@ -165,14 +166,18 @@ function extended(name: Uint8Array, records: ReadonlyMap<string, Uint8Array>): U
   for (const at of [100, 108, 116]) putOctal(block, at, 8, 0);
   putOctal(block, 124, 12, body.length);
   putOctal(block, 136, 12, 0);
-  return concat(finished(block, extendedHeader), body, new Uint8Array(paddingBytes(body.length)));
+  return concatBytes([finished(block, extendedHeader), body, new Uint8Array(paddingBytes(body.length))]);
 }
 
 /** `dir/PaxHeaders.0/file`, where a directory's file part is empty. */
 function extendedName(name: Uint8Array): Uint8Array<ArrayBuffer> {
   const cut = name.lastIndexOf(0x2f) + 1;
   const file = name.subarray(cut);
-  return concat(name.subarray(0, cut), encoder.encode(file.length > 0 ? "PaxHeaders.0/" : "PaxHeaders.0"), file);
+  return concatBytes([
+    name.subarray(0, cut),
+    encoder.encode(file.length > 0 ? "PaxHeaders.0/" : "PaxHeaders.0"),
+    file,
+  ]);
 }
 
 /** `LENGTH KEY=VALUE\n`, where the length counts its own digits. */
@@ -181,15 +186,5 @@ function record(key: string, value: Uint8Array): Uint8Array<ArrayBuffer> {
   const rest = head.length + value.length + 1;
   let length = rest + String(rest).length;
   if (String(length).length !== String(rest).length) length = rest + String(length).length;
-  return concat(encoder.encode(String(length)), head, value, encoder.encode("\n"));
-}
-
-function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return concatBytes([encoder.encode(String(length)), head, value, encoder.encode("\n")]);
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { concatBytes } from "../../api/bytes.ts";
 import type { Digest } from "../../api/digest.ts";
 import { Failure } from "../../api/errors.ts";
 import { type Descriptor, type ImageConfig, mediaTypes } from "../../api/oci/image_spec.ts";
@@ -81,14 +82,7 @@ function tar(list: readonly Entry[]): Uint8Array<ArrayBuffer> {
     padded.set(contents);
     return [tarHeader(path, mode, contents.length), padded];
   });
-  const size = blocks.reduce((sum, block) => sum + block.length, 0);
-  const archive = new Uint8Array(size + 2 * blockBytes);
-  let offset = 0;
-  for (const block of blocks) {
-    archive.set(block, offset);
-    offset += block.length;
-  }
-  return archive;
+  return concatBytes([...blocks, new Uint8Array(2 * blockBytes)]);
 }
 
 function tarHeader(path: string, mode: number, size: number): Uint8Array {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { concatBytes } from "../../api/bytes.ts";
 import { Failure } from "../../api/errors.ts";
 import { isOwnShim } from "./own_link.ts";
 import type { Grouping } from "../../shim/server/start_shim.ts";
@@ -170,11 +171,5 @@ async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> 
     chunks.push(chunk);
   }
   if (length > outputBytesMax) throw new Failure("ResourceExhausted", `shim wrote ${length} bytes`);
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
+  return concatBytes(chunks);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { concatBytes } from "../../api/bytes.ts";
 import { connect } from "../../api/grpc/client.ts";
 import {
   ConnectionError,
@@ -20,7 +21,7 @@ import type { Connection } from "../../api/rpc/connection.ts";
 import { downRequest, EchoDefinition } from "./echo.ts";
 import { EchoServer } from "./echo_server.ts";
 import { prefixed } from "./raw_client.ts";
-import { joined, mutated, noise, oneOf, type Random, randomOf, validSession } from "./sessions.ts";
+import { mutated, noise, oneOf, type Random, randomOf, validSession } from "./sessions.ts";
 
 const seed = Number(Deno.env.get("BARGE_FUZZ_SEED") ?? Date.now() % 2 ** 32) >>> 0;
 const hello = new TextEncoder().encode("hello");
@@ -73,7 +74,7 @@ async function readToEnd(socket: Deno.UnixConn, what: string): Promise<boolean> 
 
 /** One bad client from its connection to its end. Fails where the server does not end it in time. */
 async function badClient(path: string, random: Random, what: string): Promise<void> {
-  const bytes = joined(mutated(validSession(random), random));
+  const bytes = concatBytes(mutated(validSession(random), random));
   const leaving: Leaving = oneOf(random, ["vanish", "vanish", "halfClose", "halfClose", "poison"]);
   const socket = await Deno.connect({ transport: "unix", path });
   const ended = readToEnd(socket, what);
@@ -174,7 +175,7 @@ function socketThatSays(bytes: Uint8Array): Connection {
 Deno.test(`connect() ends every call, whatever a server answers (seed ${seed})`, async () => {
   const random = randomOf(seed);
   for (let round = 0; round < 500; round++) {
-    const says = joined(mutated(validAnswers(random), random));
+    const says = concatBytes(mutated(validAnswers(random), random));
     using channel = connect({ open: () => Promise.resolve(socketThatSays(says)), messageBytesMax: 1 << 16 });
     const client = channel.client(EchoDefinition);
     const both = client.both(async function* () {

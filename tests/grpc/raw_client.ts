@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { concatBytes } from "../../api/bytes.ts";
 import { frame, frameFlags, frameTypes, preface, settingsFrame, uint32At } from "../../api/grpc/frames.ts";
 import { HeaderDecoder } from "../../api/grpc/hpack/decoder.ts";
 import { encodeHeaders } from "../../api/grpc/hpack/encoder.ts";
@@ -86,12 +87,7 @@ export class RawClient implements Disposable {
 
   /** Writes these bytes. A server that has gone is no error: the test looks at what it said before. */
   async send(...parts: readonly Uint8Array[]): Promise<void> {
-    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
+    const bytes = concatBytes(parts);
     try {
       for (let done = 0; done < bytes.length;) done += await this.socket.write(bytes.subarray(done));
     } catch (error) {

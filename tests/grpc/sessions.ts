@@ -40,17 +40,6 @@ export function noise(random: Random, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => random(256));
 }
 
-/** Bytes one after another. */
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
 const methods = ["Unary", "Fail", "Hang", "Metadata", "Down", "Up", "Both"] as const;
 const { endStream, endHeaders, padded, priority } = frameFlags;
 

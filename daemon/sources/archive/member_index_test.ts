@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { concatBytes } from "../../../api/bytes.ts";
 import { Failure } from "../../../api/errors.ts";
 import { indexMembers, type MemberIndex } from "./member_index.ts";
 
@@ -46,14 +47,7 @@ function pax(records: Record<string, string>): Uint8Array[] {
 }
 
 function archive(...blocks: Uint8Array[][]): Uint8Array {
-  const all = [...blocks.flat(), new Uint8Array(1024)];
-  const whole = new Uint8Array(all.reduce((total, block) => total + block.length, 0));
-  let at = 0;
-  for (const block of all) {
-    whole.set(block, at);
-    at += block.length;
-  }
-  return whole;
+  return concatBytes([...blocks.flat(), new Uint8Array(1024)]);
 }
 
 function index(bytes: Uint8Array): MemberIndex {

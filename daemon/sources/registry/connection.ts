@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { concatBytes } from "../../../api/bytes.ts";
 import { Failure, messageOf } from "../../../api/errors.ts";
 import { type Certificates, readCertificates } from "./certificates.ts";
 import { hostWithoutPort, isLoopback, shownUrl } from "./endpoint.ts";
@@ -112,13 +113,7 @@ export class Exchange implements Disposable {
       }
       pieces.push(piece);
     }
-    const whole = new Uint8Array(length);
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
+    return concatBytes(pieces);
   }
 
   [Symbol.dispose](): void {
