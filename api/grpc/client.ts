@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { pause } from "../abort.ts";
 import { Failure, messageOf } from "../errors.ts";
 import type { Connection } from "../rpc/connection.ts";
 import type { CallOptions, ClientOf, MethodDefinition, ServiceDefinition } from "../rpc/definition.ts";
@@ -139,7 +140,8 @@ class Channel implements GrpcChannel, CallHost {
 
   async #open(): Promise<Http2Connection> {
     const { signal } = this.#closing;
-    await sleep(this.#notBefore - performance.now(), signal);
+    const waitMs = this.#notBefore - performance.now();
+    if (waitMs > 0) await pause(waitMs, signal);
     signal.throwIfAborted();
     let socket: Connection;
     try {
@@ -198,16 +200,6 @@ class Channel implements GrpcChannel, CallHost {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-/** Waits, at most until the signal is aborted. */
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }
 
 /** The socket, if it opens in time. One that opens later is closed. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure, messageOf } from "../../api/errors.ts";
 import { eventKinds } from "../services/event_kinds.ts";
 import { announce, type Collector, type Publisher } from "../services/parts.ts";
@@ -115,14 +116,7 @@ export class GarbageCollector implements Collector {
   async collect(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#asked ??= this.#runNext();
-    const aborted = Promise.withResolvers<never>();
-    const onAbort = () => aborted.reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    try {
-      await Promise.race([this.#asked, aborted.promise]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    await untilAborted(this.#asked, signal);
   }
 
   /** A run after the one that runs now. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { pause } from "../../api/abort.ts";
 import { removeIfThere } from "../../ffi/if_there.ts";
 
 /** How often a taken lock is tried again, at first and at last. */
@@ -87,16 +88,3 @@ function isStillAt(file: Deno.FsFile, path: string): boolean {
 }
 
 /** Waits, but no longer than until the signal. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, milliseconds);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-}

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure, isFailure, messageOf } from "../../api/errors.ts";
 import { wallTimeMs } from "../../ffi/wall_clock.ts";
 import { JobWorker, workerUrl } from "../diff/job_worker.ts";
@@ -259,7 +260,7 @@ export class MountManager implements Disposable, AsyncDisposable {
   }
 
   async #alone<T>(key: string, signal: AbortSignal, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    for (let other; (other = this.#busy.get(key)) !== undefined;) await race(other, signal);
+    for (let other; (other = this.#busy.get(key)) !== undefined;) await untilAborted(other, signal);
     signal.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy.set(key, promise);
@@ -290,17 +291,6 @@ export class MountManager implements Disposable, AsyncDisposable {
   /** Ends the threads. What is mounted stays. */
   [Symbol.dispose](): void {
     this.#workers[Symbol.dispose]();
-  }
-}
-
-async function race(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }
 

@@ -3,10 +3,10 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure } from "../../api/errors.ts";
 import type { Reactor } from "../../ffi/reactor.ts";
 import { within } from "../../ffi/timer.ts";
-import { abortable } from "./task.ts";
 
 /** How long who asks for a task waits until it is made. */
 const waitMsMax = 10_000;
@@ -38,6 +38,6 @@ export class Creations {
   /** Resolves at once where nothing is being made by that key, else when it was, or after 10 s. Throws the signal's reason. */
   async whenMade(key: string, signal: AbortSignal): Promise<void> {
     const coming = this.#underWay.get(key);
-    if (coming !== undefined) await abortable(within(this.reactor, coming, waitMsMax), signal);
+    if (coming !== undefined) await untilAborted(within(this.reactor, coming, waitMsMax), signal);
   }
 }

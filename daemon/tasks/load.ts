@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sleep } from "../../api/abort.ts";
 import { isFailure, messageOf } from "../../api/errors.ts";
 import { Status } from "../../api/gen/types/task/task.ts";
 import type { EventExchange } from "../events/exchange.ts";
@@ -153,7 +154,7 @@ function noteProcess(bundle: Bundle, { channel }: Task): void {
 
 /** Tells the exit of a process that ended without a daemon, unless its shim does. */
 async function retell(task: Task, exit: TaskExit, events: EventExchange, signal: AbortSignal): Promise<void> {
-  await pause(retellMs, signal);
+  await sleep(retellMs, signal);
   if (signal.aborted || task.exitTold || task.ending || task.lost) return;
   const { pid, exitStatus, exitedAt } = exit;
   // That it was told is noted by whoever listens for all exits.
@@ -163,19 +164,6 @@ async function retell(task: Task, exit: TaskExit, events: EventExchange, signal:
 async function whenHeard(events: EventExchange, signal: AbortSignal, tell: () => void): Promise<void> {
   const until = performance.now() + listenerMsMax;
   // One listener is the daemon's own.
-  while (events.subscribers <= 1 && performance.now() < until && !signal.aborted) await pause(listenerPollMs, signal);
+  while (events.subscribers <= 1 && performance.now() < until && !signal.aborted) await sleep(listenerPollMs, signal);
   if (!signal.aborted) tell();
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done);
-  });
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { sleep } from "../../api/abort.ts";
 import { isFailure, messageOf } from "../../api/errors.ts";
 import type { Container, ContainersDefinition } from "../../api/gen/services/containers/v1/containers.ts";
 import type { NamespacesDefinition } from "../../api/gen/services/namespaces/v1/namespace.ts";
@@ -54,7 +55,7 @@ export class RestartMonitor implements AsyncDisposable {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      await pause(this.#options.intervalMs, signal);
+      await sleep(this.#options.intervalMs, signal);
       if (signal.aborted) return;
       try {
         await this.look();
@@ -171,17 +172,4 @@ async function start(
   const request = { ...CreateTaskRequest.create(), containerId: id, rootfs, stdout: log, stderr: log };
   await clients.tasks.create(request, { signal });
   await clients.tasks.start({ containerId: id, execId: "" }, { signal });
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done);
-  });
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure, messageOf } from "../../api/errors.ts";
 import { buildVersion } from "../../api/version.ts";
 import { flags } from "../../ffi/constants.ts";
@@ -14,7 +15,6 @@ import type { Child } from "../../ffi/program/spawn.ts";
 import type { Reactor, Watch } from "../../ffi/reactor.ts";
 import { parseSpare, type SpareMessage, spareText, type SpareWork } from "../../shim/server/spare_message.ts";
 import { beginServer, type ServerCommand } from "../../shim/server/spawn_server.ts";
-import { abortable } from "./task.ts";
 
 /** From the start to its first word: Deno starts within 50 ms, on a host that is out of memory or disk later. */
 const startMsMax = 30_000;
@@ -123,7 +123,7 @@ export class SpareShim {
    */
   async serve(work: SpareWork, listener: number, signal: AbortSignal): Promise<void> {
     try {
-      await abortable(this.#ready, signal);
+      await untilAborted(this.#ready, signal);
       this.#answer = Promise.withResolvers();
       // The number of a closed socket may be another one's by now.
       if (!this.#socket.isOpen || !sendParcel(this.#socket.number, spareText({ says: "serve", work }), [listener])) {

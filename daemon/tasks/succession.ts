@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure, messageOf } from "../../api/errors.ts";
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
 import { GroupDefinition } from "../../api/gen/shim/v1/group.ts";
@@ -17,7 +18,7 @@ import type { StartedShim } from "./own_shims.ts";
 import { isGone, type ShimChannel } from "./shim_channel.ts";
 import type { ShimChannels } from "./shim_channels.ts";
 import { lingers } from "./shim_program.ts";
-import { abortable, type Task } from "./task.ts";
+import type { Task } from "./task.ts";
 import { isThere } from "../../ffi/is_there.ts";
 
 /** What {@link Succession} needs. */
@@ -163,7 +164,7 @@ export class Succession {
       const { shimPid } = await channel.client.connect({ id }, { signal, timeoutMs: adoptMsMax });
       channel.noteProcess(shimPid);
       // Whoever leaves nothing could not say either which of the dead one's descriptors stand in somebody's way.
-      if (!await abortable(this.leave(channel), signal)) deposit.release(namespace, id);
+      if (!await untilAborted(this.leave(channel), signal)) deposit.release(namespace, id);
       const request = { id, bundle: bundle.path, socket: deposit.open(), told };
       const { pid } = await channel.clientOf(GroupDefinition).adopt(request, { signal, timeoutMs: adoptMsMax });
       task.pid = pid;

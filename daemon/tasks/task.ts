@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure, isFailure } from "../../api/errors.ts";
 import type { DeleteResponse } from "../../api/gen/runtime/task/v3/shim.ts";
 import { wireTime } from "../../api/timestamp.ts";
@@ -124,7 +125,7 @@ export class Task {
   async cleaned(signal: AbortSignal): Promise<TaskExit> {
     const late = AbortSignal.timeout(cleanedMsMax);
     try {
-      return await abortable(this.#cleaned.promise, AbortSignal.any([signal, late]));
+      return await untilAborted(this.#cleaned.promise, AbortSignal.any([signal, late]));
     } catch (error) {
       if (signal.aborted || !late.aborted) throw error;
       const text = `the shim of task ${this.id} was killed, and has not ended within ${cleanedMsMax / 1000} s`;
@@ -140,7 +141,7 @@ export class Task {
 
   /** Waits until it is known what becomes of a task whose shim was lost. Throws the signal's reason. */
   async settled(signal: AbortSignal): Promise<void> {
-    while (this.#settling !== undefined) await abortable(this.#settling.promise, signal);
+    while (this.#settling !== undefined) await untilAborted(this.#settling.promise, signal);
   }
 
   /** The container's namespace. */
@@ -241,17 +242,4 @@ export class Task {
 /** In containerd's words. */
 export function taskNotFound(id: string, cause?: unknown): Failure {
   return new Failure("NotFound", `task ${id} not found`, cause === undefined ? {} : { cause });
-}
-
-/** The promise's result, unless the signal is aborted before. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure } from "../../api/errors.ts";
 import type {
   CreateSandboxRequest,
@@ -108,15 +109,8 @@ export class SandboxService implements ServiceOf<typeof SandboxDefinition> {
 
   async waitSandbox({ sandboxId }: WaitSandboxRequest, { signal }: CallContext): Promise<WaitSandboxResponse> {
     const sandbox = this.#get(sandboxId);
-    const { promise, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      await Promise.race([sandbox.stopped.promise, promise]);
-      return { exitStatus: 0, exitedAt: wireTime(sandbox.stoppedAt) };
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    await untilAborted(sandbox.stopped.promise, signal);
+    return { exitStatus: 0, exitedAt: wireTime(sandbox.stoppedAt) };
   }
 
   // deno-lint-ignore require-await -- as above

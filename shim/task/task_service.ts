@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../api/abort.ts";
 import { Failure } from "../../api/errors.ts";
 import { TaskCreate } from "../../api/gen/events/task.ts";
 import type { Any } from "../../api/gen/google/protobuf/any.ts";
@@ -171,15 +172,8 @@ export class TaskService implements ServiceOf<typeof TaskDefinition> {
 
   async wait({ id, execId }: WaitRequest, { signal }: CallContext): Promise<WaitResponse> {
     const { exited } = this.#container(id).process(execId);
-    const { promise, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      const { status, at } = await Promise.race([exited, promise]);
-      return { exitStatus: status, exitedAt: wireTime(at) };
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    const { status, at } = await untilAborted(exited, signal);
+    return { exitStatus: status, exitedAt: wireTime(at) };
   }
 
   async stats({ id }: StatsRequest): Promise<StatsResponse> {

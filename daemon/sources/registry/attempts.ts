@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "../../../api/errors.ts";
+import { pause } from "../../../api/abort.ts";
 import { type Exchange, LostConnection } from "./connection.ts";
 import type { RegistryLimits } from "./limits.ts";
 
@@ -50,19 +50,4 @@ export function retryAfterMs(header: string | null, nowMs = Date.now()): number 
   if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
   const dateMs = Date.parse(header);
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
-}
-
-/** Waits. Throws the signal's reason as soon as it aborts. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const abort = () => reject(signal.reason ?? new Failure("Canceled", "the request was given up"));
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    await promise;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { pause, retryAfterMs } from "./attempts.ts";
+import { retryAfterMs } from "./attempts.ts";
 
 Deno.test("retryAfterMs() reads seconds and dates", () => {
   const now = Date.parse("Wed, 21 Oct 2015 07:28:00 GMT");
@@ -8,13 +8,4 @@ Deno.test("retryAfterMs() reads seconds and dates", () => {
   assert.equal(retryAfterMs("Wed, 21 Oct 2015 07:27:00 GMT", now), 0);
   assert.equal(retryAfterMs("soon"), undefined);
   assert.equal(retryAfterMs(null), undefined);
-});
-
-Deno.test("pause() ends with the signal's reason", async () => {
-  const controller = new AbortController();
-  const reason = new Error("enough");
-  const paused = pause(60_000, controller.signal);
-  controller.abort(reason);
-  await assert.rejects(paused, reason);
-  await assert.rejects(pause(60_000, controller.signal), reason);
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { untilAborted } from "../../../api/abort.ts";
 import { concatBytes } from "../../../api/bytes.ts";
 import { Failure, messageOf } from "../../../api/errors.ts";
 import { type Certificates, readCertificates } from "./certificates.ts";
@@ -12,7 +13,6 @@ import { addHostTls } from "./hosts/read_tls.ts";
 import type { RegistryLimits } from "./limits.ts";
 import { speaksTls } from "./probe.ts";
 import { createClient } from "./proxy.ts";
-import { untilAborted } from "./until_aborted.ts";
 
 /** Why no answer came: `cut` is worth another try, the others are not. */
 export type LostKind = "cut" | "refused" | "name" | "certificate" | "not-tls" | "blocked";

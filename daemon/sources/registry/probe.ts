@@ -4,7 +4,7 @@
  * @module
  */
 
-import { connectTcp } from "./until_aborted.ts";
+import { connectTcp } from "./connect_tcp.ts";
 
 /** A server on loopback that has said nothing for this long waits for the end of what it takes for a text. */
 const silenceMs = 5_000;

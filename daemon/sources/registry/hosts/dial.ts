@@ -6,7 +6,7 @@
 import { messageOf } from "../../../../api/errors.ts";
 import { LostConnection } from "../connection.ts";
 import { portOf } from "../endpoint.ts";
-import { connectTcp } from "../until_aborted.ts";
+import { connectTcp } from "../connect_tcp.ts";
 
 /**
  * Connects, and hangs up: `fetch` has no limit for connecting alone. Throws `LostConnection` where the host cannot be

@@ -1,5 +1,5 @@
 /**
- * Waiting for what does not hear of an abort by itself.
+ * Waiting that ends with an abort.
  *
  * @module
  */
@@ -27,8 +27,19 @@ export async function untilAborted<T>(
   }
 }
 
-/** Connects by TCP. Throws what the system says, and the signal's reason, also while a name is looked up. */
-export async function connectTcp(hostname: string, port: number, signal: AbortSignal): Promise<Deno.TcpConn> {
+/** Waits. Throws the signal's reason as soon as it aborts. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  return await untilAborted(Deno.connect({ hostname, port }), signal, (late) => late.close());
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await untilAborted(promise, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits, at most until the signal aborts, which is no failure. */
+export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  await pause(ms, signal).catch(() => {});
 }
